@@ -88,9 +88,9 @@ fn main() {
         row(name, covered, 0.93, 0.97);
     }
     for settings in [3, 4, 8] {
-        let (race, even) = measure_regrets(settings, 20 * settings as u64);
+        let (race, even_split) = measure_regrets(settings, 20 * settings as u64);
         let name = format!("{settings} settings, graded: regret over that of an even split");
-        row(name, race / even, 0.0, 1.0);
+        row(name, race / even_split, 0.0, 1.0);
     }
     for evaluations in [200, 400] {
         let measured = prompts(evaluations, 0.7);
@@ -147,7 +147,7 @@ fn simulate_label_judge(right: f64) -> (f64, f64) {
 /// Returns the mean regret of the race's leader, and that of the best setting after an even split of all
 /// evaluations.
 fn measure_regrets(settings: usize, evaluations: u64) -> (f64, f64) {
-    let (mut race, mut even) = (0.0, 0.0);
+    let (mut race, mut even_split) = (0.0, 0.0);
     for seed in 0..RUNS {
         let mut chance = Random::new(seed ^ 0xE7);
         let effects: Vec<f64> = (0..settings).map(|_| 0.05 * chance.next_normal()).collect();
@@ -162,9 +162,9 @@ fn measure_regrets(settings: usize, evaluations: u64) -> (f64, f64) {
         };
         let means: Vec<f64> = scores.iter().map(&mut mean).collect();
         let chosen = (0..settings).max_by(|&a, &b| means[a].total_cmp(&means[b]));
-        even += best - effects[chosen.unwrap_or(0)];
+        even_split += best - effects[chosen.unwrap_or(0)];
     }
-    (race, even)
+    (race, even_split)
 }
 
 struct PromptsFound {

@@ -64,18 +64,18 @@ fn create_users(address: SocketAddr) -> Vec<String> {
 }
 
 /// Timings of one stream as seen by the caller.
-struct Seen {
+struct StreamTimings {
     first_event: Duration,
     total: Duration,
 }
 
 fn measure_overhead(program: &Program, upstream: &Upstream, people: &[String]) {
-    let straight = run_callers(STREAMS, |_| {
+    let direct_timings = run_callers(STREAMS, |_| {
         let body = json!({"model": format!("{TOKENS}x10"), "stream": true, "messages": []});
         let request = build_request("/v1/chat/completions", "", &body.to_string());
         (upstream.address, request, "\"content\"", "[DONE]", "[DONE]")
     });
-    let through = run_callers(STREAMS, |number| {
+    let relayed_timings = run_callers(STREAMS, |number| {
         let request = analyze(people, number, &[format!("p/{TOKENS}x10")]);
         let (first, last) = ("event: member.delta", "event: member.completed");
         (
@@ -86,7 +86,7 @@ fn measure_overhead(program: &Program, upstream: &Upstream, people: &[String]) {
             "event: analysis.completed",
         )
     });
-    let first = |timings: &[Seen]| {
+    let first = |timings: &[StreamTimings]| {
         median(
             timings
                 .iter()
@@ -95,17 +95,17 @@ fn measure_overhead(program: &Program, upstream: &Upstream, people: &[String]) {
         )
     };
     let full = median(
-        straight
+        direct_timings
             .iter()
             .map(|timing| milliseconds(timing.total))
             .collect(),
     );
-    let mut overheads: Vec<f64> = through
+    let mut overheads: Vec<f64> = relayed_timings
         .iter()
         .map(|timing| (milliseconds(timing.total) - full) / TOKENS as f64)
         .collect();
     overheads.sort_by(f64::total_cmp);
-    let (direct, quire) = (first(&straight), first(&through));
+    let (direct, quire) = (first(&direct_timings), first(&relayed_timings));
     println!("{STREAMS} streams at once, {TOKENS} tokens each, one every 10 ms");
     println!(
         "  to the first token   straight {direct:.2} ms   through Quire {quire:.2} ms   added {:.2} ms   (goal: 1.5)",
@@ -198,7 +198,7 @@ fn build_request(path: &str, more: &str, body: &str) -> String {
 type Asking = (SocketAddr, String, &'static str, &'static str, &'static str);
 
 /// Runs this many concurrent callers with evenly staggered starts, each with one stream after the other.
-fn run_callers(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<Seen> {
+fn run_callers(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<StreamTimings> {
     let length = Duration::from_millis(TOKENS as u64 * 10);
     runtime().block_on(async {
         let callers: Vec<_> = (0..callers)
@@ -227,7 +227,9 @@ fn run_callers(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<Seen> {
     })
 }
 
-async fn follow_stream((address, request, first, last, end): &Asking) -> std::io::Result<Seen> {
+async fn follow_stream(
+    (address, request, first, last, end): &Asking,
+) -> std::io::Result<StreamTimings> {
     let start = Instant::now();
     let mut socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
@@ -252,7 +254,7 @@ async fn follow_stream((address, request, first, last, end): &Asking) -> std::io
         }
     }
     match (first_at, last_at) {
-        (Some(first), Some(whole)) if text.contains(end) => Ok(Seen {
+        (Some(first), Some(whole)) if text.contains(end) => Ok(StreamTimings {
             first_event: first,
             total: whole,
         }),

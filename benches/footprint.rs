@@ -87,7 +87,7 @@ fn measure_starts(report: &mut Report, quire: &Path, hello: &Path) {
     let floor = median(floor);
     report.row("start, existing database, warm", median(warm), Some(floor));
     report.row("start, first boot", median(first), Some(floor));
-    let cold = |binary: &Path, data: Option<&Path>, path: &str| {
+    let cold_start = |binary: &Path, data: Option<&Path>, path: &str| {
         let copy = folder.0.join("cold");
         std::fs::copy(binary, &copy).ok()?;
         let all: Option<Vec<f64>> = (0..STARTS / 2)
@@ -98,8 +98,8 @@ fn measure_starts(report: &mut Report, quire: &Path, hello: &Path) {
             .collect();
         all.map(median)
     };
-    let floor = cold(hello, None, "/");
-    match (cold(quire, Some(&folder.0), "/api/health"), floor) {
+    let floor = cold_start(hello, None, "/");
+    match (cold_start(quire, Some(&folder.0), "/api/health"), floor) {
         (Some(ours), Some(floor)) => {
             report.row("start, binary not in memory", ours, Some(floor));
         }

@@ -288,7 +288,7 @@ fn measure_row(
     });
     let before = process.map(ticks_of_family);
     let start = Instant::now();
-    let Driven {
+    let LoadResult {
         durations: took,
         first_bytes: first,
         failures: failed,
@@ -335,13 +335,13 @@ fn measure_row(
 /// Times of all complete streams, in milliseconds, to the end and to the first token, and the number of failed
 /// requests.
 #[derive(Default)]
-struct Driven {
+struct LoadResult {
     durations: Vec<f64>,
     first_bytes: Vec<f64>,
     failures: usize,
 }
 
-fn drive_load(target: &Target, connections: usize, model: &str) -> Driven {
+fn drive_load(target: &Target, connections: usize, model: &str) -> LoadResult {
     let stop = Arc::new(AtomicBool::new(false));
     let model = format!("{}{model}", target.prefix);
     let body = json!({ "model": model, "stream": true, "messages": [{ "role": "user", "content": "Is it thin?" }] }).to_string();
@@ -367,7 +367,7 @@ fn drive_load(target: &Target, connections: usize, model: &str) -> Driven {
         }
         tokio::time::sleep(WARM_UP + ROW_DURATION).await;
         stop.store(true, Ordering::Relaxed);
-        let mut all = Driven::default();
+        let mut all = LoadResult::default();
         for task in tasks {
             let one = task.await.expect("a client");
             all.durations.extend(one.durations);
@@ -378,8 +378,8 @@ fn drive_load(target: &Target, connections: usize, model: &str) -> Driven {
     })
 }
 
-async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -> Driven {
-    let (mut driven, mut connection) = (Driven::default(), None);
+async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -> LoadResult {
+    let (mut driven, mut connection) = (LoadResult::default(), None);
     while !stop.load(Ordering::Relaxed) {
         let start = Instant::now();
         let stream = match connection.take() {

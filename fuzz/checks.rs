@@ -58,7 +58,7 @@ pub const ALL: &[(&str, Check)] = &[
 const LIMIT: usize = 1 << 16;
 
 /// Returns an offset into the bytes, derived from the bytes.
-fn somewhere(bytes: &[u8]) -> usize {
+fn pseudo_random_offset(bytes: &[u8]) -> usize {
     let sum: usize = bytes.iter().map(|&byte| usize::from(byte)).sum();
     sum % (bytes.len() + 1)
 }
@@ -82,7 +82,7 @@ fn events(pieces: &[&[u8]]) -> (Vec<SseFrame>, bool) {
 /// Events are the same no matter how the bytes are split, and parsing survives a round trip.
 pub fn sse(bytes: &[u8]) {
     let whole = events(&[bytes]);
-    let (head, tail) = bytes.split_at(somewhere(bytes));
+    let (head, tail) = bytes.split_at(pseudo_random_offset(bytes));
     assert_eq!(events(&[head, tail]), whole);
     let single: Vec<&[u8]> = bytes.chunks(1).collect();
     assert_eq!(events(&single), whole);
@@ -104,7 +104,7 @@ pub fn redis(bytes: &[u8]) {
         resp::read_reply(&bytes[..length]),
         Ok(Some((value, length)))
     );
-    let part = somewhere(bytes) % length;
+    let part = pseudo_random_offset(bytes) % length;
     assert_eq!(resp::read_reply(&bytes[..part]), Ok(None));
 }
 
@@ -166,7 +166,7 @@ pub fn streams(bytes: &[u8]) {
             assert_eq!(answer.text, text);
             assert!(!answer.text.trim().is_empty());
         }
-        let (head, tail) = bytes.split_at(somewhere(bytes));
+        let (head, tail) = bytes.split_at(pseudo_random_offset(bytes));
         assert_eq!(completion(kind, &[head, tail]), (text, result));
         let mut whole = AnswerDecoder::new(kind);
         whole.push_complete_response(&String::from_utf8_lossy(bytes));
@@ -313,7 +313,7 @@ pub fn jwt(bytes: &[u8]) {
     let token = signer.sign(&claims);
     assert!(signer.check(&token, "access", now).is_ok());
     // Change one of its characters.
-    let at = somewhere(bytes) % token.len();
+    let at = pseudo_random_offset(bytes) % token.len();
     let other = char::from(b'!' + bytes.first().unwrap_or(&0) % 94);
     if !token[at..].starts_with(other) {
         let forged = format!("{}{other}{}", &token[..at], &token[at + 1..]);
@@ -345,7 +345,8 @@ pub fn demo(bytes: &[u8]) {
     let (question, passage) = text.split_at(text.floor_char_boundary(text.len() / 4));
     let mut asked = request(question);
     asked.brief = Brief {
-        task: [Task::Answer, Task::Review, Task::Revise, Task::Synthesize][somewhere(bytes) % 4],
+        task: [Task::Answer, Task::Review, Task::Revise, Task::Synthesize]
+            [pseudo_random_offset(bytes) % 4],
         question: question.to_owned(),
         sources: vec![SourcePassage {
             number: 1,

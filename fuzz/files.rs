@@ -3,12 +3,12 @@
 use quire::domain::chunk::split_into_passages;
 use quire::extract::{self, FileInput, ReadLimits};
 
-use super::{somewhere, stored};
+use super::{pseudo_random_offset, stored};
 
 /// Text extracted from a file stays within its limits, and passages are slices of it.
 pub fn extract(bytes: &[u8]) {
     const NAMES: [&str; 6] = ["a.txt", "a.html", "a.csv", "a.json", "a.md", "a"];
-    read(bytes, NAMES[somewhere(bytes) % NAMES.len()]);
+    read(bytes, NAMES[pseudo_random_offset(bytes) % NAMES.len()]);
 }
 
 /// Like [`extract`], for bytes that begin as a PDF.
@@ -45,7 +45,7 @@ pub fn archive(bytes: &[u8]) {
 pub fn office(bytes: &[u8]) {
     const TYPES: &[u8] =
         b"<Types><Default Extension=\"xml\" ContentType=\"application/xml\"/></Types>";
-    let (head, tail) = bytes.split_at(somewhere(bytes));
+    let (head, tail) = bytes.split_at(pseudo_random_offset(bytes));
     let types = ("[Content_Types].xml", TYPES);
     let files: [&[(&str, &[u8])]; 5] = [
         &[

@@ -28,15 +28,15 @@ pub fn instant() -> Instant {
 /// Returns the monotonic time as a timestamp: the wall-clock time at the first use plus the time elapsed
 /// since. Never store it, and display it only through [`to_wall_clock`].
 pub fn monotonic_now() -> Timestamp {
-    static FIRST_READING: OnceLock<(Timestamp, Instant)> = OnceLock::new();
-    let (wall, since) = FIRST_READING.get_or_init(|| (now(), instant()));
+    static CLOCK_ORIGIN: OnceLock<(Timestamp, Instant)> = OnceLock::new();
+    let (wall, since) = CLOCK_ORIGIN.get_or_init(|| (now(), instant()));
     *wall + instant().saturating_duration_since(*since)
 }
 
 /// Converts a time from [`monotonic_now`] to wall-clock time, assuming that the wall clock is not set in between.
 pub fn to_wall_clock(moment: Timestamp) -> Timestamp {
-    let (wall, steady) = (now(), monotonic_now());
-    wall + moment.since(steady) - steady.since(moment)
+    let (wall, monotonic) = (now(), monotonic_now());
+    wall + moment.since(monotonic) - monotonic.since(moment)
 }
 
 /// Clock of one run: the wall-clock time at its start plus the time elapsed since. A run's times stay consistent

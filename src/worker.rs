@@ -102,7 +102,7 @@ fn read_document(job: &ReadRequest) -> std::io::Result<()> {
     let shared = RefCell::new(&mut out);
     let mut sink = |page| {
         let mut out = shared.borrow_mut();
-        ReportFrame::of_page(page).write(&mut **out).is_ok()
+        ReportFrame::from_page(page).write(&mut **out).is_ok()
     };
     let mut progress = |done, total| {
         let mut out = shared.borrow_mut();
@@ -120,7 +120,7 @@ fn read_document(job: &ReadRequest) -> std::io::Result<()> {
                 "the document reader failed on this file; the file is stored, but its text was not read"
                     .to_owned(),
         },
-        ReportFrame::of_end,
+        ReportFrame::from_end,
     );
     end.write(&mut out)?;
     out.flush()

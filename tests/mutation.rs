@@ -66,9 +66,9 @@ const HARD_FRAGMENTS: &[&[u8]] = &[
 ];
 
 /// Random numbers (SplitMix64) that make the damage the same every time.
-struct Chance(u64);
+struct SplitMix64(u64);
 
-impl Chance {
+impl SplitMix64 {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -94,7 +94,7 @@ impl Chance {
     }
 }
 
-fn damage_bytes(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
+fn damage_bytes(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut SplitMix64) {
     let at = chance.number_below(bytes.len() + 1);
     let (from, to) = chance.span(bytes);
     match chance.number_below(7) {
@@ -112,8 +112,8 @@ fn damage_bytes(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
         }
         5 => bytes.truncate(at),
         _ => {
-            let spice = HARD_FRAGMENTS[chance.number_below(HARD_FRAGMENTS.len())];
-            bytes.splice(at..at, spice.to_vec());
+            let fragment = HARD_FRAGMENTS[chance.number_below(HARD_FRAGMENTS.len())];
+            bytes.splice(at..at, fragment.to_vec());
         }
     }
     bytes.truncate(MAX_BYTES);
@@ -166,7 +166,7 @@ fn feed_mutated(name: &str) {
         .and_then(|text| text.parse().ok())
         .unwrap_or(600);
     let seeds = load_seeds();
-    let mut chance = Chance(name.bytes().map(u64::from).sum());
+    let mut chance = SplitMix64(name.bytes().map(u64::from).sum());
     for round in 0..rounds {
         let mut bytes = seeds[round % seeds.len()].clone();
         // The first round uses every seed unchanged.

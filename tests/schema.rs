@@ -248,7 +248,7 @@ fn foreign_and_newer_databases_are_refused_unchanged() {
         "CREATE TABLE future (x); {mark} PRAGMA user_version = {};",
         VERSION + 1
     );
-    let ancient = format!("CREATE TABLE past (x); {mark} PRAGMA user_version = 0;");
+    let older_database = format!("CREATE TABLE past (x); {mark} PRAGMA user_version = 0;");
     for (sql, expected) in [
         (
             newer.as_str(),
@@ -260,7 +260,7 @@ fn foreign_and_newer_databases_are_refused_unchanged() {
         ("CREATE TABLE theirs (x);", Err(OpenError::Foreign)),
         ("PRAGMA user_version = 7;", Err(OpenError::Foreign)),
         (
-            ancient.as_str(),
+            older_database.as_str(),
             Err(OpenError::Damaged("it claims to have version 0".into())),
         ),
         ("", Ok(())),
@@ -345,12 +345,12 @@ fn tables_are_strict_and_user_rows_are_indexed_and_cascade() {
     );
     assert!(owned.len() >= 9, "{owned:?}");
     for table in owned {
-        let led = names(&format!(
+        let indexed_columns = names(&format!(
             "SELECT i.name FROM pragma_index_list('{table}') i JOIN pragma_index_info(i.name) c
              WHERE c.seqno = 0 AND c.name = 'user_id' AND i.partial = 0"
         ));
         assert!(
-            !led.is_empty(),
+            !indexed_columns.is_empty(),
             "{table} has no index that begins with user_id"
         );
         let ends = names(&format!(
@@ -363,11 +363,11 @@ fn tables_are_strict_and_user_rows_are_indexed_and_cascade() {
         for column in names(&format!(
             "SELECT \"from\" FROM pragma_foreign_key_list('{table}')"
         )) {
-            let led = names(&format!(
+            let indexed_columns = names(&format!(
                 "SELECT i.name FROM pragma_index_list('{table}') i JOIN pragma_index_info(i.name) c
                  WHERE c.seqno = 0 AND c.name = '{column}'"
             ));
-            assert!(!led.is_empty(), "{table}.{column} has no index");
+            assert!(!indexed_columns.is_empty(), "{table}.{column} has no index");
         }
     }
 }
@@ -399,8 +399,8 @@ fn child_writes_until_it_is_killed() {
             }
         })
     };
-    let lanes: Vec<_> = (0..4).map(writer).collect();
-    lanes.into_iter().for_each(|lane| lane.join().unwrap());
+    let writers: Vec<_> = (0..4).map(writer).collect();
+    writers.into_iter().for_each(|lane| lane.join().unwrap());
 }
 
 #[test]

@@ -72,11 +72,11 @@ pub fn create(pages: usize) -> Book {
     );
     let mut source = words();
     let (mut count, mut sheaves) = (0, Vec::new());
-    let sheaf_count = pages.div_ceil(PAGES_PER_NODE);
+    let node_count = pages.div_ceil(PAGES_PER_NODE);
     // For each tree node, first its contents and pages, then the node itself. The root comes last; its number is
     // known in advance.
-    let root = 1 + 2 * pages + sheaf_count + 1;
-    for sheaf in 0..sheaf_count {
+    let root = 1 + 2 * pages + node_count + 1;
+    for sheaf in 0..node_count {
         let node_pages = PAGES_PER_NODE.min(pages - sheaf * PAGES_PER_NODE);
         let node = writer.places.len() + 2 * node_pages + 1;
         let mut kids = Vec::new();

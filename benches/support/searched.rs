@@ -85,9 +85,9 @@ pub fn run_search(script: Script) -> Searched {
                 let cell = cells[0];
                 let place = race.design().arms[cell.arm].0[0].unwrap_or(0);
                 let rate = success_rate(prompts[place], cell.case);
-                let luck = uniform_number(script.seed, prompts[place] << 20 | cell.case as u64);
+                let draw = uniform_number(script.seed, prompts[place] << 20 | cell.case as u64);
                 let outcome = TrialOutcome {
-                    score: f64::from(u8::from(luck < rate)),
+                    score: f64::from(u8::from(draw < rate)),
                     ..TrialOutcome::default()
                 };
                 assert!(race.record(cell, outcome));

@@ -185,7 +185,7 @@ impl Backups<'_> {
                 let newest = copies(&config.folder)
                     .ok()
                     .and_then(|all| Some(all.first()?.at));
-                let due = newest.map_or(now, |newest| newest + config.every);
+                let due = newest.map_or(now, |newest| newest + config.interval);
                 *self.lock_due_time() = Some(due);
                 due
             }
@@ -251,7 +251,7 @@ impl Backups<'_> {
             let error = Error::new(Kind::Conflict, "a backup is already running");
             return Err(error.resolve("wait until it has finished"));
         }
-        let (store, every) = (self.store.clone(), config.every);
+        let (store, interval) = (self.store.clone(), config.interval);
         let result =
             tokio::task::spawn_blocking(move || write_and_prune(&store, &config, now)).await;
         self.status.is_running.store(false, Relaxed);
@@ -262,7 +262,7 @@ impl Backups<'_> {
             rows: result.clone().map(|verified| verified.rows),
         });
         let verified = result.map_err(backup_failed)?;
-        *self.lock_due_time() = Some(now + every);
+        *self.lock_due_time() = Some(now + interval);
         Ok(verified)
     }
 

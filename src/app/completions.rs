@@ -104,7 +104,10 @@ impl Completions<'_> {
         let recipes = self.recipes.list(user).await?;
         for recipe in recipes {
             if !patterns.contains(&recipe.name) {
-                let retired = self.models.retired_of(user, &recipe.settings).into_iter();
+                let retired = self
+                    .models
+                    .retired_models_of(user, &recipe.settings)
+                    .into_iter();
                 names.push(ModelName {
                     retired_members: retired.map(|(name, _)| name).collect(),
                     ..panel_name(recipe.name, Some(recipe.created))
@@ -230,17 +233,17 @@ impl Completions<'_> {
                 || is_panel && [MEMBERS_FIELD, SETTINGS_FIELD].contains(&name.as_str())
                 || is_effort(name))
         });
-        let mut unread: Vec<String> = names.map(|name| sanitize_field_name(name)).collect();
+        let mut ignored: Vec<String> = names.map(|name| sanitize_field_name(name)).collect();
         // Skip tool results, whose name is known from the call.
         let has_speaker_name = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
         if kind != Some(ApiFormat::OpenAi) && chat_request.turns.iter().any(has_speaker_name) {
-            unread.push("messages.name".to_owned());
+            ignored.push("messages.name".to_owned());
         }
         let marks = cache_marks::has_marks(&chat_request.turns, chat_request.tools.as_deref());
         if kind != Some(ApiFormat::Anthropic) && marks {
-            unread.push("cache_control".to_owned());
+            ignored.push("cache_control".to_owned());
         }
-        unread
+        ignored
     }
 
     /// Builds the analysis request for a chat request, and returns whether it is for a panel.
@@ -296,10 +299,10 @@ impl Completions<'_> {
     ) -> Result<(Request, RunContext)> {
         let user = Some(&caller.user);
         let model = self.llm.find(user, name).ok_or_else(|| {
-            let keyless = self.llm.model_without_key(user, name);
-            keyless.map_or_else(
+            let model_without_key = self.llm.model_without_key(user, name);
+            model_without_key.map_or_else(
                 || unknown_model_error(name),
-                |keyless| missing_key_error(name, &keyless),
+                |model_without_key| missing_key_error(name, &model_without_key),
             )
         })?;
         let has_images = context.turns.iter().any(|turn| !turn.images.is_empty());

@@ -136,7 +136,7 @@ impl EmbeddingService<'_> {
         };
         let (tokens, cost) = (charge.bill.usage.input, charge.cost());
         let written = charges.record(caller, context.id, charge).await;
-        let embedded = result.map_err(Error::of_call)?;
+        let embedded = result.map_err(Error::from_call_error)?;
         ignored.extend(
             embedded
                 .omitted
@@ -145,8 +145,8 @@ impl EmbeddingService<'_> {
         );
         // The vectors have been paid for, so a failure to record the call must not withhold them.
         let is_recorded = written.is_ok();
-        if let Err(fault) = written {
-            log::error("embeddings not recorded", &[("fault", &fault)]);
+        if let Err(error) = written {
+            log::error("embeddings not recorded", &[("fault", &error)]);
         }
         Ok(EmbeddingOutcome {
             embedded,

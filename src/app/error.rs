@@ -39,7 +39,7 @@ pub enum Kind {
 
 impl Kind {
     /// Returns the error kind for a failed model call, from which a client sees whether to retry.
-    pub(super) fn of_call(error: CallErrorKind) -> Self {
+    pub(super) fn from_call_error(error: CallErrorKind) -> Self {
         match error {
             CallErrorKind::RateLimited => Self::TooFast,
             CallErrorKind::Rejected | CallErrorKind::TooLarge => Self::BadRequest,
@@ -143,11 +143,11 @@ impl Error {
         }
     }
     /// Reports a failed model call in the provider's words.
-    pub(super) fn of_call(error: CallError) -> Self {
+    pub(super) fn from_call_error(error: CallError) -> Self {
         let wait = error.retry_after_ms.map(Duration::from_millis);
         let status = error.client_visible_status();
         let mut failure = Self::new(
-            Kind::of_call(error.kind),
+            Kind::from_call_error(error.kind),
             error.with_upstream_message().detail,
         );
         (failure.retry_after, failure.upstream_status) = (wait, status);

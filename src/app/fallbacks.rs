@@ -97,7 +97,7 @@ impl Fallbacks<'_> {
         match chains {
             None => {}
             Some(Ok(chains)) => self.store_chains(chains),
-            Some(Err(fault)) => log::error("stored fallbacks cannot be read", &[("fault", &fault)]),
+            Some(Err(error)) => log::error("stored fallbacks cannot be read", &[("fault", &error)]),
         }
         Ok(())
     }

@@ -185,18 +185,18 @@ pub fn orphans(config: &Config) -> Result<Vec<Orphan>> {
     orphans::list(&config.data_dir).map_err(Error::internal)
 }
 
-/// Permanently deletes files that were moved aside, and returns them. With `early`, includes recent ones. Blocks.
+/// Permanently deletes files that were moved aside, and returns them. With `before_expiry`, includes recent ones. Blocks.
 ///
 /// # Errors
 /// `Missing` if a name is not among them; `Conflict` if one must be kept. In either case, nothing is deleted.
 pub fn delete_orphans(
     config: &Config,
     names: &[&str],
-    early: bool,
+    before_expiry: bool,
     now: Timestamp,
 ) -> Result<Vec<Orphan>> {
     let store = open_existing(config)?.store;
-    orphans::delete(&store, &config.data_dir, (names, early), now)
+    orphans::delete(&store, &config.data_dir, (names, before_expiry), now)
 }
 
 /// Returns the error for an action that is not allowed while a server uses the folder.
@@ -254,7 +254,7 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     let unusable_error = |error: std::io::Error| {
         let (display_path, why) = (folder.display(), io_reason(&error));
         let text = format!("cannot write to the data folder {display_path}: {why}");
-        Error::new(Kind::Internal, text).resolve(OTHER_FOLDER)
+        Error::new(Kind::Internal, text).resolve(FOLDER_ADVICE)
     };
     create(folder)?;
     entries::check(folder)?;
@@ -279,7 +279,7 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
 }
 
 /// The remedy when the data folder cannot be used.
-pub(super) const OTHER_FOLDER: &str = "choose a writable folder with --data or QUIRE_DATA, or make the user that runs quire the owner of this one";
+pub(super) const FOLDER_ADVICE: &str = "choose a writable folder with --data or QUIRE_DATA, or make the user that runs quire the owner of this one";
 
 /// Describes why a folder cannot be used.
 pub(super) fn io_reason(error: &std::io::Error) -> String {
@@ -304,7 +304,7 @@ fn create(folder: &Path) -> Result<()> {
                 io_reason(&error)
             ),
         };
-        Error::new(Kind::Internal, text).resolve(OTHER_FOLDER)
+        Error::new(Kind::Internal, text).resolve(FOLDER_ADVICE)
     })
 }
 
@@ -342,9 +342,9 @@ mod tests {
         let address = server_address(&folder);
         assert_eq!(address.as_deref(), Some("http://127.0.0.1:43211"));
         drop(folder_lock);
-        for unclear in ["", "12", "x 2026-11-23T12:00:00.000Z", "12 today", "\u{0}"] {
-            std::fs::write(folder.join("lock"), unclear).expect("written");
-            assert_eq!(lock_holder(&folder), None, "{unclear}");
+        for line in ["", "12", "x 2026-11-23T12:00:00.000Z", "12 today", "\u{0}"] {
+            std::fs::write(folder.join("lock"), line).expect("written");
+            assert_eq!(lock_holder(&folder), None, "{line}");
         }
         std::fs::remove_dir_all(&folder).expect("removed");
         assert_eq!(lock_holder(&folder), None);

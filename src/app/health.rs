@@ -8,7 +8,7 @@ use super::{Result, folder};
 use crate::engine::Engine;
 use crate::llm::{CircuitView, Llm};
 use crate::replica::replicator::{ReplicaStatus, Replicator};
-pub use crate::store::commit_times::{BOUNDS_MS, CommitTimesSnapshot};
+pub use crate::store::commit_times::{BUCKET_BOUNDS_MS, CommitTimesSnapshot};
 pub use crate::store::usage::DailyUsage as Sum;
 use crate::store::usage::DailyUsage;
 use crate::store::{self, DiskState, Store, cached_answers, usage};
@@ -141,7 +141,7 @@ impl Health<'_> {
     /// Returns the state of the database according to the last read and the last commit. Requires no query.
     pub fn database(&self) -> DatabaseHealth {
         DatabaseHealth {
-            error: self.store.check().err().map(|fault| match fault {
+            error: self.store.check().err().map(|error| match error {
                 store::StoreError::Failed(what) => what,
                 store::StoreError::Closed if self.is_superseded() => {
                     "another process has taken over the replica and now stores all data".into()
@@ -186,7 +186,7 @@ impl Health<'_> {
 
     // Whether another process has taken over storage, in which case this process can no longer change anything.
     fn is_superseded(&self) -> bool {
-        self.replica().is_some_and(|status| status.superseded)
+        self.replica().is_some_and(|status| status.is_superseded)
     }
 
     /// Returns the state of the data folder's disk. Costs one system call.
@@ -200,7 +200,7 @@ impl Health<'_> {
     }
 
     /// Whether any model can be called.
-    pub fn can_answer(&self) -> bool {
+    pub fn has_callable_model(&self) -> bool {
         self.has_models
     }
 }
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_this_process_are_read() {
+    fn process_stats_are_read() {
         let now = ProcessStats::now();
         assert!(
             now.memory_kib > 100 && now.threads > 0 && now.open_files > 2,

@@ -51,7 +51,7 @@ impl App {
         if is_housekeeper {
             self.documents().expire_uploads(now).await?;
         }
-        self.documents().tidy(now, is_housekeeper).await
+        self.documents().run_housekeeping(now, is_housekeeper).await
     }
 
     async fn delete_expired_rows(self: &Arc<Self>, now: Timestamp) -> Result<()> {
@@ -96,7 +96,7 @@ impl App {
     /// Recreates the disk reserve once there is free space again. The server calls it every few seconds.
     pub async fn restore_reserve(&self) {
         // Blocking work every few seconds would keep all idle threads of the pool alive.
-        if !self.store.lacks_reserve() {
+        if !self.store.needs_reserve() {
             return;
         }
         let store = self.store.clone();

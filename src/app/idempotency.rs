@@ -180,11 +180,11 @@ impl Idempotency<'_> {
         let pending_write = self
             .store
             .write(move |db| idempotency::release(db, &user, &key, &process));
-        if let Err(fault) = pending_write.await {
+        if let Err(error) = pending_write.await {
             // This process takes over the claim when the key is used again.
             log::error(
                 "idempotency key not released",
-                &[("fault", &format!("{fault:?}"))],
+                &[("fault", &format!("{error:?}"))],
             );
         }
     }

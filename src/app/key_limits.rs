@@ -14,7 +14,7 @@ use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::UsageAmount;
 use crate::domain::user::Caller;
-use crate::engine::{FundsAnswer, KeyFunds, SharedReservations};
+use crate::engine::{FundsOutcome, KeyFunds, SharedReservations};
 use crate::llm::Llm;
 use crate::store::{Store, Writer, api_keys};
 
@@ -128,7 +128,7 @@ impl KeyLimitService<'_> {
         let remaining = match &shared {
             Some(shared) => shared.reserve(key, cost, now).await?,
             None => {
-                let _asking = self.reservations.reserving.lock().await;
+                let _reserving_guard = self.reservations.reserve_lock.lock().await;
                 // Read before the store: any reservation released in between will have been recorded by then.
                 let reserved = self.reservations.held_amount(key);
                 let key_id = key.clone();
@@ -211,7 +211,7 @@ fn money(cost: MicroDollars) -> UsageAmount {
 pub(super) struct KeyReservations {
     held_funds: Mutex<HashMap<KeyId, HeldFunds>>,
     /// Held from reading the spent amount until the reservation has been made.
-    reserving: tokio::sync::Mutex<()>,
+    reserve_lock: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -314,7 +314,7 @@ impl KeyReservation {
 }
 
 impl KeyFunds for KeyReservation {
-    fn extend(&self, cost: MicroDollars) -> FundsAnswer<'_> {
+    fn extend(&self, cost: MicroDollars) -> FundsOutcome<'_> {
         Box::pin(self.extend_by(cost))
     }
 }
@@ -341,8 +341,8 @@ fn forbidden_model<'a>(limits: &KeyLimits, plan: &'a Plan) -> Option<&'a str> {
     let members = plan.members.iter().chain(&plan.readers);
     let members = members.chain(std::iter::once(&plan.synthesizer));
     let members = members.chain(plan.evidence.members());
-    let mut used_members =
+    let mut callable_members =
         members.flat_map(|member| std::iter::once(member).chain(&member.fallbacks));
-    let found = used_members.find(|member| !limits.allow(&member.model));
+    let found = callable_members.find(|member| !limits.allow(&member.model));
     found.map(|member| member.model.as_str())
 }

@@ -27,7 +27,7 @@ impl App {
             .write(move |db| experiments::cancel_all_of(db, &id, clock::now()))
             .await;
         if let Ok(cancelled) = &cancelled {
-            self.experiments().signal_stop(cancelled);
+            self.experiments().request_stop(cancelled);
         }
         self.documents().stop_reading(user);
         // A deleted account may have left objects in a bucket.
@@ -46,14 +46,14 @@ impl App {
             tokio::select! {
                 () = self.accounts().wait_for_arrival() => {}
                 () = self.engine.wait_for_run() => {}
-                () = self.documents().reading_arrived() => {}
+                () = self.documents().wait_for_reading() => {}
             }
             loop {
                 tokio::time::sleep(CHECK_EVERY).await;
                 match self.stop_inactive().await {
                     Ok(true) => {}
                     Ok(false) => break,
-                    Err(fault) => log::error("cannot check accounts", &[("fault", &fault)]),
+                    Err(error) => log::error("cannot check accounts", &[("fault", &error)]),
                 }
             }
         }
@@ -62,22 +62,22 @@ impl App {
     /// Stops the work of accounts that are no longer active. Returns whether any account had work running, in which
     /// case another check is needed.
     async fn stop_inactive(self: &Arc<Self>) -> Result<bool> {
-        let mut busy = self.accounts().users_in_flight();
-        busy.extend(self.engine.users());
-        busy.extend(self.documents().users_being_read());
-        busy.sort();
-        busy.dedup();
-        if busy.is_empty() {
+        let mut active_users = self.accounts().users_in_flight();
+        active_users.extend(self.engine.users());
+        active_users.extend(self.documents().users_with_running_reads());
+        active_users.sort();
+        active_users.dedup();
+        if active_users.is_empty() {
             return Ok(false);
         }
         let read = self.store.read(move |db| {
-            let mut inactive = Vec::new();
-            for user in busy {
+            let mut inactive_users = Vec::new();
+            for user in active_users {
                 if !users::is_active(db, &user)? {
-                    inactive.push(user);
+                    inactive_users.push(user);
                 }
             }
-            Ok(inactive)
+            Ok(inactive_users)
         });
         for user in read.await? {
             self.stop_account(&user, "its account was locked or deleted")

@@ -216,33 +216,37 @@ impl App {
 
     /// Cleans up after a crash and continues interrupted work. Errors are only logged.
     pub async fn resume(self: &Arc<Self>) {
-        if let Err(fault) = self.discovery().reload_if_changed().await {
-            log::error("stored providers could not be read", &[("fault", &fault)]);
+        if let Err(error) = self.discovery().reload_if_changed().await {
+            log::error("stored providers could not be read", &[("fault", &error)]);
         }
-        if let Err(fault) = self.fallbacks().load().await {
-            log::error("stored fallbacks could not be read", &[("fault", &fault)]);
+        if let Err(error) = self.fallbacks().load().await {
+            log::error("stored fallbacks could not be read", &[("fault", &error)]);
         }
         // With several servers, the hourly housekeeping of one of them cleans up what they share.
         let is_alone = self.store.is_embedded();
-        if let Err(fault) = self.documents.tidy(clock::now(), is_alone).await {
+        if let Err(error) = self
+            .documents
+            .run_housekeeping(clock::now(), is_alone)
+            .await
+        {
             log::error(
                 "files and rows of documents could not be compared",
-                &[("fault", &fault)],
+                &[("fault", &error)],
             );
         }
-        if let Err(fault) = self.documents.resume().await {
-            log::error("documents cannot be read", &[("fault", &fault)]);
+        if let Err(error) = self.documents.resume().await {
+            log::error("documents cannot be read", &[("fault", &error)]);
         }
-        if let Err(fault) = self.analyses().resume().await {
+        if let Err(error) = self.analyses().resume().await {
             log::error(
                 "interrupted analyses could not be resumed",
-                &[("fault", &fault)],
+                &[("fault", &error)],
             );
         }
-        if let Err(fault) = self.experiments().resume_all().await {
+        if let Err(error) = self.experiments().resume_all().await {
             log::error(
                 "interrupted experiments could not be resumed",
-                &[("fault", &fault)],
+                &[("fault", &error)],
             );
         }
     }

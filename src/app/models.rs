@@ -4,7 +4,7 @@ use super::{Error, Kind, Result};
 use crate::config::{self, Config};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
-use crate::domain::network::AddressReach;
+use crate::domain::network::AddressScope;
 use crate::domain::request::Request;
 use crate::llm::{self, Llm};
 pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, RetiredModel};
@@ -60,7 +60,11 @@ impl ModelService<'_> {
     }
 
     /// Returns the models named by a recipe that no longer exist or are no longer listed, without duplicates.
-    pub fn retired_of(&self, user: &UserId, recipe: &Request) -> Vec<(String, RetiredModel)> {
+    pub fn retired_models_of(
+        &self,
+        user: &UserId,
+        recipe: &Request,
+    ) -> Vec<(String, RetiredModel)> {
         let mut found: Vec<(String, RetiredModel)> = Vec::new();
         for name in recipe.models.iter().chain(&recipe.ultra_model) {
             if found.iter().all(|(known, _)| known != name)
@@ -84,8 +88,8 @@ impl ModelService<'_> {
     }
 
     /// Whether the local demo algorithms are offered.
-    pub fn has_demo(&self) -> bool {
-        self.llm.has_demo()
+    pub fn offers_demo_models(&self) -> bool {
+        self.llm.offers_demo_models()
     }
 
     /// Returns the model with this name or alias.
@@ -115,7 +119,7 @@ pub(super) fn settings(config: &Config) -> llm::LlmSettings {
         is_key_lost: false,
         kind: provider.kind.as_deref().and_then(wire::ApiFormat::parse),
         owner: None,
-        reach: AddressReach::Anywhere,
+        reach: AddressScope::AnyAddress,
     };
     llm::LlmSettings {
         providers: config.providers.iter().map(provider).collect(),

@@ -14,7 +14,7 @@ use super::{Error, Kind, Result};
 use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
 use crate::domain::id::ProviderId;
-use crate::domain::network::AddressReach;
+use crate::domain::network::AddressScope;
 use crate::domain::provider::{
     RequestAdditions, RequestExtras, StoredProvider, is_name, key_suffix,
 };
@@ -65,7 +65,7 @@ struct ProviderTrial {
 }
 
 impl ProviderTrial {
-    fn without_test(message: String) -> Self {
+    fn untested(message: String) -> Self {
         Self {
             message,
             models: None,
@@ -272,8 +272,12 @@ impl Providers<'_> {
 
     async fn find(&self, scope: &ProviderScope, id: &str) -> Result<StoredProvider> {
         let (owner, id) = (scope.owner().cloned(), parse_id(id)?);
-        let look = move |db: &crate::store::Reader| providers::by_id(db, owner.as_ref(), &id);
-        self.store.read(look).await?.ok_or_else(Error::missing)
+        let find_provider =
+            move |db: &crate::store::Reader| providers::by_id(db, owner.as_ref(), &id);
+        self.store
+            .read(find_provider)
+            .await?
+            .ok_or_else(Error::missing)
     }
 
     /// Validates the parameters, tests the provider with them, and encrypts its secrets.
@@ -297,9 +301,9 @@ impl Providers<'_> {
                 .model_settings
                 .unwrap_or(old.request_extras.model_settings),
         };
-        let may_sign = scope.owner().is_none();
+        let allows_credentials = scope.owner().is_none();
         let extras = extras
-            .checked(may_sign)
+            .checked(allows_credentials)
             .map_err(|why| field_error("headers", &why))?;
         let secrets = Secrets {
             key,
@@ -320,12 +324,12 @@ impl Providers<'_> {
             Err(TestError { error, .. })
                 if error.kind == CallErrorKind::Rejected && error.status == Some(404) =>
             {
-                ProviderTrial::without_test(
+                ProviderTrial::untested(
                     "stored without a test, because the provider has no list of models to test the key with".to_owned(),
                 )
             }
             Err(TestError { error, may_keep }) if params.force && may_keep => {
-                ProviderTrial::without_test(format!(
+                ProviderTrial::untested(format!(
                     "stored without a successful test: {}",
                     error.detail
                 ))
@@ -422,8 +426,8 @@ impl Providers<'_> {
             price: None,
             owner: stored.user.clone(),
             reach: match stored.user {
-                Some(_) => AddressReach::Public,
-                None => AddressReach::Anywhere,
+                Some(_) => AddressScope::Public,
+                None => AddressScope::AnyAddress,
             },
         }
     }

@@ -42,10 +42,10 @@ impl Recipes<'_> {
     /// `Missing` if there is none; `Conflict` if the name is ambiguous. Also fails if the store cannot be read.
     pub async fn find(&self, user: &UserId, reference: &str) -> Result<Recipe> {
         let (name, version) = recipe::parse_reference(reference);
-        let (owner, wanted_name) = (user.clone(), name.to_owned());
+        let (owner, recipe_name) = (user.clone(), name.to_owned());
         let lookup = self
             .store
-            .read(move |db| recipes::by_name_or_id(db, &owner, &wanted_name));
+            .read(move |db| recipes::by_name_or_id(db, &owner, &recipe_name));
         let mut matches = lookup.await?;
         if matches.is_empty() {
             return Err(Error::missing());
@@ -73,9 +73,11 @@ impl Recipes<'_> {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn default_of(&self, user: &UserId) -> Result<Option<RecipeId>> {
+    pub async fn default_recipe_of(&self, user: &UserId) -> Result<Option<RecipeId>> {
         let user = user.clone();
-        let lookup = self.store.read(move |db| recipes::default_of(db, &user));
+        let lookup = self
+            .store
+            .read(move |db| recipes::default_recipe_of(db, &user));
         Ok(lookup.await?)
     }
 
@@ -193,7 +195,7 @@ impl Recipes<'_> {
         let Some(caller) = caller.filter(|_| !is_explicit && context.experiment.is_none()) else {
             return Ok(None);
         };
-        let Some(id) = self.default_of(&caller.user).await? else {
+        let Some(id) = self.default_recipe_of(&caller.user).await? else {
             return Ok(None);
         };
         match self.find(&caller.user, id.as_str()).await {
@@ -304,8 +306,11 @@ mod tests {
             (Some(0.9), Some(9))
         );
         assert_eq!((full.depth, full.samples), (Some(Depth::Quick), Some(4)));
-        let of_a = &full.model_parameters["a"];
-        assert_eq!((of_a.temperature, of_a.top_p), (Some(0.2), Some(0.5)));
+        let parameters_of_a = &full.model_parameters["a"];
+        assert_eq!(
+            (parameters_of_a.temperature, parameters_of_a.top_p),
+            (Some(0.2), Some(0.5))
+        );
 
         let mut preset = Request {
             preset: Some("creative".into()),

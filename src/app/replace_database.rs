@@ -260,11 +260,11 @@ mod tests {
     }
 
     /// Creates a database whose last commit is only in the log, as after `kill -9`.
-    fn leave_as_killed(path: &Path, whose: &'static str) {
+    fn leave_as_killed(path: &Path, value: &'static str) {
         let scratch = unused_path(path);
         let store = open(&scratch);
         store
-            .write_now(move |db| settings::set(db, "whose", whose))
+            .write_now(move |db| settings::set(db, "whose", value))
             .unwrap();
         for end in ["", "-wal"] {
             fs::copy(with_suffix(&scratch, end), with_suffix(path, end)).unwrap();
@@ -298,8 +298,8 @@ mod tests {
                 assert_eq!(value(&swap.previous).as_deref(), Some("old"), "{steps}");
             }
             remove_interrupted(&database_path).unwrap();
-            let one_name = fs::metadata(&database_path).unwrap().nlink() == 1;
-            assert!(one_name, "{steps}");
+            let has_one_link = fs::metadata(&database_path).unwrap().nlink() == 1;
+            assert!(has_one_link, "{steps}");
             assert_eq!(swap.previous.exists(), steps == 4, "{steps}");
             assert_eq!(value(&database_path).as_deref(), Some(expected), "{steps}");
             fs::remove_dir_all(folder).unwrap();

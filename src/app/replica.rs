@@ -100,13 +100,13 @@ fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -
     let mut text = String::new();
     let fetched = match target.get(SECRET_NOTE) {
         Err(TargetError::Missing) => return Ok(()),
-        Err(fault) => Err(fault),
+        Err(error) => Err(error),
         Ok(from) => from
             .take(1024)
             .read_to_string(&mut text)
             .map_err(|error| TargetError::Failed(error.to_string())),
     };
-    fetched.map_err(|fault| target_error(replica, &fault))?;
+    fetched.map_err(|error| target_error(replica, &error))?;
     let mut options = std::fs::File::options();
     options.write(true).create_new(true).mode(0o600);
     let written = options.open(&path).and_then(|mut file| {
@@ -224,8 +224,8 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     let has_database = database(data).exists();
     // After a handover, everything in the local database is also in the replica, so the replica may replace it.
     let replaces = has_database && !replica.overwrite && ownership::is_handed_over(data);
-    let may_go_on = !has_database || replica.overwrite || replaces;
-    if !may_go_on && !ownership::is_known(&*target, data).map_err(to_error)? {
+    let may_continue = !has_database || replica.overwrite || replaces;
+    if !may_continue && !ownership::is_known(&*target, data).map_err(to_error)? {
         let text = format!(
             "another installation has written to the replica {} since {} did",
             replica.address,
@@ -320,7 +320,7 @@ impl App {
                 .max(Duration::from_secs(2));
             let is_finished = shipper.finish(left);
             let status = shipper.status();
-            let handed_over = status.superseded && status.waiting.0 == 0;
+            let handed_over = status.is_superseded && status.waiting.0 == 0;
             if !is_finished && !handed_over {
                 let why = status.error.unwrap_or_else(|| "the time ran out".into());
                 log::error(

@@ -40,17 +40,17 @@ pub(super) fn join(store: &Store) -> Result<()> {
 }
 
 /// Waits until there may be a command for a run that this server executes. If commands are announced, waits
-/// up to `longest` for an announcement.
+/// up to `max_wait` for an announcement.
 async fn wait_for_command(
     notices: Option<&mut NoticeWatch>,
     is_driven: impl Fn(&AnalysisId) -> bool,
-    longest: Duration,
+    max_wait: Duration,
 ) {
     match notices {
         Some(notices) if notices.is_live() => {
-            let announced = notices.wait_for_command(is_driven);
+            let next_command = notices.wait_for_command(is_driven);
             // On a timeout, commands are read nevertheless.
-            let _ = tokio::time::timeout(longest, announced).await;
+            let _ = tokio::time::timeout(max_wait, next_command).await;
         }
         _ => tokio::time::sleep(COMMAND_INTERVAL).await,
     }
@@ -135,17 +135,17 @@ impl App {
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
             let is_current = membership.is_current(clock::instant());
-            let entries_now = membership.entries();
-            if was_current && (!is_current || entries_now != entries) {
+            let new_entries = membership.entries();
+            if was_current && (!is_current || new_entries != entries) {
                 let what = "this server was cut off from the database: its work may pass to others";
                 log::error(what, &[]);
                 self.engine.give_up_leases();
                 self.experiments().give_up_leases();
             }
-            if entries_now != entries {
+            if new_entries != entries {
                 self.engine.shared_reservations().restore();
             }
-            (entries, was_current) = (entries_now, is_current);
+            (entries, was_current) = (new_entries, is_current);
         }
     }
 
@@ -156,14 +156,14 @@ impl App {
         loop {
             let is_driven = |id: &_| self.engine.is_running_here(id);
             let due = takes_over_at.saturating_duration_since(clock::instant());
-            let longest = due.clamp(COMMAND_INTERVAL, ANNOUNCED_INTERVAL);
-            wait_for_command(notices.as_mut(), is_driven, longest).await;
+            let max_wait = due.clamp(COMMAND_INTERVAL, ANNOUNCED_INTERVAL);
+            wait_for_command(notices.as_mut(), is_driven, max_wait).await;
             if !membership.is_current(clock::instant()) {
                 continue;
             }
             self.share_limits();
-            if let Err(fault) = self.engine.deliver_commands(&boot, &mut delivered).await {
-                log::warn("commands could not be read", &[("fault", &fault)]);
+            if let Err(error) = self.engine.deliver_commands(&boot, &mut delivered).await {
+                log::warn("commands could not be read", &[("fault", &error)]);
             }
             if clock::instant() >= takes_over_at && !self.engine.is_closing() {
                 self.take_over().await;
@@ -175,18 +175,18 @@ impl App {
     /// Takes over the work of servers that have stopped, and stops work that was stopped through another server.
     async fn take_over(self: &Arc<Self>) {
         let (analyses, experiments) = (self.analyses(), self.experiments());
-        let went = [
+        let outcomes = [
             ("analyses", analyses.resume().await),
             ("stopped experiments", experiments.stop_ended().await),
             ("experiments", experiments.resume_all().await),
             ("documents", self.documents.resume().await),
             ("fallbacks", self.fallbacks().load().await),
         ];
-        for (what, went) in went {
-            if let Err(fault) = went {
+        for (what, outcomes) in outcomes {
+            if let Err(error) = outcomes {
                 log::warn(
                     "the work of other servers could not be continued",
-                    &[("what", &what), ("fault", &fault)],
+                    &[("what", &what), ("fault", &error)],
                 );
             }
         }

@@ -301,12 +301,12 @@ impl Threads<'_> {
         &self,
         caller: &Caller,
         id: &ThreadId,
-        only: Option<&AnalysisId>,
+        only_turn: Option<&AnalysisId>,
     ) -> Result<(ThreadReport, Vec<AnalysisReport>)> {
         let thread = self.show(caller, id).await?;
         let mut reports = Vec::new();
         for turn in &thread.turns {
-            if only.is_none_or(|only| *only == turn.id) {
+            if only_turn.is_none_or(|only_turn| *only_turn == turn.id) {
                 reports.push(self.analyses.show(caller, &turn.id).await?);
             }
         }
@@ -344,14 +344,14 @@ impl Snippet {
         }
         let (source, text, found) = best?;
         let (text, from) = excerpt(text, found.first()?.start);
-        let inside = found.iter().filter_map(|term| {
+        let match_ranges = found.iter().filter_map(|term| {
             let range = (term.start.checked_sub(from)?, term.end.checked_sub(from)?);
             (range.1 <= text.len()).then_some(range)
         });
         Some(Self {
             analysis: hit.analysis,
             source,
-            matches: inside.take(MAX_MATCHES).collect(),
+            matches: match_ranges.take(MAX_MATCHES).collect(),
             text: text.to_owned(),
         })
     }

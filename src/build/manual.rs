@@ -210,9 +210,10 @@ fn join_paragraphs(text: &str) -> String {
         let is_fence = trimmed.starts_with("```");
         let keeps_line_breaks =
             in_code || is_fence || trimmed.is_empty() || trimmed.starts_with('#');
-        let is_item = trimmed.starts_with("- ") || trimmed.split_once(". ").is_some_and(is_number);
+        let is_list_item =
+            trimmed.starts_with("- ") || trimmed.split_once(". ").is_some_and(is_number);
         match lines.last_mut() {
-            Some(last) if is_open && !keeps_line_breaks && !is_item => {
+            Some(last) if is_open && !keeps_line_breaks && !is_list_item => {
                 last.push(' ');
                 last.push_str(trimmed);
             }

@@ -25,8 +25,8 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
         return report(call, file, &[]);
     }
     let user = account_id(call)?;
-    let offline = archive::open(&call.config()?)?;
-    let outcome = offline.export(&user, Path::new(file), &mut progress_reporter(call))?;
+    let archives = archive::open(&call.config()?)?;
+    let outcome = archives.export(&user, Path::new(file), &mut progress_reporter(call))?;
     let Some(faulty) = summarize_list(&outcome.faulty_originals) else {
         return report(call, file, &count_rows(&outcome.counts));
     };
@@ -66,7 +66,7 @@ fn named_server(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFail
 }
 
 fn file_argument(call: &CommandCall) -> Result<&str, CommandFailure> {
-    call.limit_words(1)?;
+    call.check_argument_count(1)?;
     match call.words.first() {
         Some(file) => Ok(file),
         None => usage(format!("{} needs a file name", call.command.name)),
@@ -127,13 +127,14 @@ fn report(call: &CommandCall, file: &str, counts: &[(String, Value)]) -> Outcome
     }
     for (name, count) in counts {
         let of = |field: &str| count[field].as_u64().unwrap_or_default();
-        let (added_count, present, refused_count) = (of("added"), of("present"), of("refused"));
-        if added_count + present + refused_count == 0 {
+        let (added_count, present_count, refused_count) =
+            (of("added"), of("present"), of("refused"));
+        if added_count + present_count + refused_count == 0 {
             continue;
         }
         let mut line = format!("{}: {added_count}", name.replace('_', " "));
-        if present > 0 {
-            line += &format!(", {present} already present");
+        if present_count > 0 {
+            line += &format!(", {present_count} already present");
         }
         if refused_count > 0 {
             line += &format!(
@@ -152,8 +153,8 @@ mod tests {
     #[test]
     fn the_bar_fills() {
         assert_eq!(progress_line("analyses", 7, 0), "analyses: 7");
-        let half = "[############............] analyses: 5 of 10";
-        assert_eq!(progress_line("analyses", 5, 10), half);
+        let expected_bar = "[############............] analyses: 5 of 10";
+        assert_eq!(progress_line("analyses", 5, 10), expected_bar);
         assert!(progress_line("analyses", 20, 10).starts_with("[########################]"));
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct CommandCall {
     settings: Vec<(String, String)>,
     file: Option<PathBuf>,
     /// Whether the program was called without any arguments.
-    pub is_bare: bool,
+    pub has_no_arguments: bool,
 }
 
 impl CommandCall {
@@ -47,7 +47,7 @@ impl CommandCall {
             options: Vec::new(),
             settings: Vec::new(),
             file: None,
-            is_bare: false,
+            has_no_arguments: false,
         }
     }
     /// Returns all values of an option, in order.
@@ -87,7 +87,7 @@ impl CommandCall {
     ///
     /// # Errors
     /// [`CommandFailure::Usage`] when there are more.
-    pub fn limit_words(&self, words: usize) -> Result<(), CommandFailure> {
+    pub fn check_argument_count(&self, words: usize) -> Result<(), CommandFailure> {
         match self.words.get(words) {
             Some(word) => usage(format!(
                 "unexpected argument \"{word}\"; see `quire help {}`",
@@ -110,17 +110,17 @@ pub(super) fn parse(
         return Ok(call);
     }
     let mut call = CommandCall::new(&COMMANDS[0]);
-    call.is_bare = words.is_empty();
+    call.has_no_arguments = words.is_empty();
     let mut parser = Parser::from_args(words);
     let mut command = None;
-    let mut after_file = false;
+    let mut follows_file_option = false;
     while let Some(arg) = next(&mut parser, command)? {
-        let is_file = std::mem::take(&mut after_file);
+        let is_file = std::mem::take(&mut follows_file_option);
         match arg {
             Word(word) if command.is_none() => command = Some(find_command(&word)?),
             Word(word) if is_file && Path::new(&word).is_file() => {
                 call.options.push((FILE_OPTION, word));
-                after_file = true;
+                follows_file_option = true;
             }
             Word(word) => call.words.push(word),
             Flag(name) if name == "version" || name == "V" => {
@@ -131,7 +131,7 @@ pub(super) fn parse(
             }
             Flag(name) => {
                 flag(&mut parser, &name, command, &mut call)?;
-                after_file = name == FILE_OPTION;
+                follows_file_option = name == FILE_OPTION;
             }
         }
     }
@@ -147,24 +147,24 @@ fn help_call(words: &[OsString]) -> Option<CommandCall> {
     }
     let name = |word: &OsString| COMMANDS.iter().find(|command| *word == command.name);
     let mut call = CommandCall::new(COMMANDS.iter().find(|command| command.name == "help")?);
-    let explained = words()
+    let topic = words()
         .find_map(name)
         .filter(|command| command.name != "help");
     call.words
-        .extend(explained.map(|command| command.name.to_owned()));
+        .extend(topic.map(|command| command.name.to_owned()));
     Some(call)
 }
 
-enum ArgumentPiece {
+enum ParsedArgument {
     Word(String),
     Flag(String),
 }
-use ArgumentPiece::{Flag, Word};
+use ParsedArgument::{Flag, Word};
 
 fn next(
     parser: &mut Parser,
     command: Option<&'static Command>,
-) -> Result<Option<ArgumentPiece>, CommandFailure> {
+) -> Result<Option<ParsedArgument>, CommandFailure> {
     let next = parser.next().or_else(|error| match error {
         lexopt::Error::UnexpectedValue { option, .. } => usage(format!("{option} takes no value")),
         error => usage(error),
@@ -299,11 +299,11 @@ mod tests {
 
     fn assert_error(line: &str, expected: &str) {
         let call = parse_line(line).unwrap_or_else(|failure| panic!("{line}: {failure:?}"));
-        let actual_error = format!(
+        let actual = format!(
             "{} {:?} {:?} {:?}",
             call.command.name, call.words, call.options, call.settings
         );
-        assert_eq!(actual_error, expected, "{line}");
+        assert_eq!(actual, expected, "{line}");
     }
 
     #[test]

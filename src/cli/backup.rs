@@ -15,7 +15,7 @@ use crate::clock;
 
 /// Writes a copy of the database, or downloads one from the named server.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(1)?;
+    call.check_argument_count(1)?;
     let Some(file) = call.words.first() else {
         return usage("backup needs the file or folder to write to");
     };
@@ -26,7 +26,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
     let written = backup::write(&config, &file, call.has("replace"))?;
     let copy = written.copy;
-    if let Some(faulty) = summarize_list(&written.faulty).filter(|_| !call.has("json")) {
+    if let Some(faulty) = summarize_list(&written.faulty_documents).filter(|_| !call.has("json")) {
         print_progress(&format!(
             "warning: the original files of some documents in this backup are missing or damaged: {faulty}. `quire doctor` lists them all"
         ));
@@ -34,7 +34,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     if call.has("json") {
         return print(json!({
             "file": file, "bytes": copy.bytes, "schema_version": copy.version, "rows": copy.rows,
-            "faulty_originals": written.faulty,
+            "faulty_originals": written.faulty_documents,
         }));
     }
     print(format!(
@@ -60,7 +60,7 @@ fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
 
 /// Replaces the database with a backup, and keeps the old database.
 pub(super) fn restore(call: &CommandCall) -> Outcome {
-    call.limit_words(1)?;
+    call.check_argument_count(1)?;
     let Some(file) = call.words.first() else {
         return usage("restore needs the backup file");
     };
@@ -77,8 +77,8 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
     ))?;
     let documents = copy.rows.get("documents").copied().unwrap_or_default();
     let folder = config.data_dir.join("documents");
-    let has_other_place = config.replica.is_some() || config.document_store.is_some();
-    if documents > 0 && !has_other_place && !folder.exists() {
+    let has_external_storage = config.replica.is_some() || config.document_store.is_some();
+    if documents > 0 && !has_external_storage && !folder.exists() {
         print(format!(
             "a backup does not include the documents' original files ({documents}): copy them back to {} as well",
             folder.display()

@@ -33,7 +33,7 @@ enum ChatBackend {
 
 /// Runs the conversation until the input ends.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(0)?;
+    call.check_argument_count(0)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     call.warn(&config);

@@ -7,7 +7,7 @@ use crate::config::options;
 
 /// Prints the script for the shell named by the first argument.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(1)?;
+    call.check_argument_count(1)?;
     match call.words.first().map(String::as_str) {
         Some("bash") => print(bash().trim_end()),
         Some("zsh") => print(zsh().trim_end()),

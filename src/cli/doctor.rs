@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::args::CommandCall;
 use super::models::ServerModels;
-use super::outcome::without_error_numbers;
+use super::outcome::strip_os_error_numbers;
 use super::screen::print_wrapped;
 use super::{Outcome, block_on, failed, print};
 use crate::app::offline::doctor::{self, CheckResult, CheckState, health};
@@ -12,7 +12,7 @@ use crate::app::offline::doctor::{self, CheckResult, CheckState, health};
 /// Prints the findings and fails if one is an error. With `--health`, only asks the running server whether it accepts
 /// requests.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(0)?;
+    call.check_argument_count(0)?;
     let config = call.config()?;
     if call.has("health") {
         return match health::probe(&config) {
@@ -33,7 +33,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
                     CheckState::Warning => "warning",
                     CheckState::Failed => "broken",
                 };
-                json!({ "check": finding.subject, "state": state, "text": without_error_numbers(&finding.text) })
+                json!({ "check": finding.subject, "state": state, "text": strip_os_error_numbers(&finding.text) })
             };
             let rows: Vec<Value> = findings.iter().map(row).collect();
             print(json!({ "findings": rows }))?;
@@ -44,7 +44,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
                 CheckState::Warning => "warning",
                 CheckState::Failed => "broken ",
             };
-            let text = without_error_numbers(&finding.text);
+            let text = strip_os_error_numbers(&finding.text);
             print_wrapped(format!("{mark}  {}: {text}", finding.subject))?;
         }
         match findings
@@ -65,7 +65,7 @@ fn add_server_providers(findings: &mut Vec<CheckResult>, server_models: &ServerM
         // This finding is about the command's own settings, not the server's.
         findings.retain(|finding| finding.subject != "providers");
     }
-    let server_rows = server_models.providers.iter().map(|(id, why)| {
+    let provider_rows = server_models.providers.iter().map(|(id, why)| {
         let (state, text) = match why.as_str() {
             "" => (CheckState::Ok, "its models are listed"),
             why => (CheckState::Warning, why),
@@ -76,5 +76,5 @@ fn add_server_providers(findings: &mut Vec<CheckResult>, server_models: &ServerM
             text: format!("{id} of the running server: {text}"),
         }
     });
-    findings.extend(server_rows);
+    findings.extend(provider_rows);
 }

@@ -31,11 +31,11 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     log::configure(log::LogLevel::Error, config.log_json);
     let word = call.words.first().map(String::as_str);
     if word == Some("example") {
-        call.limit_words(1)?;
+        call.check_argument_count(1)?;
         return print(EXAMPLE_FILE.trim_end());
     }
     let max_words = if word == Some("list") { 1 } else { 2 };
-    call.limit_words(max_words)?;
+    call.check_argument_count(max_words)?;
     let word = match word {
         Some(word @ ("run" | "list" | "show" | "resume")) => word,
         Some(other) => return usage(unknown_action("experiment", other, DETAILS)),
@@ -60,7 +60,7 @@ async fn perform(call: &CommandCall, backend: &ExperimentBackend, word: &str) ->
     match (word, argument) {
         ("list", _) => list(call, &backend.list().await?),
         ("run", Some(file)) => start(call, backend, Path::new(file)).await,
-        ("show", Some(id)) => conclude(call, backend, id).await,
+        ("show", Some(id)) => test_winner(call, backend, id).await,
         ("resume", Some(id)) => {
             backend.resume(id).await?;
             follow(call, backend, id).await
@@ -118,10 +118,10 @@ async fn follow(call: &CommandCall, backend: &ExperimentBackend, id: &str) -> Ou
     if backend.is_stored() {
         print_progress(&format!("stored as {id}"));
     }
-    conclude(call, backend, id).await
+    test_winner(call, backend, id).await
 }
 
-async fn conclude(call: &CommandCall, backend: &ExperimentBackend, id: &str) -> Outcome {
+async fn test_winner(call: &CommandCall, backend: &ExperimentBackend, id: &str) -> Outcome {
     if let Some(path) = call.value("out") {
         let text = backend.export(id, format_of(path)?).await?;
         std::fs::write(path, text)

@@ -86,7 +86,7 @@ impl FieldLines {
         }
         let fields = error.fields.iter().map(|field| {
             let path = field.location.get(1..).unwrap_or_default();
-            self.with_line(path, &field.message)
+            self.locate_error(path, &field.message)
         });
         CommandFailure::Failed(fields.collect::<Vec<_>>().join("\n"))
     }
@@ -94,20 +94,20 @@ impl FieldLines {
     /// Adds file and line numbers to the invalid fields in a server's error message.
     pub(super) fn explain_refusal(&self, why: &str) -> CommandFailure {
         let pieces = why.replace("; body.", "\nbody.");
-        let located = pieces.lines().map(|piece| {
+        let located_lines = pieces.lines().map(|piece| {
             let field = piece.strip_prefix("body.");
             match field.and_then(|field| field.split_once(": ")) {
                 Some((path, why)) => {
                     let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-                    self.with_line(&path, why)
+                    self.locate_error(&path, why)
                 }
                 None => piece.to_owned(),
             }
         });
-        CommandFailure::Failed(located.collect::<Vec<_>>().join("\n"))
+        CommandFailure::Failed(located_lines.collect::<Vec<_>>().join("\n"))
     }
 
-    fn with_line(&self, path: &[String], why: &str) -> String {
+    fn locate_error(&self, path: &[String], why: &str) -> String {
         let location = match self.line(path) {
             Some(line) => format!("{}, line {line}", self.file),
             None => self.file.clone(),

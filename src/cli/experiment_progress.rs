@@ -15,7 +15,7 @@ const MAX_NAME_LENGTH: usize = 40;
 /// The progress bar on stderr.
 #[derive(Default)]
 pub(super) struct ProgressBar {
-    tenth: usize,
+    printed_tenths: usize,
     is_open: bool,
 }
 
@@ -54,8 +54,8 @@ impl ProgressBar {
             let _ = write!(stderr, "\r\x1b[K{}", truncate(&line, terminal_width()));
             let _ = stderr.flush();
             self.is_open = true;
-        } else if (share * 10.0) as usize > self.tenth {
-            self.tenth = (share * 10.0) as usize;
+        } else if (share * 10.0) as usize > self.printed_tenths {
+            self.printed_tenths = (share * 10.0) as usize;
             let _ = writeln!(stderr, "{line}");
         }
     }

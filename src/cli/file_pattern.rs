@@ -35,11 +35,11 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
 
 fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, String> {
     // Removes doubled slashes, because the paths found by the search never contain them.
-    let normal: PathBuf = Path::new(pattern).components().collect();
-    let parts: Vec<String> = (normal.components())
+    let normalized: PathBuf = Path::new(pattern).components().collect();
+    let parts: Vec<String> = (normalized.components())
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
         .collect();
-    let compiled = Pattern::new(&normal.to_string_lossy())
+    let compiled = Pattern::new(&normalized.to_string_lossy())
         .map_err(|error| format!("{pattern} is not a file pattern: {}", error.msg))?;
     let fixed_part = parts
         .iter()
@@ -56,13 +56,13 @@ fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, Str
     } else {
         &fixed_part
     };
-    let is_searched = |entry: &DirEntry| {
+    let may_enter = |entry: &DirEntry| {
         entry.depth() == 0 || matches_hidden || !is_hidden(&entry.file_name().to_string_lossy())
     };
     let (mut found, mut folders) = (Vec::new(), 0);
     let walk = WalkDir::new(root).max_depth(depth).into_iter();
     // Skips unreadable folders, as shells do.
-    for entry in walk.filter_entry(is_searched).flatten() {
+    for entry in walk.filter_entry(may_enter).flatten() {
         if entry.file_type().is_dir() {
             folders += 1;
         }

@@ -176,7 +176,7 @@ impl Predecessor {
     ///
     /// # Errors
     /// Returns an error if the old process has closed the connection.
-    pub(super) fn tell_to_stop(mut self) -> io::Result<()> {
+    pub(super) fn request_stop(mut self) -> io::Result<()> {
         self.connection.write_all(&STOP_BYTE)
     }
 }

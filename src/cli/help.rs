@@ -10,7 +10,7 @@ const HELP_WIDTH: usize = 80;
 
 /// Explains a command or a topic of the manual, or lists all of them if none is named.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(1)?;
+    call.check_argument_count(1)?;
     let Some(name) = call.words.first() else {
         return print(help_overview()?);
     };
@@ -38,7 +38,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 /// Prints the version, the commit, and the build's features.
 pub(super) fn version(call: &CommandCall) -> Outcome {
-    call.limit_words(0)?;
+    call.check_argument_count(0)?;
     print_wrapped(format_args!(
         "quire {}\ncommit    {}\nbuild     {}, {}\nfeatures  {}",
         env!("CARGO_PKG_VERSION"),
@@ -161,14 +161,14 @@ fn push_row(text: &mut String, name: &str, summary: &str) {
     /// The second column's offset, in characters.
     const SUMMARY_COLUMN: usize = 18;
     let words: Vec<&str> = summary.split_whitespace().collect();
-    let hang = " ".repeat(SUMMARY_COLUMN);
+    let indent = " ".repeat(SUMMARY_COLUMN);
     let mut name = format!("  {name:15} ");
     if name.chars().count() > SUMMARY_COLUMN {
         text.push_str(name.trim_end());
         text.push('\n');
-        name.clone_from(&hang);
+        name.clone_from(&indent);
     }
-    text.push_str(&fill_lines(&words, &name, &hang));
+    text.push_str(&fill_lines(&words, &name, &indent));
     text.push('\n');
 }
 
@@ -233,9 +233,13 @@ fn push_line(text: &mut String, line: &str) {
     if line.chars().count() <= HELP_WIDTH {
         text.push_str(line);
     } else {
-        let hang = line.rfind("  ").map_or(0, |gap| gap + 2);
-        let words: Vec<&str> = line[hang..].split_whitespace().collect();
-        text.push_str(&fill_lines(&words, &line[..hang], &" ".repeat(hang)));
+        let hanging_indent = line.rfind("  ").map_or(0, |gap| gap + 2);
+        let words: Vec<&str> = line[hanging_indent..].split_whitespace().collect();
+        text.push_str(&fill_lines(
+            &words,
+            &line[..hanging_indent],
+            &" ".repeat(hanging_indent),
+        ));
     }
     text.push('\n');
 }

@@ -25,7 +25,7 @@ pub(super) const DETAILS: &str = "  list                list the newest threads
 Instead of an ID, `last` names the newest thread.";
 
 /// Default and maximum number of threads listed.
-const LISTED_THREADS: (u32, u32) = (20, 100);
+const THREAD_COUNTS: (u32, u32) = (20, 100);
 
 enum HistoryBackend {
     Local(Box<LocalSession>),
@@ -67,11 +67,11 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 fn list_limit(call: &CommandCall) -> Result<u32, CommandFailure> {
     match call.value("limit").map(str::parse::<u32>) {
-        None => Ok(LISTED_THREADS.0),
-        Some(Ok(limit)) if (1..=LISTED_THREADS.1).contains(&limit) => Ok(limit),
+        None => Ok(THREAD_COUNTS.0),
+        Some(Ok(limit)) if (1..=THREAD_COUNTS.1).contains(&limit) => Ok(limit),
         Some(_) => usage(format!(
             "--limit must be a number from 1 to {}",
-            LISTED_THREADS.1
+            THREAD_COUNTS.1
         )),
     }
 }

@@ -48,11 +48,11 @@ pub(super) struct OpenedInput {
 /// Returns an error if a pattern matches no file or stdin is named twice.
 pub(super) fn from_call(
     call: &CommandCall,
-    takes_pipe: bool,
+    reads_piped_input: bool,
 ) -> Result<Vec<InputFile>, CommandFailure> {
     let names = call.values("file");
     let mut files = from_names(&names)?;
-    if takes_pipe && !names.contains(&"-") && is_piped() {
+    if reads_piped_input && !names.contains(&"-") && is_piped() {
         files.push(InputFile {
             display_name: "stdin".to_owned(),
             source: InputSource::Pipe,
@@ -82,9 +82,10 @@ pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailur
             }
             name if file_pattern::is_pattern(name) => {
                 let matches = file_pattern::expand(name).or_else(failed)?;
-                let each = matches.into_iter();
+                let matched_paths = matches.into_iter();
                 files.extend(
-                    each.map(|path| new_file(path.display().to_string(), InputSource::Path(path))),
+                    matched_paths
+                        .map(|path| new_file(path.display().to_string(), InputSource::Path(path))),
                 );
             }
             name => files.push(new_file(name.to_owned(), InputSource::Path(name.into()))),

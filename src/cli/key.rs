@@ -37,7 +37,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         (Some(other), _) => return usage(unknown_action("key", other, DETAILS)),
         _ => return usage(format!("key needs one of these:\n{DETAILS}")),
     };
-    call.limit_words(if action == "delete" { 3 } else { 2 })?;
+    call.check_argument_count(if action == "delete" { 3 } else { 2 })?;
     let id = match (action, word(2)) {
         ("delete", None) => {
             return usage("the key's ID is missing; `quire key list EMAIL` lists them");
@@ -92,7 +92,7 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
 /// Lists or deletes the keys of the API key's account. The email address may be omitted.
 fn perform_at_server(call: &CommandCall, server: &RemoteSession, action: &str) -> Outcome {
     const KEYS_PATH: &str = "/api/users/me/api-keys";
-    call.limit_words(if action == "delete" { 3 } else { 2 })?;
+    call.check_argument_count(if action == "delete" { 3 } else { 2 })?;
     let words: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
     let (email, id) = match (action, words.as_slice()) {
         ("add", _) => {

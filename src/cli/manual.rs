@@ -12,7 +12,7 @@ use crate::http::manual::{self, Topic};
 
 /// Prints the man page or that of a topic, for use as `quire man | man -l -`.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(1)?;
+    call.check_argument_count(1)?;
     let Some(name) = call.words.first() else {
         return print(manual_page(&all_topics()?).trim_end());
     };

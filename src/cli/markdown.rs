@@ -74,35 +74,45 @@ impl Markdown {
         if text.starts_with('|') {
             return format!("{}\n", inline_html(&line, " "));
         }
-        let pad = " ".repeat(indent.min(12));
+        let padding = " ".repeat(indent.min(12));
         let text = &inline_html(text, "\n");
         if text.contains('\n') {
             let lines = text.split('\n');
             return lines
-                .map(|part| self.render_line(&format!("{pad}{part}")))
+                .map(|part| self.render_line(&format!("{padding}{part}")))
                 .collect();
         }
         for (mark, shown) in [("- [ ] ", "☐ "), ("- [x] ", "☑ "), ("- [X] ", "☑ ")] {
             if let Some(item) = text.strip_prefix(mark) {
-                return self.wrap_text(item, &format!("{pad}{shown}"), &format!("{pad}  "), None);
+                return self.wrap_text(
+                    item,
+                    &format!("{padding}{shown}"),
+                    &format!("{padding}  "),
+                    None,
+                );
             }
         }
         if let Some(quoted) = text.strip_prefix('>') {
-            let bar = format!("{pad}│ ");
+            let bar = format!("{padding}│ ");
             return self.wrap_text(quoted.trim_start(), &bar, &bar, None);
         }
         for bullet in ["- ", "* ", "+ "] {
             if let Some(item) = text.strip_prefix(bullet) {
-                return self.wrap_text(item, &format!("{pad}• "), &format!("{pad}  "), None);
+                return self.wrap_text(
+                    item,
+                    &format!("{padding}• "),
+                    &format!("{padding}  "),
+                    None,
+                );
             }
         }
         match list_number_length(text) {
             Some(mark) => {
-                let hanging_indent = format!("{pad}{}", " ".repeat(mark));
-                let first = format!("{pad}{}", &text[..mark]);
+                let hanging_indent = format!("{padding}{}", " ".repeat(mark));
+                let first = format!("{padding}{}", &text[..mark]);
                 self.wrap_text(&text[mark..], &first, &hanging_indent, None)
             }
-            None => self.wrap_text(text, &pad, &pad, None),
+            None => self.wrap_text(text, &padding, &padding, None),
         }
     }
 
@@ -279,8 +289,8 @@ fn inline_html(text: &str, line_break: &str) -> String {
         for tag in INLINE_TAGS {
             let (open_tag, close) = (format!("<{tag}>"), format!("</{tag}>"));
             if part.contains(&open_tag) && part.contains(&close) {
-                let raised = if tag == "sup" { "^" } else { "" };
-                part = part.replace(&open_tag, raised).replace(&close, "");
+                let prefix = if tag == "sup" { "^" } else { "" };
+                part = part.replace(&open_tag, prefix).replace(&close, "");
             }
         }
         ENTITIES

@@ -30,7 +30,7 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Answers messages until stdin ends.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(0)?;
+    call.check_argument_count(0)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {

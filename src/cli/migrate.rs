@@ -15,7 +15,7 @@ use crate::clock;
 /// Interval between progress lines, and the delay before the first one.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Number of hexadecimal digits shown of each hash.
-const SHOWN_DIGITS: usize = 16;
+const HASH_DIGITS: usize = 16;
 
 /// The explanation in `quire help migrate`.
 pub(super) const DETAILS: &str = "Stop all servers and commands first. Moves the database that the settings name,\n\
@@ -29,7 +29,7 @@ pub(super) const DETAILS: &str = "Stop all servers and commands first. Moves the
 
 /// Moves the database to the target of `--to` and prints the row count and hash of each table.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(0)?;
+    call.check_argument_count(0)?;
     let Some(target) = call.value("to") else {
         return usage("migrate needs the target: add --to postgres://… or --to FOLDER");
     };
@@ -78,7 +78,7 @@ fn report(migration: &Migration) -> Outcome {
         table.push([
             copied.name.clone(),
             copied.rows.to_string(),
-            copied.hash.chars().take(SHOWN_DIGITS).collect(),
+            copied.hash.chars().take(HASH_DIGITS).collect(),
         ]);
     }
     table.print("no tables")?;

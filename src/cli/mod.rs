@@ -57,7 +57,7 @@ use std::process::ExitCode;
 use args::CommandCall;
 use local_address::{scheme, url};
 use outcome::{CommandFailure, Outcome, failed, print, unknown_action, usage};
-use remote::ServerUse::{self, NotNeeded, Supported, Unsupported};
+use remote::ServerUse::{self, Supported, Unsupported, Unused};
 
 /// A command of `quire`, as listed in [`COMMANDS`].
 pub struct Command {
@@ -315,27 +315,27 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "completions", usage: "bash|zsh|fish", summary: "print completions for a shell",
         details: "  quire completions bash > ~/.local/share/bash-completion/completions/quire\n  quire completions zsh > \"${fpath[1]}/_quire\"\n  quire completions fish > ~/.config/fish/completions/quire.fish",
-        options: &[], server: NotNeeded, run: completions::run,
+        options: &[], server: Unused, run: completions::run,
     },
     Command {
         name: "man", usage: "[TOPIC]", summary: "print the manual as a man page",
         details: "quire man | man -l -\nWithout TOPIC, prints the page of all commands and settings.",
-        options: &[], server: NotNeeded, run: manual::run,
+        options: &[], server: Unused, run: manual::run,
     },
     Command {
         name: "help", usage: "[settings|COMMAND|TOPIC]", summary: "explain a command or a topic of the manual",
-        details: "", options: &[], server: NotNeeded, run: help::run,
+        details: "", options: &[], server: Unused, run: help::run,
     },
     Command {
         name: "version", usage: "", summary: "print the version",
-        details: "", options: &[], server: NotNeeded, run: help::version,
+        details: "", options: &[], server: Unused, run: help::version,
     },
 ];
 
 /// Runs the command named by these arguments. Prints a failure to stderr and returns its exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = args::parse(words).and_then(|call| {
-        remote::check_use(&call)?;
+        remote::check_server_support(&call)?;
         (call.command.run)(&call)
     });
     let Err(failure) = outcome else {
@@ -344,7 +344,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (text, code) = failure.into_parts();
     let mut stderr = std::io::stderr().lock();
     let columns = stderr.is_terminal().then(screen::terminal_width);
-    for line in outcome::without_error_numbers(&text).lines() {
+    for line in outcome::strip_os_error_numbers(&text).lines() {
         let line = format!("quire: {line}");
         let line = columns.map_or(line.clone(), |columns| text_width::wrap(&line, columns));
         let _ = writeln!(stderr, "{line}");

@@ -15,7 +15,7 @@ use crate::log;
 
 /// Lists the models.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(0)?;
+    call.check_argument_count(0)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     call.warn(&config);

@@ -35,11 +35,11 @@ pub(super) fn with_option_names(message: &str) -> String {
     let pieces = message
         .replace("; body.", "\nbody.")
         .replace("; query.", "\nquery.");
-    let lines: Vec<String> = pieces.lines().map(rename_in_line).collect();
+    let lines: Vec<String> = pieces.lines().map(replace_fields_in_line).collect();
     lines.join("\n")
 }
 
-fn rename_in_line(message: &str) -> String {
+fn replace_fields_in_line(message: &str) -> String {
     let Some((location, why)) = message.split_once(": ") else {
         return message.to_owned();
     };
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_become_options() {
+    fn field_names_become_options() {
         for (message, expected) in [
             ("not found", "not found"),
             (

@@ -67,8 +67,8 @@ fn list(call: &CommandCall) -> Outcome {
     ))
 }
 
-fn kind_name(kin: OrphanKind) -> &'static str {
-    match kin {
+fn kind_name(kind: OrphanKind) -> &'static str {
+    match kind {
         OrphanKind::Document => "document",
         OrphanKind::Upload => "upload",
         OrphanKind::Log => "log",
@@ -78,6 +78,6 @@ fn kind_name(kin: OrphanKind) -> &'static str {
 fn orphan_json(orphan: &Orphan) -> Value {
     json!({
         "name": orphan.name, "kind": kind_name(orphan.kind), "bytes": orphan.bytes, "since": orphan.since,
-        "path": orphan.path, "kept_until": orphan.kept_until(),
+        "path": orphan.path, "kept_until": orphan.expires_at(),
     })
 }

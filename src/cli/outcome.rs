@@ -47,7 +47,7 @@ pub(super) fn print(text: impl Display) -> Outcome {
 }
 
 /// Removes error numbers of the operating system, such as ` (os error 2)`, because the words before them say the same.
-pub(super) fn without_error_numbers(text: &str) -> String {
+pub(super) fn strip_os_error_numbers(text: &str) -> String {
     let mut pieces = text.split(" (os error ");
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -100,7 +100,7 @@ pub(super) fn unknown_action(command: &str, word: &str, details: &str) -> String
     let actions = details.lines().filter(|line| line.starts_with("  "));
     let actions = actions.filter_map(|line| line.split_whitespace().next());
     match closest(word, actions) {
-        Some(meant) => format!("{command} has no action `{word}`; did you mean {meant}?"),
+        Some(suggestion) => format!("{command} has no action `{word}`; did you mean {suggestion}?"),
         None => format!("{command} has no action `{word}`; it has:\n{details}"),
     }
 }

@@ -83,7 +83,7 @@ fn fetch_pattern(server: &RemoteSession, row: &Value) -> Result<ListedPattern, C
 }
 
 fn list(call: &CommandCall) -> Outcome {
-    call.limit_words(1)?;
+    call.check_argument_count(1)?;
     let all = list_patterns(call)?;
     if call.has("json") {
         let list: Vec<&Pattern> = all.iter().map(|listed| &*listed.pattern).collect();
@@ -107,14 +107,14 @@ fn list(call: &CommandCall) -> Outcome {
 }
 
 fn show(call: &CommandCall) -> Outcome {
-    call.limit_words(2)?;
+    call.check_argument_count(2)?;
     let Some(id) = call.words.get(1) else {
         return usage("the pattern's ID is missing; `quire patterns list` lists them");
     };
     let all = list_patterns(call)?;
     let Some(listed) = all.iter().find(|listed| listed.pattern.id == *id) else {
         let hint = match closest(id, all.iter().map(|listed| listed.pattern.id.as_str())) {
-            Some(meant) => format!("did you mean {meant}?"),
+            Some(suggestion) => format!("did you mean {suggestion}?"),
             None => "`quire patterns list` lists them".to_owned(),
         };
         return usage(format!("there is no pattern \"{id}\"; {hint}"));

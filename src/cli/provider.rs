@@ -33,7 +33,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     if !["list", "add", "change", "test", "remove"].contains(&action) {
         return usage(unknown_action("provider", action, DETAILS));
     }
-    call.limit_words(if action == "list" { 1 } else { 2 })?;
+    call.check_argument_count(if action == "list" { 1 } else { 2 })?;
     let name = match (action, word(1)) {
         ("list", _) => "",
         (_, Some(name)) => name,
@@ -102,7 +102,7 @@ async fn perform(
     name: &str,
     params: ProviderParams,
 ) -> Outcome {
-    let scope = ProviderScope::House(None);
+    let scope = ProviderScope::Shared(None);
     let origin = RequestOrigin::local(clock::now());
     let all = providers.list(&scope).await?;
     let provider_id = || match all.iter().find(|provider| provider.name == name) {

@@ -36,7 +36,7 @@ pub enum ServerUse {
     /// The command runs on the server, or checks it, as `doctor` does.
     Supported,
     /// The command needs neither a server nor a data folder.
-    NotNeeded,
+    Unused,
     /// The command works only with a data folder. Contains the reason, worded as the end of a sentence.
     Unsupported(&'static str),
 }
@@ -59,7 +59,7 @@ struct OwnKey {
 ///
 /// # Errors
 /// [`CommandFailure::Usage`] when a server is named and the command works only with a data folder.
-pub(super) fn check_use(call: &CommandCall) -> Outcome {
+pub(super) fn check_server_support(call: &CommandCall) -> Outcome {
     let ServerUse::Unsupported(why) = call.command.server else {
         return Ok(());
     };
@@ -292,11 +292,11 @@ impl RemoteSession {
     pub(super) fn account(&self, expected: Option<&str>) -> Result<Value, CommandFailure> {
         let own_account = self.get("/api/users/me")?;
         let email = own_account["email"].as_str().unwrap_or_default();
-        let is_other = |expected: &str| {
+        let is_other_account = |expected: &str| {
             let parsed = Email::parse(expected);
             parsed.is_none_or(|expected| expected.as_str() != email)
         };
-        match expected.filter(|expected| is_other(expected)) {
+        match expected.filter(|expected| is_other_account(expected)) {
             None => Ok(own_account),
             Some(other) => usage(format!(
                 "the server takes the account from the API key, which belongs to {email}, not to {other}"

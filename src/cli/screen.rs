@@ -72,7 +72,7 @@ impl Screen {
     pub(super) fn finish_answer(&mut self, text: Option<&str>) -> Outcome {
         self.erase();
         if let Some(text) = text {
-            self.print_rest(text)?;
+            self.print_remaining(text)?;
         }
         self.print_ending();
         Ok(())
@@ -90,13 +90,13 @@ impl Screen {
         }
     }
 
-    fn print_rest(&mut self, text: &str) -> Outcome {
+    fn print_remaining(&mut self, text: &str) -> Outcome {
         let Some(answer) = &mut self.answer else {
             return print(text.trim_end());
         };
         if self.written_text.trim() != text.trim() {
             // The answer was rewritten by another model or never streamed, so print all of it.
-            let rest_of_answer = answer.finish();
+            let remaining_text = answer.finish();
             let rule = if self.written_text.is_empty() {
                 ""
             } else {
@@ -104,7 +104,7 @@ impl Screen {
             };
             let mut renderer = markdown_renderer(self.width);
             let text = format!(
-                "{rest_of_answer}{rule}{}{}",
+                "{remaining_text}{rule}{}{}",
                 renderer.push(text),
                 renderer.finish()
             );

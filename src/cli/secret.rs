@@ -16,7 +16,7 @@ again.";
 
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(1)?;
+    call.check_argument_count(1)?;
     const SECRET_CHANGE_CONSEQUENCE: &str =
         "everyone must sign in again, and stored provider keys must be entered again";
     let config = call.config()?;

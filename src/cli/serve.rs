@@ -26,9 +26,9 @@ use crate::{clock, log, system};
 /// Starts the server and blocks until a signal stops it. `quire` alone prints the status if a server is already
 /// running.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(0)?;
+    call.check_argument_count(0)?;
     let config = call.config()?;
-    if call.is_bare && running_server(&config).is_some() {
+    if call.has_no_arguments && running_server(&config).is_some() {
         return block_on(status::print(call, config));
     }
     log::configure(
@@ -65,8 +65,8 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     if let Some(Ok(address)) = last {
         lock.note_address(&url(scheme(&config), address));
     }
-    warn_of_data_loss(&config);
-    let offer = handover_offer(&config, &listeners);
+    warn_about_data_loss(&config);
+    let offer = offer_handover(&config, &listeners);
     if let Some(address) = reachable_address(&listeners) {
         // A socket passed to this process may be reachable from other machines even if the settings name a loopback
         // address.
@@ -85,15 +85,15 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         http::serve(app.clone(), listeners, stop_requested).await;
         app.close().await;
     };
-    let delay_for = is_activated.then_some(&*app);
+    let app_to_drain = is_activated.then_some(&*app);
     tokio::select! {
         () = work => {}
-        () = signals.wait_for_stop(&stop, delay_for) => {
+        () = signals.wait_for_stop(&stop, app_to_drain) => {
             log::warn("stopped at once by a second signal", &[]);
             std::process::exit(130);
         }
         () = stop_after_handover(offer, &app, (&stop, &stopped)) => {}
-        () = stop_when_abandoned(&app, &stop) => {}
+        () = stop_when_superseded(&app, &stop) => {}
         () = run_housekeeping(&app) => {}
         () = index_older_turns(&app) => {}
         () = app.watch_servers() => {}
@@ -144,7 +144,7 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
 /// Stops the server once it can no longer store data: when the process that took over the replica has exited, so that
 /// only a restart can claim the replica again, or when a server that cannot share the database is running. Never
 /// returns.
-async fn stop_when_abandoned(app: &App, stop: &Notify) {
+async fn stop_when_superseded(app: &App, stop: &Notify) {
     /// How often to check whether the server has been abandoned.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
     while !app.is_abandoned() && !app.is_excluded() {
@@ -181,7 +181,7 @@ async fn take_over(
     let expected = [Some(config.port), config.ui_port].into_iter().flatten();
     let expected = expected.map(|port| SocketAddr::new(config.host, port));
     // This process may be configured to listen on other addresses than its predecessor.
-    let fits = |socket: &StdListener, expected: SocketAddr| {
+    let is_expected_socket = |socket: &StdListener, expected: SocketAddr| {
         let actual_address = socket.local_addr().unwrap_or(expected);
         actual_address.ip() == expected.ip()
             && (expected.port() == 0 || actual_address.port() == expected.port())
@@ -190,12 +190,12 @@ async fn take_over(
         true => std::mem::take(&mut predecessor.sockets)
             .into_iter()
             .zip(expected)
-            .map(|(socket, expected)| fits(&socket, expected).then_some(socket))
+            .map(|(socket, expected)| is_expected_socket(&socket, expected).then_some(socket))
             .collect(),
         false => inherited.into_iter().map(Some).collect(),
     };
     let (listeners, lines) = bind_listeners(config, tls, sockets).await?;
-    let stop_result = predecessor.tell_to_stop();
+    let stop_result = predecessor.request_stop();
     stop_result
         .or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
     // The other process may have a longer shutdown timeout than this one.
@@ -212,7 +212,7 @@ async fn take_over(
 
 /// Offers the listening sockets to a successor. If that fails, the server runs as usual but cannot be replaced without
 /// downtime.
-fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
+fn offer_handover(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
     let sockets = listeners
         .iter()
         .map(|listener_entry| listener_entry.listener.as_fd().try_clone_to_owned());
@@ -231,13 +231,13 @@ async fn stop_after_handover(
     (stop, stopped): (&Notify, &Notify),
 ) {
     if let Some(offer) = offer {
-        let taken_over = async {
+        let stopped_by_takeover = async {
             offer.wait_for_takeover().await;
             app.drain_clients().await;
             stop.notify_one();
         };
         tokio::select! {
-            () = taken_over => {}
+            () = stopped_by_takeover => {}
             () = stopped.notified() => {}
         }
     }
@@ -302,7 +302,7 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
 }
 
 /// Warns if a restart may lose the stored data.
-fn warn_of_data_loss(config: &Config) {
+fn warn_about_data_loss(config: &Config) {
     if let Some(why) =
         doctor::ephemeral_file_system(&config.data_dir).filter(|_| config.replica.is_none())
     {
@@ -338,10 +338,10 @@ impl ServerSignals {
     /// Waits for two signals. The first one requests a clean shutdown; if `delay_for` is given, the shutdown starts
     /// only once no request is running, because another process keeps the sockets open. The second signal ends the
     /// wait.
-    async fn wait_for_stop(&mut self, stop: &Notify, delay_for: Option<&App>) {
+    async fn wait_for_stop(&mut self, stop: &Notify, app_to_drain: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);
-        if let Some(app) = delay_for {
+        if let Some(app) = app_to_drain {
             tokio::select! {
                 () = app.drain_clients() => {}
                 () = self.next() => return,
@@ -396,7 +396,7 @@ async fn run_housekeeping(app: &Arc<App>) {
     /// Pause between rounds.
     const CHECK_INTERVAL: Duration = Duration::from_secs(10);
     /// Number of rounds between cleanups: one cleanup per hour.
-    const CLEANUP_EVERY: u32 = 360;
+    const ROUNDS_PER_CLEANUP: u32 = 360;
     /// Number of rounds between probes while a provider is unavailable: one probe per minute, because the provider may
     /// have been started after this server.
     const ROUNDS_PER_PROBE: u32 = 6;
@@ -421,12 +421,12 @@ async fn run_housekeeping(app: &Arc<App>) {
         log_failure(app.discovery().reload_if_changed()).await;
         app.backups().back_up_if_due(clock::now()).await;
         app.discovery().probe_new_providers().await;
-        if round % CLEANUP_EVERY == 1 {
+        if round % ROUNDS_PER_CLEANUP == 1 {
             log_failure(app.run_housekeeping(clock::now())).await;
         }
         let states = app.models().providers(None);
         let missing = states.iter().any(|state| state.status == "unavailable");
-        if round.is_multiple_of(CLEANUP_EVERY)
+        if round.is_multiple_of(ROUNDS_PER_CLEANUP)
             || (missing && round.is_multiple_of(ROUNDS_PER_PROBE))
         {
             app.discovery().probe_local_servers().await;

@@ -19,7 +19,7 @@ const MAX_DAYS: i64 = 3660;
 
 /// Prints the usage of one account by day, or the totals of all accounts.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.limit_words(0)?;
+    call.check_argument_count(0)?;
     let days = match call.value("days").map(str::parse::<i64>) {
         None => DEFAULT_DAYS,
         Some(Ok(days)) if (1..=MAX_DAYS).contains(&days) => days,

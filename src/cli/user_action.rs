@@ -45,7 +45,7 @@ pub(super) fn parse(call: &CommandCall) -> Result<UserAction<'_>, CommandFailure
     let Some(action) = word(0) else {
         return usage(format!("user needs one of these:\n{DETAILS}"));
     };
-    call.limit_words(match action {
+    call.check_argument_count(match action {
         "list" => 1,
         "role" => 3,
         _ => 2,

@@ -13,7 +13,7 @@ pub struct BackupConfig {
     /// Folder for the backups.
     pub folder: PathBuf,
     /// Interval between two backups.
-    pub every: Duration,
+    pub interval: Duration,
     /// Number of backups to keep.
     pub keep: usize,
 }
@@ -106,7 +106,7 @@ pub(super) fn replica(checker: &mut Checker) -> Option<ReplicaConfig> {
 pub(super) fn backups(checker: &mut Checker) -> Option<BackupConfig> {
     Some(BackupConfig {
         folder: PathBuf::from(checker.configured("QUIRE_BACKUP_DIR")?),
-        every: Duration::from_secs(3600)
+        interval: Duration::from_secs(3600)
             .saturating_mul(checker.number("QUIRE_BACKUP_EVERY") as u32),
         keep: usize::try_from(checker.number("QUIRE_BACKUP_KEEP")).unwrap_or(usize::MAX),
     })

@@ -28,7 +28,7 @@ static MISTAKEN_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Environment variables that begin with `QUIRE_` but are not settings.
-const OTHER_NAMES: &[&str] = &[
+const RESERVED_NAMES: &[&str] = &[
     "QUIRE_API_KEY",
     "QUIRE_COMMIT",
     "QUIRE_BUILD",
@@ -39,18 +39,18 @@ const OTHER_NAMES: &[&str] = &[
 /// Returns the setting that an unknown name probably means; `None` if the name is a setting or belongs to another
 /// program.
 pub(super) fn intended_setting(name: &str) -> Option<&'static str> {
-    if let Some((_, meant)) = MISTAKEN_NAMES
+    if let Some((_, intended)) = MISTAKEN_NAMES
         .iter()
         .find(|(mistaken, _)| *mistaken == name)
     {
-        return Some(meant);
+        return Some(intended);
     }
-    let is_ours = name.starts_with("QUIRE_") && !OTHER_NAMES.contains(&name);
+    let is_ours = name.starts_with("QUIRE_") && !RESERVED_NAMES.contains(&name);
     if !is_ours || setting(name).is_some() {
         return None;
     }
     let bare_name = name.strip_prefix("QUIRE_").unwrap_or(name);
-    let exact = setting(bare_name).map(|row| row.name);
+    let exact_match = setting(bare_name).map(|row| row.name);
     let names = || SETTINGS.iter().map(|row| row.name);
-    exact.or_else(|| closest(name, names()))
+    exact_match.or_else(|| closest(name, names()))
 }

@@ -176,7 +176,7 @@ mod tests {
         };
         let none = encode(r#"{"alg":"none","typ":"JWT"}"#);
         let other = encode(r#"{"alg":"HS512","typ":"JWT"}"#);
-        let raised = encode(
+        let promoted = encode(
             &serde_json::to_string(&Claims {
                 sub: "user_2".into(),
                 ..claims()
@@ -198,7 +198,7 @@ mod tests {
             ),
             (format!("{}.{}.", parts[0], parts[1]), TokenRejected::Forged),
             (
-                format!("{}.{raised}.{}", parts[0], parts[2]),
+                format!("{}.{promoted}.{}", parts[0], parts[2]),
                 TokenRejected::Forged,
             ),
             (Jwt::new("other").sign(&claims()), TokenRejected::Forged),

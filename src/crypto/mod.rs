@@ -73,7 +73,7 @@ fn derive(secret: &str, purpose: &str) -> [u8; 32] {
     hkdf::Salt::new(hkdf::HKDF_SHA256, b"quire")
         .extract(secret.as_bytes())
         .expand(&[purpose.as_bytes()], hkdf::HKDF_SHA256)
-        .and_then(|okm| okm.fill(&mut key))
+        .and_then(|output_key| output_key.fill(&mut key))
         .expect("32 bytes are within what HKDF-SHA256 can give");
     key
 }

@@ -187,15 +187,15 @@ mod tests {
             "host;range;x-amz-content-sha256;x-amz-date",
             "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
         );
-        let usual = "host;x-amz-content-sha256;x-amz-date";
+        let usual_headers = "host;x-amz-content-sha256;x-amz-date";
         check(
             &get("/", &query(&[("lifecycle", "")]), &[host]),
-            usual,
+            usual_headers,
             "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
         );
         check(
             &get("/", &query(&[("prefix", "J"), ("max-keys", "2")]), &[host]),
-            usual,
+            usual_headers,
             "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
         );
         let put_request = SignedRequest {
@@ -218,11 +218,11 @@ mod tests {
 
     #[test]
     fn session_tokens_are_signed_and_spaces_normalized() {
-        let lent = Credentials {
+        let temporary = Credentials {
             token: Some("lent"),
             ..EXAMPLE_CREDENTIALS
         };
-        let text = authorization(&get("/", "", &[("host", "h")]), &lent);
+        let text = authorization(&get("/", "", &[("host", "h")]), &temporary);
         assert!(text.contains(";x-amz-date;x-amz-security-token,"), "{text}");
         assert_eq!(
             authorization(

@@ -107,8 +107,8 @@ proptest! {
         prompt::placeholders_in(&one);
         schema::find_json(&one);
         injection::obeyed_instruction(&[], &other, &one, &other);
-        for cite in citation::find_mark_groups(&one) {
-            prop_assert!(one.is_char_boundary(cite.start) && one.is_char_boundary(cite.end));
+        for mark_group in citation::find_mark_groups(&one) {
+            prop_assert!(one.is_char_boundary(mark_group.start) && one.is_char_boundary(mark_group.end));
         }
         citation::with_marks(&one, &[]);
         citation::with_numbers(&one, &[]);

@@ -432,8 +432,8 @@ impl CallError {
     /// the client's own key is wrong.
     pub fn client_visible_status(&self) -> Option<u16> {
         let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;
-        let is_own_status = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
-        is_own_status.then_some(status)
+        let is_client_visible = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
+        is_client_visible.then_some(status)
     }
 
     /// Adds the provider's own message to the reason for a rejection, because it names the offending field

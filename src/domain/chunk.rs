@@ -35,10 +35,10 @@ const MAX_HEADING_CHARS: usize = 200;
 
 /// Splits a document into passages, in order, at most `MAX_PASSAGES`.
 pub fn split_into_passages(pages: &[PageText]) -> Vec<Passage> {
-    let mut cutter = PassageSplitter::new();
+    let mut splitter = PassageSplitter::new();
     pages
         .iter()
-        .flat_map(|page| cutter.split_page(page))
+        .flat_map(|page| splitter.split_page(page))
         .collect()
 }
 
@@ -65,7 +65,7 @@ impl PassageSplitter {
         let mut passages = Vec::new();
         let mut at = skip_blank_lines(&page.text, 0);
         while at < page.text.len() && self.ordinal < MAX_PASSAGES {
-            let next = at + break_position(&page.text[at..], &layout, at);
+            let next = at + next_passage_length(&page.text[at..], &layout, at);
             let end = at + page.text[at..next].trim_end().len();
             if end > at {
                 passages.push(Passage {
@@ -135,7 +135,7 @@ pub fn is_ideograph(character: char) -> bool {
 }
 
 /// Returns the length in bytes of the next passage in `rest`, which starts at offset `base` of its page.
-fn break_position(rest: &str, layout: &Layout, base: usize) -> usize {
+fn next_passage_length(rest: &str, layout: &Layout, base: usize) -> usize {
     let mut places = LastBreaks::default();
     let (mut characters, mut previous, mut blank) = (0, ' ', true);
     let mut next_heading = layout.headings.partition_point(|h| h.start <= base);

@@ -65,9 +65,9 @@ impl DocumentSizes {
     }
 
     // Returns the number of characters that fit into this many tokens.
-    fn chars_in(self, tokens: u64) -> usize {
-        let each = (self.tokens() as f64 / self.chars.max(1) as f64).max(0.25);
-        (tokens as f64 / each) as usize
+    fn chars_for_tokens(self, tokens: u64) -> usize {
+        let tokens_per_char = (self.tokens() as f64 / self.chars.max(1) as f64).max(0.25);
+        (tokens as f64 / tokens_per_char) as usize
     }
 }
 
@@ -101,7 +101,7 @@ pub struct MemberNeeds {
     /// Tokens of other members' texts that the prompt contains.
     pub peers: u64,
     /// Maximum number of document tokens that the request's budget allows; `None` without a budget.
-    pub affordable: Option<u64>,
+    pub affordable_tokens: Option<u64>,
 }
 
 impl MemberNeeds {
@@ -113,15 +113,15 @@ impl MemberNeeds {
 
     /// Returns the default number of tokens for documents: a share of the window, limited by the available space and
     /// the budget.
-    fn window_share(self) -> Option<u64> {
+    fn default_budget(self) -> Option<u64> {
         let share = self.available_tokens()?.min(self.window / WINDOW_DIVISOR);
-        Some(share.min(self.affordable.unwrap_or(u64::MAX)))
+        Some(share.min(self.affordable_tokens.unwrap_or(u64::MAX)))
     }
 }
 
 /// The context chosen for a member, with its size limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FitChoice {
+pub struct ContextChoice {
     /// The kind of context that the member gets.
     pub fit: Fit,
     /// Maximum number of characters of document text.
@@ -131,9 +131,13 @@ pub struct FitChoice {
 }
 
 /// Chooses the context of one member. Never chooses `Parts`, because that is a decision for the whole panel.
-pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeeds) -> FitChoice {
+pub fn choose_fit(
+    requested: ContextMode,
+    size: DocumentSizes,
+    needs: MemberNeeds,
+) -> ContextChoice {
     let room = needs.available_tokens();
-    let choice = |fit, chars, why: String| FitChoice {
+    let choice = |fit, chars, why: String| ContextChoice {
         fit,
         chars,
         reason: why,
@@ -144,7 +148,9 @@ pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeed
         (ContextMode::Passages, _) => 0,
         (_, None) => unknown,
         (_, Some(_)) => {
-            let share = needs.window_share().map_or(0, |share| size.chars_in(share));
+            let share = needs
+                .default_budget()
+                .map_or(0, |share| size.chars_for_tokens(share));
             DEFAULT_MAX_FULL_TEXT_CHARS.max(share as u64).min(MAX_CHARS)
         }
     };
@@ -170,12 +176,14 @@ pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeed
             }
         ),
     };
-    let chars = room.map_or(PASSAGES_BUDGET, |room| size.chars_in(room));
+    let chars = room.map_or(PASSAGES_BUDGET, |room| size.chars_for_tokens(room));
     if chars >= PASSAGES_BUDGET {
         let share = match requested {
             // An explicit request for passages is a request for little text, whatever the window.
             ContextMode::Passages => PASSAGES_BUDGET,
-            _ => needs.window_share().map_or(0, |share| size.chars_in(share)),
+            _ => needs
+                .default_budget()
+                .map_or(0, |share| size.chars_for_tokens(share)),
         };
         let chars = share.clamp(PASSAGES_BUDGET, chars.min(MAX_CHARS as usize));
         return choice(Fit::Passages, chars, why);
@@ -192,7 +200,7 @@ pub fn part_size(size: DocumentSizes, members: &[MemberNeeds]) -> Option<usize> 
     let room = |needs: &MemberNeeds| {
         needs
             .available_tokens()
-            .map_or(PASSAGES_BUDGET, |room| size.chars_in(room))
+            .map_or(PASSAGES_BUDGET, |room| size.chars_for_tokens(room))
     };
     let smallest = members.iter().map(room).min()?;
     (smallest >= PART_CHARS_RANGE.0).then(|| smallest.min(PART_CHARS_RANGE.1))
@@ -215,7 +223,7 @@ mod tests {
             output: 1_000,
             question: 100,
             peers: 0,
-            affordable: None,
+            affordable_tokens: None,
         }
     }
 
@@ -238,7 +246,7 @@ mod tests {
     fn each_member_gets_the_context_that_fits() {
         use ContextMode as Wish;
         use Fit::{Cannot, Passages, Trimmed, Whole};
-        for (wish, chars, window, fit, budget) in [
+        for (mode, chars, window, fit, budget) in [
             (Wish::Auto, 90_000, 200_000, Whole, 90_000),
             (Wish::Auto, 100_000, 200_000, Whole, 100_000),
             (Wish::Auto, 300_000, 200_000, Passages, 200_000),
@@ -256,16 +264,16 @@ mod tests {
             (Wish::Whole, 90_000, 0, Whole, 90_000),
             (Wish::Passages, 900, 8_192, Whole, 900),
         ] {
-            let choice = choose_fit(wish, latin_sizes(chars), member_needs(window));
+            let choice = choose_fit(mode, latin_sizes(chars), member_needs(window));
             assert_eq!(
                 (choice.fit, choice.chars),
                 (fit, budget),
-                "{wish:?} {chars} {window}"
+                "{mode:?} {chars} {window}"
             );
             let has_reason = !choice.reason.is_empty();
             assert_eq!(
                 has_reason,
-                fit != Whole && wish != Wish::Passages,
+                fit != Whole && mode != Wish::Passages,
                 "{}",
                 choice.reason
             );
@@ -275,17 +283,17 @@ mod tests {
     #[test]
     fn a_budget_bounds_the_share_of_the_window() {
         let low_budget_needs = MemberNeeds {
-            affordable: Some(10_000),
+            affordable_tokens: Some(10_000),
             ..member_needs(400_000)
         };
         let choice = choose_fit(ContextMode::Auto, latin_sizes(300_000), low_budget_needs);
         assert_eq!((choice.fit, choice.chars), (Fit::Passages, 40_000));
         // A small budget never gives less than a small window does.
-        let broke = MemberNeeds {
-            affordable: Some(1),
+        let no_budget_needs = MemberNeeds {
+            affordable_tokens: Some(1),
             ..member_needs(400_000)
         };
-        let choice = choose_fit(ContextMode::Auto, latin_sizes(300_000), broke);
+        let choice = choose_fit(ContextMode::Auto, latin_sizes(300_000), no_budget_needs);
         assert_eq!((choice.fit, choice.chars), (Fit::Passages, PASSAGES_BUDGET));
     }
 

@@ -36,7 +36,7 @@ impl DocumentStatus {
 
 /// A page without extractable text.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct TextlessPage {
+pub struct PageWithoutText {
     /// Page number, from 1.
     pub page: u32,
     /// Why the page has no text, for users.
@@ -89,7 +89,7 @@ pub struct Document {
     /// Number of words on all pages.
     pub words: u64,
     /// Pages without extractable text.
-    pub gaps: Vec<TextlessPage>,
+    pub gaps: Vec<PageWithoutText>,
     /// Numbers of the pages with OCR text, in which single letters may be wrong; in ascending order.
     pub recognized: Vec<u32>,
     /// Suspected prompt injections.

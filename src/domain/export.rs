@@ -25,7 +25,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     );
     for answer in answers {
         let stage = analysis.plan.stages.get(answer.stage);
-        let seated = stage.is_some_and(|stage| stage.role != StageRole::Synthesizer);
+        let is_member_stage = stage.is_some_and(|stage| stage.role != StageRole::Synthesizer);
         let (status, text) = match &answer.error {
             None => ("completed", answer.text.as_str()),
             Some(_) if answer.is_partial() => ("stopped", answer.text.as_str()),
@@ -37,7 +37,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
                 .stage_name(answer.stage)
                 .unwrap_or_default()
                 .to_owned(),
-            match seated {
+            match is_member_stage {
                 true => letter(answer.member).to_string(),
                 false => String::new(),
             },

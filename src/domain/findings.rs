@@ -135,14 +135,14 @@ fn contradiction_sides(evidence: &EvidenceMap, contradiction: &ClaimContradictio
         .any(|side| stance(side.letter) == Some(Stance::Denies));
     let mut sides: Vec<(Option<Stance>, Side)> = Vec::new();
     for side in &contradiction.sides {
-        let opposing_stance = stance(side.letter).filter(|_| is_denied);
-        let listed_side = sides.iter_mut().find(|(other_stance, _)| {
-            opposing_stance.is_some() && *other_stance == opposing_stance
-        });
-        match listed_side {
-            Some((_, listed_side)) => drop(listed_side.member_letters.insert(side.letter)),
+        let denied_stance = stance(side.letter).filter(|_| is_denied);
+        let existing_side = sides
+            .iter_mut()
+            .find(|(other_stance, _)| denied_stance.is_some() && *other_stance == denied_stance);
+        match existing_side {
+            Some((_, existing_side)) => drop(existing_side.member_letters.insert(side.letter)),
             None => sides.push((
-                opposing_stance,
+                denied_stance,
                 Side {
                     member_letters: BTreeSet::from([side.letter]),
                     says: side.quote.clone(),
@@ -163,10 +163,10 @@ impl Findings {
     }
 
     fn from_evidence(evidence: EvidenceMap) -> Self {
-        let asserting = |claim: usize| -> BTreeSet<char> {
+        let asserting_members = |claim: usize| -> BTreeSet<char> {
             let stances = evidence.claims[claim].stances.iter();
-            let asserting = stances.filter(|entry| entry.stance == Stance::Asserts);
-            asserting.map(|entry| entry.letter).collect()
+            let asserting_members = stances.filter(|entry| entry.stance == Stance::Asserts);
+            asserting_members.map(|entry| entry.letter).collect()
         };
         let exists = |claim: &usize| *claim < evidence.claims.len();
         let text = |claim: usize| evidence.claims[claim].text.clone();
@@ -178,7 +178,7 @@ impl Findings {
             consensus: consensus
                 .map(|claim| Point {
                     point: text(claim),
-                    member_letters: asserting(claim),
+                    member_letters: asserting_members(claim),
                     from: origin(),
                 })
                 .collect(),

@@ -150,10 +150,10 @@ fn find_instructions(text: &str) -> Vec<String> {
         .min();
     let addressed = ADDRESS_PHRASES.iter().any(|sign| text.contains(sign));
     if overridden.is_some() || addressed {
-        instructions.extend(instructed_words(text, ORDER_PHRASES));
+        instructions.extend(words_to_obey(text, ORDER_PHRASES));
     }
     if let Some(at) = overridden {
-        instructions.extend(instructed_words(&text[at..], SHORT_INSTRUCTION_PHRASES));
+        instructions.extend(words_to_obey(&text[at..], SHORT_INSTRUCTION_PHRASES));
     }
     // Longest first, because the first match is reported.
     instructions.sort_by_key(|words| std::cmp::Reverse(words.len()));
@@ -161,10 +161,10 @@ fn find_instructions(text: &str) -> Vec<String> {
     instructions
 }
 
-fn instructed_words(text: &str, orders: &[&str]) -> Vec<String> {
+fn words_to_obey(text: &str, phrases: &[&str]) -> Vec<String> {
     let is_word_boundary = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
     let mut instructions = Vec::new();
-    for order in orders {
+    for order in phrases {
         for (at, _) in text.match_indices(order) {
             let text_after = &text[at + order.len()..];
             if is_word_boundary(text[..at].chars().next_back())
@@ -203,8 +203,8 @@ fn words_after(after: &str) -> Option<String> {
         "exactly ",
     ]
     .iter()
-    .fold(words.as_str(), |words, lead| {
-        words.strip_prefix(lead).unwrap_or(words)
+    .fold(words.as_str(), |words, lead_in| {
+        words.strip_prefix(lead_in).unwrap_or(words)
     });
     (words.chars().count() >= MIN_PLAIN_CHARS).then(|| words.to_owned())
 }

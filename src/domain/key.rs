@@ -78,20 +78,20 @@ impl KeyScope {
 
     /// Returns the scopes required for a path; the key needs all of them.
     pub fn for_path(path: &str) -> &'static [Self] {
-        let under = |root: &str| {
+        let is_under = |root: &str| {
             let rest = path.strip_prefix(root);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let any = |roots: &[&str]| roots.iter().any(|root| under(root));
+        let any = |roots: &[&str]| roots.iter().any(|root| is_under(root));
         if any(&["/v1", "/v1beta", "/mcp"]) {
             &[Self::Chat]
-        } else if under("/api/admin") {
+        } else if is_under("/api/admin") {
             &[Self::Admin]
         } else if any(DOCUMENT_PATHS) {
             &[Self::Documents]
         } else if any(FULL_DATA_PATHS) {
             &[Self::Export]
-        } else if under("/api/users/me/api-keys") {
+        } else if is_under("/api/users/me/api-keys") {
             &[Self::Keys]
         } else {
             &[Self::Analyze]
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn models_match_by_name_or_prefix() {
-        let confines = |models: &[&str]| KeyLimits {
+        let restricted_to = |models: &[&str]| KeyLimits {
             models: models.iter().map(|&model| model.to_owned()).collect(),
             ..KeyLimits::default()
         };
@@ -197,8 +197,12 @@ mod tests {
             (&["a/*", "b/y"], "b/y", true),
             (&["*"], "b/z", true),
         ] {
-            assert_eq!(confines(models).allow(model), allowed, "{models:?} {model}");
+            assert_eq!(
+                restricted_to(models).allow(model),
+                allowed,
+                "{models:?} {model}"
+            );
         }
-        assert!(!confines(&[]).is_limited());
+        assert!(!restricted_to(&[]).is_limited());
     }
 }

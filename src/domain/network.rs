@@ -39,12 +39,12 @@ impl Network {
 
 /// Permitted targets of outbound connections. Defaults to the public internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AddressReach {
+pub enum AddressScope {
     /// Public addresses and the networks in `OUTBOUND_ALLOW`. For addresses chosen by users.
     #[default]
     Public,
     /// Any address, including this machine's. For addresses chosen by the operator or an administrator.
-    Anywhere,
+    AnyAddress,
 }
 
 /// IPv4 networks without public servers: loopback, private and link-local networks, carrier-grade NAT, testing and
@@ -94,8 +94,8 @@ pub fn ip_literal(host: &str) -> Option<IpAddr> {
         return inner.strip_suffix(']')?.parse().map(IpAddr::V6).ok();
     }
     let host = host.strip_suffix('.').unwrap_or(host);
-    let top = host.rsplit('.').next().unwrap_or(host);
-    if top.eq_ignore_ascii_case("localhost") {
+    let last_label = host.rsplit('.').next().unwrap_or(host);
+    if last_label.eq_ignore_ascii_case("localhost") {
         return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     let parts: Vec<u32> = host

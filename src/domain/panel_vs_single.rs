@@ -108,17 +108,17 @@ impl VoteTally {
     }
 
     /// Evaluates the votes on one of several questions that are shown together, with a stricter threshold.
-    pub fn judge_with(self, stricter: several::MultiplicityCorrection) -> PanelJudgment {
+    pub fn judge_with(self, correction: several::MultiplicityCorrection) -> PanelJudgment {
         let votes = self.votes();
         let (wins, ties, losses) = (self.wins as f64, self.ties as f64, self.losses as f64);
-        let verdict = verdict(wins, ties, losses, stricter);
+        let verdict = verdict(wins, ties, losses, correction);
         PanelJudgment {
             tally: self,
             verdict,
             win_rate: (votes > 0).then(|| (wins + ties / 2.0) / votes as f64),
             interval: (votes > 0).then(|| interval::win_rate_interval(wins, ties, losses)),
             votes_needed: match verdict {
-                PanelVerdict::Unknown => votes_needed(wins, ties, losses, stricter),
+                PanelVerdict::Unknown => votes_needed(wins, ties, losses, correction),
                 _ => None,
             },
         }
@@ -129,9 +129,9 @@ fn verdict(
     wins: f64,
     ties: f64,
     losses: f64,
-    stricter: several::MultiplicityCorrection,
+    correction: several::MultiplicityCorrection,
 ) -> PanelVerdict {
-    let is_sufficient = |evidence: f64| evidence >= stricter.threshold(ERROR_RATE);
+    let is_sufficient = |evidence: f64| evidence >= correction.threshold(ERROR_RATE);
     if is_sufficient(evidence::evidence_above(wins, ties, losses, 0.5)) {
         PanelVerdict::Pays
     } else if is_sufficient(evidence::evidence_below(wins, ties, losses, 0.5)) {
@@ -149,11 +149,11 @@ fn votes_needed(
     wins: f64,
     ties: f64,
     losses: f64,
-    stricter: several::MultiplicityCorrection,
+    correction: several::MultiplicityCorrection,
 ) -> Option<u64> {
     let votes = wins + ties + losses;
-    let part = |count: f64, of_none: f64| {
-        if votes > 0.0 { count / votes } else { of_none }
+    let part = |count: f64, default: f64| {
+        if votes > 0.0 { count / votes } else { default }
     };
     let rates = (part(wins, 1.0), part(ties, 0.0), part(losses, 0.0));
     let is_decided_after = |more: f64| {
@@ -162,26 +162,26 @@ fn votes_needed(
             projected(wins, rates.0),
             projected(ties, rates.1),
             projected(losses, rates.2),
-            stricter,
+            correction,
         );
         later_verdict != PanelVerdict::Unknown
     };
-    let (mut doubt, mut enough) = (0.0, 1.0);
-    while !is_decided_after(enough) {
-        if enough >= MAX_VOTES {
+    let (mut undecided, mut decided) = (0.0, 1.0);
+    while !is_decided_after(decided) {
+        if decided >= MAX_VOTES {
             return None;
         }
-        (doubt, enough) = (enough, enough * 2.0);
+        (undecided, decided) = (decided, decided * 2.0);
     }
-    while enough - doubt > 1.0 {
-        let middle = f64::floor((doubt + enough) / 2.0);
+    while decided - undecided > 1.0 {
+        let middle = f64::floor((undecided + decided) / 2.0);
         if is_decided_after(middle) {
-            enough = middle;
+            decided = middle;
         } else {
-            doubt = middle;
+            undecided = middle;
         }
     }
-    Some(enough as u64)
+    Some(decided as u64)
 }
 
 impl PanelJudgment {

@@ -117,10 +117,10 @@ fn is_common(password: &str) -> bool {
 
 /// Whether the whole text is part of a sequence, forward or backward.
 fn is_keyboard_run(text: &str) -> bool {
-    let backward: String = text.chars().rev().collect();
+    let reversed: String = text.chars().rev().collect();
     KEYBOARD_RUNS
         .iter()
-        .any(|run| run.contains(text) || run.contains(&backward))
+        .any(|run| run.contains(text) || run.contains(&reversed))
 }
 
 /// Whether the text is a repetition of a piece of at most 4 characters.

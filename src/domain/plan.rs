@@ -11,7 +11,7 @@ use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
 use super::retrieval::record::{RETRIEVAL_STAGE, RETRIEVAL_STAGE_NUMBER, RetrievalRecord};
-use super::standing::MemberStanding;
+use super::standing::MemberTrackRecord;
 use super::thread::{self, CarriedTurns};
 use super::tools::Tools;
 
@@ -132,7 +132,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
     /// The calls that compare the answers with each other and with the documents.
-    #[serde(default, skip_serializing_if = "EvidencePlan::is_absent")]
+    #[serde(default, skip_serializing_if = "EvidencePlan::predates_evidence")]
     pub evidence: EvidencePlan,
     /// Canary text in the fence around the documents. An answer contains it only if it obeys an injected instruction.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -162,7 +162,7 @@ pub struct Plan {
     pub bare: bool,
     /// Catalog rank and record of each member; empty in plans of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub standings: Vec<MemberStanding>,
+    pub standings: Vec<MemberTrackRecord>,
     /// Whether a vote calls a majority first and the rest only if they can change the result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_adaptive: bool,
@@ -226,7 +226,7 @@ impl EvidencePlan {
     }
 
     /// Whether this is the plan of a run stored before evidence calls existed.
-    pub fn is_absent(&self) -> bool {
+    pub fn predates_evidence(&self) -> bool {
         *self == Self::default()
     }
 

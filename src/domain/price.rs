@@ -28,10 +28,10 @@ impl Price {
     /// Whether the price is plausible: within bounds, cached input no more than input, and long-call prices no less
     /// than the normal ones.
     pub fn is_plausible(&self) -> bool {
-        let sane = |dollars: f64| (0.0..=MAX_PRICE).contains(&dollars);
+        let is_valid_price = |dollars: f64| (0.0..=MAX_PRICE).contains(&dollars);
         let is_valid = |input: f64, output: f64, cached: Option<f64>| {
-            let is_cheaper = |cached| sane(cached) && cached <= input;
-            sane(input) && sane(output) && cached.is_none_or(is_cheaper)
+            let is_cheaper = |cached| is_valid_price(cached) && cached <= input;
+            is_valid_price(input) && is_valid_price(output) && cached.is_none_or(is_cheaper)
         };
         is_valid(self.input, self.output, self.cached_input)
             && self.long.is_none_or(|long| {
@@ -67,15 +67,15 @@ impl Price {
     /// Returns the cost of a call. `Usage::input` includes cached tokens, which are charged at their own price.
     pub fn cost(&self, usage: &Usage) -> MicroDollars {
         let cached = usage.cached.min(usage.input);
-        let fresh = usage.input - cached;
+        let uncached = usage.input - cached;
         let (read, read_again, output_price) =
             match self.long.filter(|long| usage.input > long.over) {
                 Some(long) => (long.input, long.cached_input, long.output),
                 None => (self.input, self.cached_input, self.output),
             };
         // One dollar per million tokens is one micro-dollar per token.
-        let total = fresh as f64 * read
-            + usage.stored.min(fresh) as f64 * read * CACHE_WRITE_SURCHARGE
+        let total = uncached as f64 * read
+            + usage.stored.min(uncached) as f64 * read * CACHE_WRITE_SURCHARGE
             + cached as f64 * read_again.unwrap_or(read)
             + usage.output as f64 * output_price;
         MicroDollars(total.ceil() as i64)

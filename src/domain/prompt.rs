@@ -231,19 +231,20 @@ fn neutralize_marks(source: &SourcePassage, passage: &str) -> String {
     }
     let mut out = String::with_capacity(passage.len());
     let mut copied_end = 0;
-    for cite in citation::find_mark_groups(passage) {
-        if cite
+    for mark_group in citation::find_mark_groups(passage) {
+        if mark_group
             .marks
             .iter()
             .any(|mark| !matches!(mark, citation::CitationMark::Number(_)))
         {
-            out.push_str(&passage[copied_end..cite.start]);
+            out.push_str(&passage[copied_end..mark_group.start]);
             out.push('‹');
             out.push_str(
-                passage[cite.start..cite.end].trim_matches(['[', ']', '(', ')', '【', '】']),
+                passage[mark_group.start..mark_group.end]
+                    .trim_matches(['[', ']', '(', ')', '【', '】']),
             );
             out.push('›');
-            copied_end = cite.end;
+            copied_end = mark_group.end;
         }
     }
     out.push_str(&passage[copied_end..]);

@@ -92,14 +92,14 @@ impl std::fmt::Debug for RequestExtras {
 }
 
 impl RequestAdditions {
-    fn check(&mut self, may_sign: bool) -> Result<(), String> {
+    fn check(&mut self, allows_credentials: bool) -> Result<(), String> {
         let headers = std::mem::take(&mut self.headers);
         if headers.len() > MAX_HEADERS {
             return Err(format!("at most {MAX_HEADERS} headers can be added"));
         }
         for (name, value) in headers {
             let name = name.trim().to_ascii_lowercase();
-            check_header(&name, &value, may_sign)?;
+            check_header(&name, &value, allows_credentials)?;
             self.headers.insert(name, value);
         }
         let fixed = self
@@ -119,7 +119,7 @@ impl RequestAdditions {
     }
 }
 
-fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
+fn check_header(name: &str, value: &str, allows_credentials: bool) -> Result<(), String> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_token) {
         return Err(
@@ -130,7 +130,7 @@ fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
     if RESERVED_HEADERS.contains(&name) {
         return Err(format!("the header {name} cannot be set"));
     }
-    if !may_sign && CREDENTIAL_HEADERS.contains(&name) {
+    if !allows_credentials && CREDENTIAL_HEADERS.contains(&name) {
         return Err(format!(
             "only an administrator can set the header {name}; set the key instead"
         ));
@@ -145,11 +145,11 @@ fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
 }
 
 impl RequestExtras {
-    /// Validates the additions and normalizes header names. `may_sign` permits credential headers.
+    /// Validates the additions and normalizes header names. `allows_credentials` permits credential headers.
     ///
     /// # Errors
     /// Returns a sentence that names the first header or field that cannot be set.
-    pub fn checked(mut self, may_sign: bool) -> Result<Self, String> {
+    pub fn checked(mut self, allows_credentials: bool) -> Result<Self, String> {
         if self.model_settings.len() > MAX_MODELS {
             return Err(format!(
                 "at most {MAX_MODELS} models can have their own settings"
@@ -159,10 +159,10 @@ impl RequestExtras {
             headers: self.headers,
             body: self.body,
         };
-        all.check(may_sign)?;
+        all.check(allows_credentials)?;
         (self.headers, self.body) = (all.headers, all.body);
         for additions in self.model_settings.values_mut() {
-            additions.check(may_sign)?;
+            additions.check(allows_credentials)?;
         }
         Ok(self)
     }
@@ -175,9 +175,9 @@ impl RequestExtras {
     /// Returns the headers for requests to a model or, with an empty name, for requests that concern no model.
     pub fn headers_for(&self, model: &str) -> BTreeMap<String, String> {
         let mut headers = self.headers.clone();
-        let own_settings = self.model_settings.get(model);
+        let model_settings = self.model_settings.get(model);
         headers.extend(
-            own_settings
+            model_settings
                 .into_iter()
                 .flat_map(|settings| settings.headers.clone()),
         );
@@ -187,9 +187,9 @@ impl RequestExtras {
     /// Returns the extra body fields for requests to a model: the provider's, overridden by the model's own.
     pub fn body_fields_for(&self, model: &str) -> Map<String, Value> {
         let mut body = self.body.clone();
-        let own_settings = self.model_settings.get(model);
+        let model_settings = self.model_settings.get(model);
         body.extend(
-            own_settings
+            model_settings
                 .into_iter()
                 .flat_map(|settings| settings.body.clone()),
         );

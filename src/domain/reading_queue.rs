@@ -24,12 +24,12 @@ pub struct WaitingDocument {
 /// Scheduling state: each user's last turn, and the documents in progress.
 #[derive(Debug, Default)]
 pub struct ReadingQueue {
-    turns_by_user: BTreeMap<UserId, ReadingTurn>,
+    turns_by_user: BTreeMap<UserId, QueueTurn>,
     count: u64,
 }
 
 #[derive(Debug, Default)]
-struct ReadingTurn {
+struct QueueTurn {
     /// When the user was last served or, before that, first seen. The number comes from `ReadingQueue::current_turn`.
     last_turn: u64,
     /// Number of this user's documents served so far.
@@ -96,9 +96,9 @@ impl ReadingQueue {
         let now = self.current_turn();
         for user in people {
             if !self.turns_by_user.contains_key(user) {
-                let turn = ReadingTurn {
+                let turn = QueueTurn {
                     last_turn: now,
-                    ..ReadingTurn::default()
+                    ..QueueTurn::default()
                 };
                 self.turns_by_user.insert(user.clone(), turn);
             }
@@ -236,29 +236,29 @@ mod tests {
         #[test]
         fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
-            let (mut waiting_documents, mut occupied) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
+            let (mut waiting_documents, mut reading_users) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
             // For each waiting user who occupies no reader, the users served since then.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {
                 match event {
                     Event::Upload(owner, size) => waiting_documents.push(document(number as u32, owner, size)),
-                    Event::Finish(at) if at < occupied.len() => turns.end(&occupied.remove(at)),
+                    Event::Finish(at) if at < reading_users.len() => turns.end(&reading_users.remove(at)),
                     Event::Finish(_) => {}
                 }
                 turns.update_waiting(&waiting_documents);
-                while occupied.len() < readers {
+                while reading_users.len() < readers {
                     let Some(next) = turns.next(&waiting_documents, readers).cloned() else {
-                        let holds = |user: &UserId| occupied.iter().filter(|other| *other == user).count();
+                        let holds = |user: &UserId| reading_users.iter().filter(|other| *other == user).count();
                         prop_assert!(waiting_documents.iter().all(|queued| holds(&queued.user) >= share));
                         break;
                     };
                     turns.begin(&next.user);
-                    occupied.push(next.user.clone());
+                    reading_users.push(next.user.clone());
                     waiting_documents.retain(|queued| queued.id != next.id);
                     since.remove(&next.user);
                     for queued in &waiting_documents {
-                        let holds = occupied.iter().filter(|other| **other == queued.user).count();
+                        let holds = reading_users.iter().filter(|other| **other == queued.user).count();
                         if holds == 0 && queued.user != next.user {
                             let served = since.entry(queued.user.clone()).or_default();
                             prop_assert!(!served.contains(&next.user), "{} twice before {}", next.user, queued.user);
@@ -267,12 +267,12 @@ mod tests {
                     let people: BTreeSet<UserId> =
                         waiting_documents.iter().map(|queued| queued.user.clone()).collect();
                     for person in people {
-                        if person != next.user && !occupied.contains(&person) {
+                        if person != next.user && !reading_users.contains(&person) {
                             since.entry(person).or_default().push(next.user.clone());
                         }
                     }
                 }
-                let max_occupied = occupied.iter().map(|user| occupied.iter().filter(|other| *other == user).count());
+                let max_occupied = reading_users.iter().map(|user| reading_users.iter().filter(|other| *other == user).count());
                 let max_occupied = max_occupied.max().unwrap_or(0);
                 prop_assert!(readers == 1 || max_occupied < readers, "one person holds {} readers", max_occupied);
             }

@@ -32,7 +32,7 @@ fn check(schema: &Value, compiled: &Compiled) -> Result<(), String> {
     if schema.to_string().len() > MAX_BYTES {
         return Err("the schema is larger than 64 KiB".to_owned());
     }
-    if !admits_objects(schema) {
+    if !accepts_objects(schema) {
         return Err("the schema must be of type object at the top level".to_owned());
     }
     let mut patterns = 0;
@@ -43,7 +43,7 @@ fn check(schema: &Value, compiled: &Compiled) -> Result<(), String> {
     compiled.validator(schema).map(drop)
 }
 
-fn admits_objects(schema: &Value) -> bool {
+fn accepts_objects(schema: &Value) -> bool {
     match &schema["type"] {
         Value::Null => true,
         Value::Array(types) => types.iter().any(|name| name == "object"),
@@ -283,7 +283,7 @@ mod tests {
                 "Dog": { "type": "object", "properties": { "kind": { "const": "dog" } }, "required": ["kind"] },
             },
         });
-        let seven = json!({
+        let draft_7 = json!({
             "$schema": "http://json-schema.org/draft-07/schema#", "type": "object",
             "definitions": { "A": { "type": "array", "items": [{ "type": "string" }] } },
             "properties": { "a": { "$ref": "#/definitions/A" } },
@@ -308,8 +308,8 @@ mod tests {
             (&union, json!({ "email": ".a@c.de" }), false),
             (&union, json!({ "both": 3 }), false),
             (&union, json!({ "pair": [1] }), false),
-            (&seven, json!({ "a": ["x"] }), true),
-            (&seven, json!({ "a": [1] }), false),
+            (&draft_7, json!({ "a": ["x"] }), true),
+            (&draft_7, json!({ "a": [1] }), false),
         ] {
             assert_eq!(check(schema), Ok(()));
             let result = validate(schema, &value);
@@ -399,9 +399,9 @@ mod tests {
             let all = vec![json!({ "pattern": pattern }); count];
             json!({ "type": "object", "properties": { "a": { "allOf": all } } })
         };
-        let looking = "^(?!.*x$)a+$";
+        let lookahead = "^(?!.*x$)a+$";
         let names = |rule: Value| json!({ "type": "object", "propertyNames": rule });
-        let by_name = json!({ "type": "object", "patternProperties": { looking: {} },
+        let by_name = json!({ "type": "object", "patternProperties": { lookahead: {} },
             "additionalProperties": false });
         let text = |bytes: usize| json!({ "a": "a".repeat(bytes) });
         let many_properties: serde_json::Map<String, Value> = (0..1_000)
@@ -415,14 +415,14 @@ mod tests {
             chain["$defs"][name.to_string()] = json!({ "allOf": [next, next] });
         }
         chain["$defs"]["z"] = json!({ "minLength": 1 });
-        for (schema, value, is_tried) in [
+        for (schema, value, is_validated) in [
             (patterns("^[a-z]+$", 1), text(50_000), true),
             (patterns("^[a-z]+$", 100), text(1_000), true),
             (patterns("^[a-z]+$", 100), text(50_000), false),
             (patterns("^([a-z]{1,9}){1,9000}$", 1), text(10_000), false),
-            (patterns(looking, 1), text(2_000), true),
-            (patterns(looking, 100), text(40), true),
-            (patterns(looking, 100), text(2_000), false),
+            (patterns(lookahead, 1), text(2_000), true),
+            (patterns(lookahead, 100), text(40), true),
+            (patterns(lookahead, 100), text(2_000), false),
             (patterns("^(a)\\1+$", 100), text(2_000), false),
             (
                 names(json!({ "pattern": "^[a-z0-9]+$" })),
@@ -430,7 +430,7 @@ mod tests {
                 true,
             ),
             (
-                names(json!({ "pattern": looking })),
+                names(json!({ "pattern": lookahead })),
                 many_properties.clone(),
                 false,
             ),
@@ -440,7 +440,7 @@ mod tests {
             let error_message = validate(&schema, &value).err().unwrap_or_default();
             assert_eq!(
                 error_message.contains("too long"),
-                !is_tried,
+                !is_validated,
                 "{schema}: {error_message}"
             );
         }

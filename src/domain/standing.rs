@@ -10,7 +10,7 @@ pub const MIN_CASES: u32 = 10;
 
 /// Past scores of a model in this user's own data.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct StandingRecord {
+pub struct ScoreRecord {
     /// Sum of the scores, each from 0 to 1.
     pub points: f64,
     /// Number of scores in `points`.
@@ -19,21 +19,21 @@ pub struct StandingRecord {
 
 /// Catalog rank and record of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct MemberStanding {
+pub struct MemberTrackRecord {
     /// Rank in the catalog, higher is stronger; 0 or 1 if unknown.
     pub strength: u32,
     /// The model's own scores in the user's experiments, on the questions that all members have answered there.
     #[serde(default)]
-    pub experiments: StandingRecord,
+    pub experiments: ScoreRecord,
     /// Blind votes between this model's drafts and the panel. A win counts as 1, a tie as a half.
     #[serde(default)]
-    pub votes: StandingRecord,
+    pub votes: ScoreRecord,
 }
 
 /// The criterion by which a member was ranked above others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StandingBasis {
+pub enum RankingBasis {
     /// Scores in the user's experiments.
     Experiments,
     /// The user's blind votes.
@@ -42,9 +42,9 @@ pub enum StandingBasis {
     Catalog,
 }
 
-impl StandingRecord {
+impl ScoreRecord {
     /// Whether the record has enough cases to be taken into account.
-    pub const fn is_enough(self) -> bool {
+    pub const fn has_enough_cases(self) -> bool {
         self.cases >= MIN_CASES
     }
 
@@ -55,20 +55,20 @@ impl StandingRecord {
 }
 
 /// The criteria, in the order in which they are tried.
-pub const BASES_BY_PRIORITY: [StandingBasis; 3] = [
-    StandingBasis::Experiments,
-    StandingBasis::Votes,
-    StandingBasis::Catalog,
+pub const BASES_BY_PRIORITY: [RankingBasis; 3] = [
+    RankingBasis::Experiments,
+    RankingBasis::Votes,
+    RankingBasis::Catalog,
 ];
 
-impl MemberStanding {
+impl MemberTrackRecord {
     /// Returns the member's value on one criterion; `None` if its record has too few cases.
-    pub fn value_on(&self, basis: StandingBasis) -> Option<f64> {
-        let of = |record: StandingRecord| record.is_enough().then(|| record.mean());
+    pub fn value_on(&self, basis: RankingBasis) -> Option<f64> {
+        let of = |record: ScoreRecord| record.has_enough_cases().then(|| record.mean());
         match basis {
-            StandingBasis::Experiments => of(self.experiments),
-            StandingBasis::Votes => of(self.votes),
-            StandingBasis::Catalog => Some(f64::from(self.strength)),
+            RankingBasis::Experiments => of(self.experiments),
+            RankingBasis::Votes => of(self.votes),
+            RankingBasis::Catalog => Some(f64::from(self.strength)),
         }
     }
 }
@@ -77,9 +77,9 @@ impl MemberStanding {
 /// criterion that decided. A criterion decides only if every group has a value on it and one value is higher
 /// than all others.
 pub fn best_group(
-    standings: &[MemberStanding],
+    standings: &[MemberTrackRecord],
     groups: &[Vec<usize>],
-) -> Option<(usize, StandingBasis)> {
+) -> Option<(usize, RankingBasis)> {
     BASES_BY_PRIORITY.into_iter().find_map(|basis| {
         let best_of = |group: &Vec<usize>| {
             let values = group
@@ -97,7 +97,7 @@ pub fn best_group(
 }
 
 /// Returns the best of these members: by their records or else by the catalog. If neither decides, returns the first.
-pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<usize> {
+pub fn best_member(standings: &[MemberTrackRecord], members: &[usize]) -> Option<usize> {
     let groups: Vec<Vec<usize>> = members.iter().map(|&member| vec![member]).collect();
     let by_standing = best_group(standings, &groups).map(|(at, _)| members[at]);
     by_standing.or_else(|| {
@@ -116,7 +116,7 @@ pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<us
 }
 
 /// Whether the catalog alone ranks every member differently, so that every tie can be broken.
-pub fn ranks_all_members(standings: &[MemberStanding]) -> bool {
+pub fn ranks_all_members(standings: &[MemberTrackRecord]) -> bool {
     let mut strengths: Vec<u32> = standings.iter().map(|standing| standing.strength).collect();
     strengths.sort_unstable();
     strengths.windows(2).all(|pair| pair[0] != pair[1])
@@ -126,14 +126,14 @@ pub fn ranks_all_members(standings: &[MemberStanding]) -> bool {
 mod tests {
     use super::*;
 
-    fn standing(strength: u32, right: f64, cases: u32) -> MemberStanding {
-        MemberStanding {
+    fn standing(strength: u32, right: f64, cases: u32) -> MemberTrackRecord {
+        MemberTrackRecord {
             strength,
-            experiments: StandingRecord {
+            experiments: ScoreRecord {
                 points: right,
                 cases,
             },
-            ..MemberStanding::default()
+            ..MemberTrackRecord::default()
         }
     }
 
@@ -143,16 +143,16 @@ mod tests {
         for (standings, expected) in [
             (
                 [standing(9, 5.0, 20), standing(1, 18.0, 20)],
-                Some((1, StandingBasis::Experiments)),
+                Some((1, RankingBasis::Experiments)),
             ),
             // The second member's nine cases are too few.
             (
                 [standing(9, 5.0, 20), standing(1, 9.0, 9)],
-                Some((0, StandingBasis::Catalog)),
+                Some((0, RankingBasis::Catalog)),
             ),
             (
                 [standing(3, 5.0, 20), standing(1, 5.0, 20)],
-                Some((0, StandingBasis::Catalog)),
+                Some((0, RankingBasis::Catalog)),
             ),
             ([standing(1, 0.0, 0), standing(1, 0.0, 0)], None),
             // If all scores are the same, neither is better, however many cases there are.

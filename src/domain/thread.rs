@@ -39,7 +39,7 @@ pub struct CarriedTurns {
 
 impl CarriedTurns {
     /// Whether a turn was omitted or shortened.
-    pub fn is_reduced(&self) -> bool {
+    pub fn is_incomplete(&self) -> bool {
         self.omitted + self.truncated > 0
     }
 
@@ -98,8 +98,8 @@ pub fn carried_turns(earlier: &[Message], room: u64) -> CarriedTurns {
 /// Returns the earlier turns of a conversation that ends with the question, without its system messages.
 pub fn earlier_messages(turns: &[Message]) -> Vec<Message> {
     let earlier = turns.iter().take(turns.len().saturating_sub(1));
-    let spoken = earlier.filter(|turn| turn.role != MessageRole::System);
-    spoken.cloned().collect()
+    let dialogue = earlier.filter(|turn| turn.role != MessageRole::System);
+    dialogue.cloned().collect()
 }
 
 /// Returns the estimated tokens of a conversation's system messages.
@@ -328,7 +328,7 @@ mod tests {
         let all = conversation(&[("Why?", "Because [A1]."), ("How?", "Thus.")]);
         let carried_thread = carried_turns(&all, 100);
         assert_eq!(carried_thread.messages, all);
-        assert!(!carried_thread.is_reduced());
+        assert!(!carried_thread.is_incomplete());
     }
 
     #[test]

@@ -115,9 +115,9 @@ impl TokenBucket {
     /// Refills by elapsed time. If the clock moves backward, the level stays the same and counting restarts
     /// from the new time.
     fn refill_until(&mut self, rate: Rate, now: Timestamp) {
-        let passed = u64::try_from(now.since(self.updated_at).as_millis()).unwrap_or(u64::MAX);
-        let gained = passed.saturating_mul(rate.units_per_ms());
-        self.level = rate.capacity_units().min(self.level.saturating_add(gained));
+        let elapsed_ms = u64::try_from(now.since(self.updated_at).as_millis()).unwrap_or(u64::MAX);
+        let refill = elapsed_ms.saturating_mul(rate.units_per_ms());
+        self.level = rate.capacity_units().min(self.level.saturating_add(refill));
         self.updated_at = now;
     }
 }

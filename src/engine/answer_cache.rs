@@ -102,8 +102,8 @@ pub(super) async fn find(
 ) -> Option<cached_answers::CachedAnswer> {
     let (key_text, now) = (key.to_owned(), clock::now());
     let since = max_age.map_or(Timestamp::default(), |max_age| now - max_age);
-    let look = move |db: &Reader| cached_answers::look_up(db, &key_text, now, since);
-    shared.store.read(look).await.ok().flatten()
+    let find_answer = move |db: &Reader| cached_answers::look_up(db, &key_text, now, since);
+    shared.store.read(find_answer).await.ok().flatten()
 }
 
 /// Returns whether an answer may be cached: only a complete one that ended normally. Errors, refusals, and text

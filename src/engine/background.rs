@@ -28,7 +28,7 @@ impl Engine {
         self.shared.jobs.fetch_add(1, Ordering::Relaxed);
         let count = JobCounter(self.shared.clone());
         tokio::spawn(async move {
-            let _count = count;
+            let _counter = count;
             work.await;
         });
     }

@@ -132,14 +132,14 @@ impl ReservationLedger {
         let reserved_amount = self.lock_reserved().get(user).copied().unwrap_or_default();
         let (id, default) = (user.clone(), self.limits);
         let boot = self.store.membership().map(Membership::boot);
-        let look = self.store.read(move |db| {
+        let spent_read = self.store.read(move |db| {
             let elsewhere = match boot {
                 Some(boot) => reservations::reserved_elsewhere(db, id.as_str(), &boot)?,
                 None => UsageAmount::default(),
             };
             BudgetStanding::read(db, &id, default, reserved_amount.saturating_add(elsewhere))
         });
-        look.await
+        spent_read.await
     }
 
     /// Returns whether a user has no limits. Cached for two seconds.
@@ -170,12 +170,12 @@ impl ReservationLedger {
         requested: UsageAmount,
         unpriced: Option<&str>,
     ) -> Result<bool, String> {
-        let unread = |_| "the budgets could not be read".to_owned();
+        let read_error = |_| "the budgets could not be read".to_owned();
         // Users without limits need not wait for the lock.
-        if self.is_unlimited(user).await.map_err(unread)? {
+        if self.is_unlimited(user).await.map_err(read_error)? {
             return Ok(false);
         }
-        let _granting = self.grant_lock.lock().await;
+        let _grant_guard = self.grant_lock.lock().await;
         if self.shared_reservations.is_needed() {
             let (id, default) = (user.clone(), self.limits);
             let unpriced = unpriced.map(str::to_owned);
@@ -187,9 +187,9 @@ impl ReservationLedger {
                 .shared_reservations
                 .reserve(user.as_str(), requested, check)
                 .await;
-            check_result.map_err(unread)??;
+            check_result.map_err(read_error)??;
         } else {
-            let standing = self.status(user).await.map_err(unread)?;
+            let standing = self.status(user).await.map_err(read_error)?;
             standing.check(requested, unpriced)?;
         }
         let mut all = self.lock_reserved();
@@ -235,13 +235,13 @@ impl ReservedAmount {
     /// # Errors
     /// Returns a message for the user if the budget does not cover the amount or the store fails.
     pub(super) async fn reserve(
-        book: Arc<ReservationLedger>,
+        reservations: Arc<ReservationLedger>,
         user: &UserId,
         amount: UsageAmount,
     ) -> Result<Self, String> {
-        let is_bound = book.grant(user, amount, None).await?;
+        let is_bound = reservations.grant(user, amount, None).await?;
         Ok(Self {
-            ledger: book,
+            ledger: reservations,
             user: user.clone(),
             amount: if is_bound {
                 amount
@@ -289,16 +289,20 @@ pub trait KeyFunds: Send + Sync {
     ///
     /// # Errors
     /// Returns the reason if the key's budget has no room for the increase.
-    fn extend(&self, cost: MicroDollars) -> FundsAnswer<'_>;
+    fn extend(&self, cost: MicroDollars) -> FundsOutcome<'_>;
 }
 
 /// The result of a request for more funds; the error is the reason if there are none.
-pub type FundsAnswer<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+pub type FundsOutcome<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 impl BudgetReservation {
-    pub fn new(book: Arc<ReservationLedger>, user: Option<UserId>, terms: &RunTerms) -> Self {
+    pub fn new(
+        reservations: Arc<ReservationLedger>,
+        user: Option<UserId>,
+        terms: &RunTerms,
+    ) -> Self {
         Self {
-            ledger: book,
+            ledger: reservations,
             user,
             key: None,
             budget: terms.budget,
@@ -333,10 +337,10 @@ impl BudgetReservation {
         let used = self.spent_amount.saturating_add(open_sum.cost);
         check_run_limit(self.budget, used, requested_sum.cost)
             .map_err(|over: LimitExceeded| over.to_string())?;
-        let unpriced = |of_house: bool| {
+        let unpriced = |is_shared_provider: bool| {
             let mut calls = calls.iter();
             let unpriced_call =
-                calls.find(|(claim, own)| claim.cost.is_none() && !(of_house && *own));
+                calls.find(|(claim, own)| claim.cost.is_none() && !(is_shared_provider && *own));
             unpriced_call.map(|(claim, _)| claim.model.as_str())
         };
         if let (Some(model), Some(_)) = (unpriced(false), self.budget) {

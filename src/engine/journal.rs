@@ -153,7 +153,7 @@ impl Journal {
     pub fn push(&mut self, event: RunEvent) {
         self.started_at.get_or_insert_with(clock::now);
         if self.relay.is_none() {
-            self.note_open_text(&event);
+            self.track_open_text(&event);
         }
         // Merge only with text that directly precedes, because a restarted member begins a new text.
         let mergeable = self
@@ -168,7 +168,7 @@ impl Journal {
         self.events.push(event);
     }
 
-    fn note_open_text(&mut self, event: &RunEvent) {
+    fn track_open_text(&mut self, event: &RunEvent) {
         match event {
             RunEvent::Delta { stage, model, .. } | RunEvent::Reasoning { stage, model, .. } => {
                 self.is_urgent |= self.open_texts.insert((stage.clone(), model.clone()));
@@ -301,17 +301,17 @@ impl Journal {
                     membership.announce_events(&self.id);
                 }
             }
-            Err(fault @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(fault),
-            Err(fault) if self.is_awaited => {
-                let fault = format!("{fault:?}");
+            Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
+            Err(error) if self.is_awaited => {
+                let error = format!("{error:?}");
                 log::error(
                     "analysis continues unstored",
-                    &[("analysis", &self.id), ("fault", &fault)],
+                    &[("analysis", &self.id), ("fault", &error)],
                 );
                 self.retry_at = Some(clock::instant() + UNSTORED_RETRY_INTERVAL);
                 self.channel.publish_unstored(events);
             }
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -409,7 +409,7 @@ pub(super) struct JournalBatch {
 
 impl JournalBatch {
     /// Returns the user and the API key whose usage this batch adds to.
-    pub fn counted_for(&self) -> (Option<&UserId>, Option<&KeyId>) {
+    pub fn usage_owner(&self) -> (Option<&UserId>, Option<&KeyId>) {
         (self.user.as_ref(), self.key.as_ref())
     }
 

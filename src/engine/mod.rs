@@ -39,7 +39,7 @@ use crate::store::{Reader, Store, StoreError, Writer, cached_answers as kept};
 use answer_cache::{AnswerCache, CanonicalFields};
 pub use answer_cache::{CacheLimits, CacheMiss};
 use budget::ReservationLedger;
-pub use budget::{BudgetStanding, FundsAnswer, KeyFunds, ReservedAmount, RunTerms};
+pub use budget::{BudgetStanding, FundsOutcome, KeyFunds, ReservedAmount, RunTerms};
 pub use outcome::{RunOutcome, UnstoredResults};
 pub use relay::RelayedCall;
 use run_channel::RunChannel;
@@ -363,8 +363,9 @@ impl Engine {
         for request in calls {
             let owner = answer_cache::owner(&self.shared, user, request);
             let key = answer_cache::key(&self.shared, user, request);
-            let look = move |db: &Reader| kept::fields_of(db, &owner, before, MAX_COMPARED_ANSWERS);
-            let stored_hashes = self.shared.store.read(look).await?;
+            let find_fields =
+                move |db: &Reader| kept::fields_of(db, &owner, before, MAX_COMPARED_ANSWERS);
+            let stored_hashes = self.shared.store.read(find_fields).await?;
             misses.push((key.digest, nearest_entry(&key.fields, &stored_hashes)));
         }
         Ok(misses)

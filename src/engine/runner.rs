@@ -137,9 +137,9 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", id)]),
         // The stored events stop without a final one: watchers see the end of the stream, and the run is resumed later.
-        Err(fault) => log::error(
+        Err(error) => log::error(
             "analysis could not be stored",
-            &[("analysis", id), ("fault", &format!("{fault:?}"))],
+            &[("analysis", id), ("fault", &format!("{error:?}"))],
         ),
     }
 }

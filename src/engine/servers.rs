@@ -28,7 +28,7 @@ pub struct DeliveredCommands(BTreeSet<(i64, RunLease)>);
 
 impl DeliveredCommands {
     /// Forgets all commands that are no longer stored, and returns those that are new.
-    fn keep_known<'a>(&mut self, commands: &'a [StoredCommand]) -> Vec<&'a StoredCommand> {
+    fn retain_new<'a>(&mut self, commands: &'a [StoredCommand]) -> Vec<&'a StoredCommand> {
         self.0
             .retain(|known| commands.iter().any(|one| key(one) == *known));
         let is_new = |one: &&StoredCommand| !self.0.contains(&key(one));
@@ -45,7 +45,11 @@ impl Engine {
     ///
     /// # Errors
     /// Returns an error if the command cannot be stored.
-    pub async fn cancel_elsewhere(&self, id: &AnalysisId, why: &str) -> Result<bool, StoreError> {
+    pub async fn cancel_on_other_server(
+        &self,
+        id: &AnalysisId,
+        why: &str,
+    ) -> Result<bool, StoreError> {
         self.send_command(id, CANCEL, why).await
     }
 
@@ -53,7 +57,7 @@ impl Engine {
     ///
     /// # Errors
     /// Returns an error if the command cannot be stored.
-    pub async fn finish_early_elsewhere(&self, id: &AnalysisId) -> Result<bool, StoreError> {
+    pub async fn finish_early_on_other_server(&self, id: &AnalysisId) -> Result<bool, StoreError> {
         self.send_command(id, FINISH_EARLY, "").await
     }
 
@@ -61,7 +65,7 @@ impl Engine {
     ///
     /// # Errors
     /// Returns an error if the command cannot be stored.
-    pub async fn skip_model_elsewhere(
+    pub async fn skip_model_on_other_server(
         &self,
         id: &AnalysisId,
         model: &str,
@@ -102,7 +106,7 @@ impl Engine {
         let boot = boot.clone();
         let read = move |db: &_| leases::commands_for(db, &boot);
         let commands = self.shared.store.read(read).await?;
-        for command in delivered.keep_known(&commands) {
+        for command in delivered.retain_new(&commands) {
             let run = self.shared.runs().get(&command.analysis).cloned();
             if let Some(run) = run {
                 deliver(command, &run.channel);
@@ -171,10 +175,10 @@ impl EngineShared {
     pub(super) async fn free_lease(&self, id: AnalysisId, lease: RunLease) {
         let run = id.clone();
         let free = move |db: &Writer| leases::free_lease(db, &run, lease);
-        if let Err(fault) = self.store.write(free).await {
+        if let Err(error) = self.store.write(free).await {
             // If this fails, this server resumes the run itself at its next check.
-            let fault = format!("{fault:?}");
-            log::warn("lease not freed", &[("analysis", &id), ("fault", &fault)]);
+            let error = format!("{error:?}");
+            log::warn("lease not freed", &[("analysis", &id), ("fault", &error)]);
         }
     }
 }
@@ -207,11 +211,11 @@ mod tests {
         for lease in [RunLease::NEW, RunLease::NEW.next()] {
             command.lease = lease;
             let stored_commands = [command.clone()];
-            assert_eq!(delivered.keep_known(&stored_commands), [&command]);
+            assert_eq!(delivered.retain_new(&stored_commands), [&command]);
             delivered.0.insert(key(&command));
-            assert!(delivered.keep_known(&stored_commands).is_empty());
+            assert!(delivered.retain_new(&stored_commands).is_empty());
         }
-        assert!(delivered.keep_known(&[]).is_empty());
+        assert!(delivered.retain_new(&[]).is_empty());
         assert!(delivered.0.is_empty());
     }
 }

@@ -71,13 +71,13 @@ impl UsageRecorder {
     pub fn add(self: &Arc<Self>, call: SettledCall) {
         // While the call is unrecorded, its reservation may prevent other calls, so write soon.
         let holds_budget = call.reservation.holds_budget();
-        let (starts, is_enough) = {
+        let (starts, is_batch_full) = {
             let mut state = self.lock_state();
             state.waiting_calls.push(call);
             let starts = !std::mem::replace(&mut state.is_due, true);
             (starts, state.waiting_calls.len() == MAX_BATCH)
         };
-        let is_urgent = is_enough || holds_budget;
+        let is_urgent = is_batch_full || holds_budget;
         if starts || is_urgent {
             self.write_after(if is_urgent {
                 Duration::ZERO
@@ -118,7 +118,7 @@ impl UsageRecorder {
     }
 
     async fn write_waiting(self: &Arc<Self>) {
-        let _writing = self.write_lock.lock().await;
+        let _write_guard = self.write_lock.lock().await;
         let group = {
             let mut state = self.lock_state();
             state.is_due = false;
@@ -148,7 +148,7 @@ impl UsageRecorder {
         let mut batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
         if self.store.membership().is_some() {
             // A common order prevents deadlocks between servers that update the same rows.
-            batches.sort_by(|one, other| one.counted_for().cmp(&other.counted_for()));
+            batches.sort_by(|one, other| one.usage_owner().cmp(&other.usage_owner()));
         }
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
         match self.store.write(all).await {
@@ -162,19 +162,19 @@ impl UsageRecorder {
         let mut failed = Vec::new();
         for mut call in group {
             let batch = call.batch.clone();
-            let Err(fault) = self.store.write(move |db: &Writer| batch.store(db)).await else {
+            let Err(error) = self.store.write(move |db: &Writer| batch.store(db)).await else {
                 continue;
             };
-            if fault == StoreError::Unknown {
+            if error == StoreError::Unknown {
                 report_unknown(1);
                 continue;
             }
             let is_late = clock::instant().saturating_duration_since(call.ended_at) > MAX_AGE;
             if is_late || !std::mem::replace(&mut call.is_reported, true) {
-                let (fault, what) = (format!("{fault:?}"), if is_late { "no" } else { "yes" });
+                let (error, what) = (format!("{error:?}"), if is_late { "no" } else { "yes" });
                 log::error(
                     "call could not be recorded",
-                    &[("fault", &fault), ("retries", &what)],
+                    &[("fault", &error), ("retries", &what)],
                 );
             }
             failed.extend((!is_late).then_some(call));

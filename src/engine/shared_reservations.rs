@@ -29,7 +29,7 @@ pub struct SharedReservations {
     store: Store,
     state: Mutex<ReservedSums>,
     /// Held from reading a sum until its row has been written, so that rows are written in order.
-    writing: tokio::sync::Mutex<()>,
+    write_lock: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl SharedReservations {
         Arc::new(Self {
             store,
             state: Mutex::default(),
-            writing: tokio::sync::Mutex::default(),
+            write_lock: tokio::sync::Mutex::default(),
         })
     }
 
@@ -73,11 +73,11 @@ impl SharedReservations {
         E: Send + 'static,
     {
         let boot = self.boot()?;
-        let _writing = self.writing.lock().await;
+        let _write_guard = self.write_lock.lock().await;
         let (own_sum, name) = (self.sum_of(owner), owner.to_owned());
         // If the caller is canceled, the row may be larger than the sum, so dropping this guard has the row written
         // again.
-        let unsettled = ChangedOnDrop(self, owner);
+        let restore_on_drop = ChangedOnDrop(self, owner);
         let attempt = Arc::new(move |db: &Writer| {
             rows::lock_owner(db, &name)?;
             let elsewhere = rows::reserved_elsewhere(db, &name, &boot)?;
@@ -100,7 +100,7 @@ impl SharedReservations {
                 check_result => break check_result?,
             }
         };
-        std::mem::forget(unsettled);
+        std::mem::forget(restore_on_drop);
         if check_result.is_ok() {
             self.lock_sums().add(owner, amount);
         }
@@ -159,7 +159,7 @@ impl SharedReservations {
 
     async fn write_changed(self: &Arc<Self>) {
         let failed = {
-            let _writing = self.writing.lock().await;
+            let _write_guard = self.write_lock.lock().await;
             let (owners, sums) = self.lock_sums().take_changed();
             let Ok(boot) = self.boot() else { return };
             let all = move |db: &Writer| {
@@ -170,13 +170,13 @@ impl SharedReservations {
                 .write(all)
                 .await
                 .err()
-                .map(|fault| (fault, owners))
+                .map(|error| (error, owners))
         };
         match failed {
             None | Some((StoreError::Closed, _)) => {}
-            Some((fault, owners)) => {
-                let fault = format!("{fault:?}");
-                log::warn("reservations could not be released", &[("fault", &fault)]);
+            Some((error, owners)) => {
+                let error = format!("{error:?}");
+                log::warn("reservations could not be released", &[("fault", &error)]);
                 self.write_soon(owners, RETRY_PAUSE);
             }
         }

@@ -60,7 +60,7 @@ impl StreamSlots {
         user: &UserId,
         count: usize,
     ) -> Result<StreamPermit, RunRefused> {
-        let mut permit = self.take_here(user, count)?;
+        let mut permit = self.take_locally(user, count)?;
         let request = SlotRequest {
             kind: "streams",
             subject: user.as_str(),
@@ -83,7 +83,7 @@ impl StreamSlots {
     }
 
     /// Reserves slots for a user on this server only.
-    fn take_here(
+    fn take_locally(
         self: &Arc<Self>,
         user: &UserId,
         count: usize,
@@ -159,11 +159,11 @@ mod tests {
             per_user: 3,
         };
         let slots = StreamSlots::new(limits, SharedLimits::default());
-        let two = slots.take_here(&user(1), 2).unwrap();
-        let refusal = |number, count| slots.take_here(&user(number), count).err();
+        let two = slots.take_locally(&user(1), 2).unwrap();
+        let refusal = |number, count| slots.take_locally(&user(number), count).err();
         assert_eq!(refusal(1, 2), Some(RunRefused::TooMany));
         assert_eq!(refusal(2, 3), Some(RunRefused::Full));
-        let other = slots.take_here(&user(2), 2).unwrap();
+        let other = slots.take_locally(&user(2), 2).unwrap();
         assert_eq!(refusal(1, 1), Some(RunRefused::Full));
         drop(two);
         assert_eq!(refusal(1, 2), None);

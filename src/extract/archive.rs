@@ -3,7 +3,7 @@
 
 use super::output::Output;
 use super::zip::{Zip, ZipError};
-use super::{FileInput, Unreadable, read_inner};
+use super::{FileInput, Unreadable, read_contained_file};
 
 /// Path fragments of system files, which contain nothing that a user wrote.
 const SYSTEM_FILES: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
@@ -26,7 +26,11 @@ pub(super) fn read(
     let (mut files, mut locked, mut read) = (0, 0, 0);
     for entry in &zip.entries {
         let name = entry.name.as_str();
-        if name.ends_with('/') || SYSTEM_FILES.iter().any(|litter| name.contains(litter)) {
+        if name.ends_with('/')
+            || SYSTEM_FILES
+                .iter()
+                .any(|system_file| name.contains(system_file))
+        {
             continue;
         }
         files += 1;
@@ -47,7 +51,7 @@ pub(super) fn read(
             name,
             ..*input
         };
-        match read_inner(&file, out) {
+        match read_contained_file(&file, out) {
             Ok(()) => read += 1,
             Err(reason) => out.add_note(format!("{name}: {}", reason.message())),
         }
@@ -72,8 +76,8 @@ mod tests {
 
     #[test]
     fn files_are_titled_by_path_and_keep_their_pages() {
-        let inmost = pack(&[("deep.txt", b"too deep")]);
-        let nested = pack(&[("in.txt", b"nested words"), ("again.zip", &inmost)]);
+        let innermost = pack(&[("deep.txt", b"too deep")]);
+        let nested = pack(&[("in.txt", b"nested words"), ("again.zip", &innermost)]);
         let bytes = pack(&[
             ("a/", b""),
             ("a/one.txt", b"first\x0Csecond"),

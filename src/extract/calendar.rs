@@ -105,7 +105,7 @@ fn parse_line(line: &str) -> Option<(String, String, String)> {
 fn format_property(name: &str, parameters: &str, value: &str) -> String {
     let text = match name {
         "DTSTART" | "DTEND" | "DUE" | "COMPLETED" | "CREATED" | "LAST-MODIFIED"
-        | "RECURRENCE-ID" | "EXDATE" | "RDATE" => format_times(value, parameters),
+        | "RECURRENCE-ID" | "EXDATE" | "RDATE" => format_time_list(value, parameters),
         // The parts of an address or a name are separated by semicolons.
         "N" | "ADR" | "ORG" => split_escaped(value, ';').join(", "),
         _ => unescape(value),
@@ -188,8 +188,8 @@ fn unescape(value: &str) -> String {
 }
 
 /// Formats a time: `20260301T090000Z` becomes `2026-03-01 09:00 UTC`.
-fn format_times(value: &str, parameters: &str) -> String {
-    let format_one = |text: &str| -> Option<String> {
+fn format_time_list(value: &str, parameters: &str) -> String {
+    let format_time = |text: &str| -> Option<String> {
         let (day, clock) = text.split_once('T').unwrap_or((text, ""));
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         if day.len() != 8 || !is_number(day) {
@@ -211,7 +211,7 @@ fn format_times(value: &str, parameters: &str) -> String {
         let zone = zone.map(|zone| format!(" {zone}")).unwrap_or_default();
         Some(format!("{date} {}:{}{zone}", &digits[..2], &digits[2..4]))
     };
-    let formatted: Option<Vec<String>> = value.split(',').map(format_one).collect();
+    let formatted: Option<Vec<String>> = value.split(',').map(format_time).collect();
     formatted.map_or_else(|| value.to_owned(), |formatted| formatted.join(", "))
 }
 

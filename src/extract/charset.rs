@@ -19,7 +19,7 @@ pub struct Decoded {
     /// Number of control characters removed.
     pub dropped_count: usize,
     /// Number of non-UTF-8 bytes in text that is otherwise UTF-8; they were read as Windows-1252.
-    pub stray: usize,
+    pub stray_byte_count: usize,
 }
 
 /// Number of bytes searched for an encoding declaration, in HTML and XML alike.
@@ -47,11 +47,11 @@ pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable>
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return decode_as(encoding, &bytes[mark..]);
     }
-    if let Some(encoding) = utf16_without_mark(bytes) {
+    if let Some(encoding) = detect_utf16_without_bom(bytes) {
         return decode_as(encoding, bytes);
     }
-    let nuls = bytes.iter().filter(|&&byte| byte == 0).count();
-    if nuls * 1_000 > bytes.len() {
+    let nul_count = bytes.iter().filter(|&&byte| byte == 0).count();
+    if nul_count * 1_000 > bytes.len() {
         return Err(Unreadable::Binary);
     }
     if std::str::from_utf8(bytes).is_ok() {
@@ -114,7 +114,7 @@ fn clean_text(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Un
         encoding: encoding.to_owned(),
         replaced,
         dropped_count: dropped,
-        stray: 0,
+        stray_byte_count: 0,
     })
 }
 
@@ -153,7 +153,7 @@ fn decode_utf32(bytes: &[u8]) -> Option<(&'static str, String)> {
 
 /// Detects UTF-16 without a byte order mark: in European text, every other byte is zero; in other scripts, spaces and
 /// newlines still have a zero byte. Binary data has zeros at both even and odd positions.
-fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
+fn detect_utf16_without_bom(bytes: &[u8]) -> Option<&'static Encoding> {
     let (units, rest) = bytes.as_chunks::<2>();
     if !rest.is_empty() || units.len() < 2 {
         return None;
@@ -166,8 +166,8 @@ fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     } else {
         (UTF_16BE, first, second)
     };
-    let plausible = zeros * 33 > sample.len() && others * 50 < zeros;
-    (plausible && !encoding.decode_without_bom_handling(bytes).1).then_some(encoding)
+    let is_plausible = zeros * 33 > sample.len() && others * 50 < zeros;
+    (is_plausible && !encoding.decode_without_bom_handling(bytes).1).then_some(encoding)
 }
 
 /// Decodes text that is UTF-8 except for some bytes: each run of such bytes is read as Windows-1252 if that yields
@@ -198,7 +198,10 @@ fn decode_mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
         return None;
     }
     let decoded = clean_text(&text, "utf-8", replaced);
-    Some(decoded.map(|decoded| Decoded { stray, ..decoded }))
+    Some(decoded.map(|decoded| Decoded {
+        stray_byte_count: stray,
+        ..decoded
+    }))
 }
 
 /// Returns the encoding that an HTML, XML, CSS, or source file declares.
@@ -313,7 +316,10 @@ mod tests {
             .into_bytes();
         damaged.insert(40, 0xFF);
         let decoded = decode(&damaged, None).expect("readable");
-        assert_eq!((decoded.encoding.as_str(), decoded.stray), ("utf-8", 1));
+        assert_eq!(
+            (decoded.encoding.as_str(), decoded.stray_byte_count),
+            ("utf-8", 1)
+        );
         assert!(decoded.text.contains('ÿ'));
         let decoded = decode(b"Gr\xC3\xBC\xC3\x9Fe aus der Stadt K\xF6ln \x81", None);
         let decoded = decoded.expect("readable");

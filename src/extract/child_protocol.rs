@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FileKind, ReadLimits, ReadReport, Unreadable, kind};
 use crate::domain::chunk::PageText;
-use crate::domain::document::TextlessPage;
+use crate::domain::document::PageWithoutText;
 
 /// Maximum size of a frame in bytes: the longest page with every character escaped.
 const MAX_FRAME_BYTES: usize = 8 << 20;
@@ -114,14 +114,14 @@ pub struct SentReport {
     pages: u32,
     words: u64,
     notes: Vec<String>,
-    gaps: Vec<TextlessPage>,
+    gaps: Vec<PageWithoutText>,
     #[serde(default)]
     recognized: Vec<u32>,
 }
 
 impl ReportFrame {
     /// Creates the frame of a page.
-    pub fn of_page(page: PageText) -> Self {
+    pub fn from_page(page: PageText) -> Self {
         let PageText {
             number,
             title,
@@ -135,7 +135,7 @@ impl ReportFrame {
     }
 
     /// Creates the final frame: the report, or the reason why the file cannot be read.
-    pub fn of_end(end: Result<ReadReport, Unreadable>) -> Self {
+    pub fn from_end(end: Result<ReadReport, Unreadable>) -> Self {
         match end {
             Ok(report) => Self::Done(SentReport {
                 kind: report.kind.to_owned(),
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn frames_round_trip() {
-        let page = ReportFrame::of_page(PageText {
+        let page = ReportFrame::from_page(PageText {
             number: 3,
             title: "t".into(),
             text: "ü\n\"".into(),
@@ -235,10 +235,10 @@ mod tests {
         };
         let mut bytes = Vec::new();
         page.write(&mut bytes).expect("memory");
-        ReportFrame::of_end(Ok(report.clone()))
+        ReportFrame::from_end(Ok(report.clone()))
             .write(&mut bytes)
             .expect("memory");
-        ReportFrame::of_end(Err(Unreadable::Binary))
+        ReportFrame::from_end(Err(Unreadable::Binary))
             .write(&mut bytes)
             .expect("memory");
         let mut from = &bytes[..];

@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::kind::{self, FileKind};
 use super::output::Output;
-use super::{FileInput, Unreadable, read, read_inner};
+use super::{FileInput, Unreadable, read, read_contained_file};
 
 /// Maximum number of files read from an archive.
 const MAX_FILES: usize = 20_000;
@@ -119,7 +119,11 @@ pub(super) fn read_archive(
                 "{name}: a link to another file, which is not followed"
             ));
         }
-        if !kind.is_file() || SYSTEM_FILES.iter().any(|litter| name.contains(litter)) {
+        if !kind.is_file()
+            || SYSTEM_FILES
+                .iter()
+                .any(|system_file| name.contains(system_file))
+        {
             continue;
         }
         files += 1;
@@ -130,7 +134,7 @@ pub(super) fn read_archive(
             name: &name,
             ..*input
         };
-        match read_inner(&file, out) {
+        match read_contained_file(&file, out) {
             Ok(()) => read_count += 1,
             Err(reason) => out.add_note(format!("{name}: {}", reason.message())),
         }

@@ -76,14 +76,14 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let (mut deleted, mut reading_aids, mut hidden, mut media, mut pictures) = (0, 0, 0, 0, 0);
     let mut writer = HtmlTextWriter::default();
     let mut dropped: Option<DroppedElement> = None;
-    let mut may_drop = true;
+    let mut may_skip_content = true;
     while writer.output.len() <= max_text {
         let position = tokens.position();
         let Some(token) = tokens.next() else {
             // A dropped element that is never closed would swallow the rest of the page. Its content is read after all,
             // and nothing is dropped from there on, so this happens at most once.
             let element = match dropped.take() {
-                Some(element) if !is_code(&element.name) && !element.ends_at_blocks => element,
+                Some(element) if !is_code(&element.name) && !element.ends_at_block => element,
                 // The end tag of a paragraph is optional, so the paragraph may end with the page.
                 other => {
                     hidden += usize::from(other.is_some_and(|element| element.is_hidden()));
@@ -91,7 +91,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
                 }
             };
             tokens.rewind(element.after);
-            may_drop = false;
+            may_skip_content = false;
             continue;
         };
         if let Some(element) = &mut dropped {
@@ -114,7 +114,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
         pictures += usize::from(is_unnamed_picture(&token));
         match &token {
             Token::Open { name, attributes }
-                if is_dropped(name, attributes) && (may_drop || is_code(name)) =>
+                if is_dropped(name, attributes) && (may_skip_content || is_code(name)) =>
             {
                 deleted += usize::from(name == "del");
                 reading_aids += usize::from(name == "rt");
@@ -126,17 +126,17 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
                     depth: 1,
                     after: tokens.position(),
                     is_unclosed: UNCLOSED_ELEMENTS.contains(&name.as_str()),
-                    ends_at_blocks: name == "p" && !tokens.is_xml(),
+                    ends_at_block: name == "p" && !tokens.is_xml(),
                     is_choice_open: false,
                     has_choice: false,
-                    has_rest: false,
+                    has_other_options: false,
                     has_text: false,
                 });
             }
             _ => writer.push_token(&token),
         }
     }
-    let labels = writer.labels.count_missing(&writer.output);
+    let labels = writer.labels.missing_label_count(&writer.output);
     let mut page_text = writer.finish();
     for (count, what) in [
         (deleted, "deleted passages"),
@@ -207,13 +207,13 @@ struct DroppedElement {
     after: usize,
     is_unclosed: bool,
     /// Whether the element also ends at the next block, as an HTML paragraph does.
-    ends_at_blocks: bool,
+    ends_at_block: bool,
     /// Whether a menu's selected option or a drawing's text is open.
     is_choice_open: bool,
     /// Whether the text of a drawing or of a selected option has been written.
     has_choice: bool,
     /// Whether a menu has options besides the selected one.
-    has_rest: bool,
+    has_other_options: bool,
     has_text: bool,
 }
 
@@ -235,7 +235,7 @@ impl DroppedElement {
 
     /// Returns whether the element has text that is neither shown nor reported in another way.
     fn is_hidden(&self) -> bool {
-        let is_rest = !self.has_choice || self.has_rest;
+        let is_rest = !self.has_choice || self.has_other_options;
         self.has_text && is_rest && !is_not_displayed(&self.name)
     }
 
@@ -262,7 +262,7 @@ impl DroppedElement {
                 Some(format!(" {text} "))
             }
             Token::Text(text) => {
-                self.has_rest |= self.name == "select" && !text.trim().is_empty();
+                self.has_other_options |= self.name == "select" && !text.trim().is_empty();
                 None
             }
             _ => None,
@@ -279,7 +279,7 @@ impl DroppedElement {
                 self.depth -= 1;
                 self.depth == 0
             }
-            Token::Open { name, .. } | Token::Close(name) => self.ends_at_blocks && is_block(name),
+            Token::Open { name, .. } | Token::Close(name) => self.ends_at_block && is_block(name),
             _ => false,
         }
     }
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_that_cover_others_keep_the_columns_aligned() {
+    fn spanning_cells_keep_the_columns_aligned() {
         check(
             "<table><tr><th>Region<th>Q<th>Sales<tr><td rowspan=2>North<td>1<td>10<tr><td>2<td>20</table>",
             "Columns: Region | Q | Sales\nRegion: North | Q: 1 | Sales: 10\nRegion: North | Q: 2 | Sales: 20",

@@ -7,7 +7,7 @@ mod header;
 pub(super) mod mailbox;
 
 use super::output::Output;
-use super::{FileInput, Unreadable, calendar, charset, html, read_inner};
+use super::{FileInput, Unreadable, calendar, charset, html, read_contained_file};
 
 use header::{MailField, decode_body, decode_words};
 
@@ -112,7 +112,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
             encoding: None,
             limits: input.limits,
         };
-        if let Err(reason) = read_inner(&file, out) {
+        if let Err(reason) = read_contained_file(&file, out) {
             out.add_note(format!("attachment {name}: {}", reason.message()));
         }
         if out.is_full() {

@@ -31,17 +31,17 @@ fn convert_underlined(text: &str) -> String {
     while at < lines.len() {
         let line = lines[at];
         // A line above the title belongs to the heading.
-        let has_overline = is_rule(line) && lines.get(at + 2).is_some_and(|below| *below == line);
-        let title = if has_overline { lines[at + 1] } else { line };
+        let has_line_above = is_rule(line) && lines.get(at + 2).is_some_and(|below| *below == line);
+        let title = if has_line_above { lines[at + 1] } else { line };
         let rule = lines
-            .get(at + if has_overline { 2 } else { 1 })
+            .get(at + if has_line_above { 2 } else { 1 })
             .copied()
             .unwrap_or_default();
         let is_title = !title.trim().is_empty()
             && !is_rule(title)
             && is_rule(rule)
             && rule.trim_end().chars().count() >= title.trim().chars().count();
-        if is_title && (has_overline || !title.starts_with(' ')) {
+        if is_title && (has_line_above || !title.starts_with(' ')) {
             let mark = rule.chars().next().unwrap_or('=');
             let level = levels
                 .iter()
@@ -55,7 +55,7 @@ fn convert_underlined(text: &str) -> String {
                 "#".repeat(level.min(5) + 1),
                 title.trim()
             ));
-            at += if has_overline { 3 } else { 2 };
+            at += if has_line_above { 3 } else { 2 };
         } else {
             out.push_str(line);
             out.push('\n');

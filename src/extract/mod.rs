@@ -37,7 +37,7 @@ mod unreadable;
 pub(crate) mod zip;
 
 use crate::domain::chunk::PageText;
-use crate::domain::document::TextlessPage;
+use crate::domain::document::PageWithoutText;
 
 pub use invisible::remove_invisible as visible_text;
 pub use kind::{FileKind, KINDS};
@@ -102,7 +102,7 @@ pub struct ReadReport {
     /// Notes for the user about anything cut off, replaced, or omitted.
     pub notes: Vec<String>,
     /// Pages without text, each with the reason.
-    pub gaps: Vec<TextlessPage>,
+    pub gaps: Vec<PageWithoutText>,
     /// Pages whose text was recognized by OCR, in ascending order.
     pub recognized_pages: Vec<u32>,
 }
@@ -239,7 +239,7 @@ fn read(
 const MAX_FILE_DEPTH: usize = 1;
 
 /// Reads a file contained in another file, under its name.
-fn read_inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+fn read_contained_file(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     if file.bytes.is_empty() {
         return Err(Unreadable::Empty);
     }
@@ -248,7 +248,7 @@ fn read_inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadab
         return Err(Unreadable::PicturesOnly);
     }
     let words_before = out.words;
-    let read = out.read_inside(file.name, |out| read(file, out));
+    let read = out.read_contained(file.name, |out| read(file, out));
     match read {
         Ok(_) if out.words == words_before && !out.is_full() => Err(Unreadable::NoText),
         Ok(_) => Ok(()),

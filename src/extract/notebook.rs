@@ -43,7 +43,10 @@ pub fn render(text: &str, max_text: usize) -> Option<(String, Vec<String>)> {
             out.pictures,
             "pictures and other outputs without text left out",
         ),
-        (out.cut_outputs, "outputs cut because they are too long"),
+        (
+            out.truncated_output_count,
+            "outputs cut because they are too long",
+        ),
     ] {
         if count > 0 {
             notes.push(format!("{what}: {count}"));
@@ -56,7 +59,7 @@ pub fn render(text: &str, max_text: usize) -> Option<(String, Vec<String>)> {
 struct NotebookText {
     text: String,
     pictures: usize,
-    cut_outputs: usize,
+    truncated_output_count: usize,
 }
 
 impl NotebookText {
@@ -145,7 +148,7 @@ impl NotebookText {
             _ => plain_text.into_owned(),
         };
         let end = plain_text.floor_char_boundary(MAX_OUTPUT_BYTES.min(plain_text.len()));
-        self.cut_outputs += usize::from(end < plain_text.len());
+        self.truncated_output_count += usize::from(end < plain_text.len());
         self.push_block(
             &format!("Output:\n{}", plain_text[..end].trim_end()),
             &plain_text,

@@ -4,7 +4,7 @@
 use super::ReadLimits;
 use super::invisible::remove_invisible;
 use crate::domain::chunk::{PageText, count_words};
-use crate::domain::document::TextlessPage;
+use crate::domain::document::PageWithoutText;
 
 /// Size in bytes after which a section of text without pages ends at the next newline: about a printed page, so that a
 /// citation points close to its source.
@@ -42,7 +42,7 @@ pub struct Output<'a> {
     pub(super) notes: Vec<String>,
     /// Number of dropped notes above the limit.
     dropped_note_count: usize,
-    pub(super) gaps: Vec<TextlessPage>,
+    pub(super) gaps: Vec<PageWithoutText>,
     pub(super) recognized: Vec<u32>,
 }
 
@@ -100,12 +100,12 @@ impl<'a> Output<'a> {
     }
 
     /// Runs `read` for a file inside the current one. Its pages follow the previous ones, under its name.
-    pub(super) fn read_inside<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        let base_before = std::mem::replace(&mut self.base, self.next_page - 1);
+    pub(super) fn read_contained<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let previous_base = std::mem::replace(&mut self.base, self.next_page - 1);
         self.path.push(name.to_owned());
         let read = read(self);
         self.path.pop();
-        self.base = base_before;
+        self.base = previous_base;
         read
     }
 
@@ -215,13 +215,13 @@ impl<'a> Output<'a> {
         self.sections(title, text, true)
     }
 
-    fn sections(&mut self, title: &str, text: &str, is_all: bool) -> Result<(), OutputFull> {
+    fn sections(&mut self, title: &str, text: &str, is_complete: bool) -> Result<(), OutputFull> {
         let mut rest = text;
         while !rest.is_empty() {
             let end = section_end(rest);
             self.page(self.next(), title, &rest[..end])?;
             rest = &rest[end..];
-            if is_all {
+            if is_complete {
                 self.progress(text.len() - rest.len(), text.len());
             }
         }
@@ -265,7 +265,7 @@ impl<'a> Output<'a> {
         self.next_page = self.next_page.max(page.saturating_add(1));
         if self.gaps.len() < MAX_GAPS {
             let why = self.with_path(&why.into());
-            self.gaps.push(TextlessPage { page, why, picture });
+            self.gaps.push(PageWithoutText { page, why, picture });
         }
     }
 }
@@ -317,7 +317,7 @@ mod tests {
 
     fn run(
         limits: &ReadLimits,
-        feed: impl FnOnce(&mut Output) -> Result<(), OutputFull>,
+        write: impl FnOnce(&mut Output) -> Result<(), OutputFull>,
     ) -> (Vec<PageText>, Vec<String>, bool) {
         let mut pages = Vec::new();
         let mut sink = |page| {
@@ -325,7 +325,7 @@ mod tests {
             true
         };
         let mut out = Output::new(limits, &mut sink);
-        let full = feed(&mut out).is_err();
+        let full = write(&mut out).is_err();
         let notes = out.notes;
         (pages, notes, full)
     }
@@ -349,9 +349,9 @@ mod tests {
                     .iter()
                     .all(|page| page.text.len() <= MAX_SECTION_BYTES)
             );
-            let together: String = pages.iter().map(|page| page.text.as_str()).collect();
+            let joined: String = pages.iter().map(|page| page.text.as_str()).collect();
             let without_spaces = |text: &str| text.split_whitespace().collect::<String>();
-            assert_eq!(without_spaces(&together), without_spaces(&text));
+            assert_eq!(without_spaces(&joined), without_spaces(&text));
             let numbers: Vec<u32> = pages.iter().map(|page| page.number).collect();
             assert_eq!(numbers, (1..=pages.len() as u32).collect::<Vec<_>>());
         }
@@ -387,7 +387,7 @@ mod tests {
             out.progress(page, 400);
         }
         out.progress(0, 0);
-        out.read_inside("inner", |out| out.progress(1, 1));
+        out.read_contained("inner", |out| out.progress(1, 1));
         assert_eq!((reported.len(), reported[0]), (100, (4, 400)));
         assert_eq!(reported.last(), Some(&(400, 400)));
     }

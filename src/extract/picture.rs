@@ -73,8 +73,8 @@ fn jpeg_size(bytes: &[u8]) -> Option<(u32, u32)> {
         if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
             return Some((big_endian(bytes, at + 7, 2)?, big_endian(bytes, at + 5, 2)?));
         }
-        let has_no_length = matches!(marker, 0x01 | 0xD0..=0xD8);
-        let length = if has_no_length {
+        let is_standalone = matches!(marker, 0x01 | 0xD0..=0xD8);
+        let length = if is_standalone {
             0
         } else {
             big_endian(bytes, at + 2, 2).filter(|length| *length >= 2)?
@@ -108,9 +108,9 @@ mod tests {
 
     const JPEG: &[u8] =
         b"\xFF\xD8\xFF\xE0\0\x04\0\0\xFF\xFF\xC4\0\x03\0\xFF\xC2\0\x0B\x08\0\x20\0\x40";
-    const WEBP_X: &[u8] = b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0\0\0\0\0\x0F\0\0\x07\0\0";
-    const WEBP_L: &[u8] = b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2F\x0F\xC0\x01\0";
-    const WEBP_Y: &[u8] = b"RIFF\0\0\0\0WEBPVP8 \0\0\0\0\0\0\0\x9D\x01\x2A\x10\0\x08\0";
+    const EXTENDED_WEBP: &[u8] = b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0\0\0\0\0\x0F\0\0\x07\0\0";
+    const LOSSLESS_WEBP: &[u8] = b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2F\x0F\xC0\x01\0";
+    const LOSSY_WEBP: &[u8] = b"RIFF\0\0\0\0WEBPVP8 \0\0\0\0\0\0\0\x9D\x01\x2A\x10\0\x08\0";
     const PNG_FILE: &[u8] = include_bytes!("../../tests/data/screenshot.png");
 
     #[test]
@@ -118,9 +118,9 @@ mod tests {
         for (bytes, expected) in [
             (JPEG, Some(("image/jpeg", 64, 32))),
             (b"GIF89a\x10\0\x08\0", Some(("image/gif", 16, 8))),
-            (WEBP_X, Some(("image/webp", 16, 8))),
-            (WEBP_L, Some(("image/webp", 16, 8))),
-            (WEBP_Y, Some(("image/webp", 16, 8))),
+            (EXTENDED_WEBP, Some(("image/webp", 16, 8))),
+            (LOSSLESS_WEBP, Some(("image/webp", 16, 8))),
+            (LOSSY_WEBP, Some(("image/webp", 16, 8))),
             (b"GIF89a\0\0\x08\0", None),
             (b"\x89PNG\r\n\x1A\n", None),
             (b"RIFF\0\0\0\0WAVE", None),
@@ -139,7 +139,13 @@ mod tests {
 
     #[test]
     fn a_truncated_header_is_rejected() {
-        for header in [JPEG, WEBP_X, WEBP_L, WEBP_Y, &PNG_FILE[..24]] {
+        for header in [
+            JPEG,
+            EXTENDED_WEBP,
+            LOSSLESS_WEBP,
+            LOSSY_WEBP,
+            &PNG_FILE[..24],
+        ] {
             for end in 0..header.len() {
                 assert_eq!(parse_header(&header[..end]), None, "{end} of {header:?}");
             }

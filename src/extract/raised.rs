@@ -109,7 +109,7 @@ fn superscript_after_word(
 pub fn subscript(before: &str, text: &str) -> String {
     let mark = text.trim();
     let last = before.chars().next_back();
-    let joins = last.is_some_and(|last| last.is_numeric() || last.is_lowercase());
+    let may_join_word = last.is_some_and(|last| last.is_numeric() || last.is_lowercase());
     let is_element = ELEMENTS
         .iter()
         .any(|element| word_before(before).ends_with(element));
@@ -118,7 +118,7 @@ pub fn subscript(before: &str, text: &str) -> String {
         _ if mark.is_empty() || mark.chars().count() > MAX_MARK_CHARS => text.to_owned(),
         None => mark.to_owned(),
         Some(last) if last.is_whitespace() => mark.to_owned(),
-        Some(_) if is_number && (is_element || !joins) => mark.to_owned(),
+        Some(_) if is_number && (is_element || !may_join_word) => mark.to_owned(),
         Some(_) => format!("_{}", parenthesize(mark)),
     }
 }
@@ -199,7 +199,7 @@ impl RunBuffer {
             None => text,
         };
         if self.style.struck {
-            into.push_str(&mark_struck(&content));
+            into.push_str(&mark_strikethrough(&content));
         } else {
             into.push_str(&content);
         }
@@ -207,7 +207,7 @@ impl RunBuffer {
 }
 
 /// Wraps struck-out text in `~~`, keeping the surrounding whitespace outside.
-pub fn mark_struck(text: &str) -> String {
+pub fn mark_strikethrough(text: &str) -> String {
     let content = text.trim();
     if content.is_empty() {
         return text.to_owned();

@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 2_000;
 /// Maximum size of one paragraph, in bytes.
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 /// Maximum size of a header or footer, in bytes.
-const MAX_MARGIN_BYTES: usize = 4 << 10;
+const MAX_HEADER_OR_FOOTER_BYTES: usize = 4 << 10;
 /// Groups whose content is not part of the document text.
 const SKIPPED_GROUPS: &[&str] = &[
     "colortbl",
@@ -48,7 +48,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         text: String::new(),
         runs: RunBuffer::default(),
         headers_and_footers: HeaderFooterLines::default(),
-        margin_text: String::new(),
+        header_or_footer_text: String::new(),
         omitted: RtfOmitted::default(),
         row: Vec::new(),
         cell: String::new(),
@@ -84,7 +84,7 @@ struct RtfState {
     is_duplicated: bool,
     style: RunStyle,
     /// The kind of header or footer that contains the text; `None` for the document text.
-    margin_kind: Option<&'static str>,
+    header_or_footer_kind: Option<&'static str>,
 }
 
 struct Rtf<'o, 's> {
@@ -95,7 +95,7 @@ struct Rtf<'o, 's> {
     text: String,
     runs: RunBuffer,
     headers_and_footers: HeaderFooterLines,
-    margin_text: String,
+    header_or_footer_text: String,
     omitted: RtfOmitted,
     row: Vec<String>,
     cell: String,
@@ -137,7 +137,7 @@ impl Rtf<'_, '_> {
         if std::mem::take(&mut self.in_table) {
             self.body.close_table()?;
         }
-        for line in self.headers_and_footers.take_labeled() {
+        for line in self.headers_and_footers.take_labeled_lines() {
             self.body.paragraph(&line, &ParagraphRole::Plain)?;
         }
         self.body.finish()
@@ -148,9 +148,12 @@ impl Rtf<'_, '_> {
         let Some(outer_state) = self.outer_states.pop() else {
             return;
         };
-        if let (Some(kind), None) = (self.state.margin_kind, outer_state.margin_kind) {
+        if let (Some(kind), None) = (
+            self.state.header_or_footer_kind,
+            outer_state.header_or_footer_kind,
+        ) {
             self.headers_and_footers
-                .add_line(&std::mem::take(&mut self.margin_text), kind);
+                .add_line(&std::mem::take(&mut self.header_or_footer_text), kind);
         }
         self.runs.flush(&mut self.text);
         if let (Some(start), None) = (self.state.note, outer_state.note) {
@@ -209,9 +212,9 @@ impl Rtf<'_, '_> {
         }
         if self.state.is_hidden {
             self.omitted.hidden_count += usize::from(!text.trim().is_empty());
-        } else if self.state.margin_kind.is_some() {
-            if self.margin_text.len() < MAX_MARGIN_BYTES {
-                self.margin_text.push_str(text);
+        } else if self.state.header_or_footer_kind.is_some() {
+            if self.header_or_footer_text.len() < MAX_HEADER_OR_FOOTER_BYTES {
+                self.header_or_footer_text.push_str(text);
             }
         } else {
             self.runs.write(self.state.style, text, &mut self.text);
@@ -234,16 +237,16 @@ impl Rtf<'_, '_> {
             .count();
         let word = std::str::from_utf8(&rest[..length]).unwrap_or_default();
         let digits = &rest[length..];
-        let minus = usize::from(digits.first() == Some(&b'-'));
-        let count = digits[minus..]
+        let sign_length = usize::from(digits.first() == Some(&b'-'));
+        let count = digits[sign_length..]
             .iter()
             .take(10)
             .take_while(|b| b.is_ascii_digit())
             .count();
-        let number = std::str::from_utf8(&digits[..minus + count])
+        let number = std::str::from_utf8(&digits[..sign_length + count])
             .ok()
             .and_then(|n| n.parse::<i32>().ok());
-        let mut end = at + length + if count > 0 { minus + count } else { 0 };
+        let mut end = at + length + if count > 0 { sign_length + count } else { 0 };
         if input.get(end) == Some(&b' ') {
             end += 1;
         }
@@ -315,8 +318,12 @@ impl Rtf<'_, '_> {
             "super" | "sub" | "nosupersub" | "up" | "dn" | "strike" | "strikedl" => {
                 self.apply_style(word, number);
             }
-            "header" | "headerl" | "headerr" | "headerf" => self.state.margin_kind = Some("header"),
-            "footer" | "footerl" | "footerr" | "footerf" => self.state.margin_kind = Some("footer"),
+            "header" | "headerl" | "headerr" | "headerf" => {
+                self.state.header_or_footer_kind = Some("header")
+            }
+            "footer" | "footerl" | "footerr" | "footerf" => {
+                self.state.header_or_footer_kind = Some("footer")
+            }
             "pict" | "object" => {
                 let is_object = word == "object";
                 self.omitted.picture_count += usize::from(!is_object && !self.state.is_skipped);
@@ -427,8 +434,8 @@ impl Rtf<'_, '_> {
         if self.state.is_skipped {
             return Ok(());
         }
-        if self.state.margin_kind.is_some() {
-            self.margin_text.push(' ');
+        if self.state.header_or_footer_kind.is_some() {
+            self.header_or_footer_text.push(' ');
             return Ok(());
         }
         self.runs.flush(&mut self.text);

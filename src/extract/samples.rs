@@ -5,14 +5,14 @@ use proptest::prelude::*;
 use super::{FileInput, ReadLimits, Unreadable, extract};
 use crate::domain::chunk::{PageText, split_into_passages};
 
-struct SampleRead {
+struct FilePages {
     kind: &'static str,
     encoding: String,
     notes: Vec<String>,
     pages: Vec<PageText>,
 }
 
-fn read_within(limits: &ReadLimits, name: &str, bytes: &[u8]) -> Result<SampleRead, Unreadable> {
+fn read_within(limits: &ReadLimits, name: &str, bytes: &[u8]) -> Result<FilePages, Unreadable> {
     let mut pages = Vec::new();
     let input = FileInput {
         bytes,
@@ -24,7 +24,7 @@ fn read_within(limits: &ReadLimits, name: &str, bytes: &[u8]) -> Result<SampleRe
         pages.push(page);
         true
     })?;
-    Ok(SampleRead {
+    Ok(FilePages {
         kind: report.kind,
         encoding: report.encoding,
         notes: report.notes,
@@ -32,7 +32,7 @@ fn read_within(limits: &ReadLimits, name: &str, bytes: &[u8]) -> Result<SampleRe
     })
 }
 
-fn read(name: &str, bytes: &[u8]) -> SampleRead {
+fn read(name: &str, bytes: &[u8]) -> FilePages {
     read_within(&ReadLimits::default(), name, bytes).expect("readable")
 }
 
@@ -114,7 +114,7 @@ fn markdown_keeps_its_headings() {
 
 #[test]
 fn east_asian_encodings_read_like_utf_8() {
-    for (bytes, twin) in [
+    for (bytes, equivalent) in [
         (
             &include_bytes!("../../tests/data/documents/cjk-shift_jis.txt")[..],
             sample!("cjk-shift_jis-utf8.txt"),
@@ -129,7 +129,7 @@ fn east_asian_encodings_read_like_utf_8() {
         ),
     ] {
         let read = read("sample.txt", bytes);
-        assert_eq!(read.pages, twin.pages, "{}", read.encoding);
+        assert_eq!(read.pages, equivalent.pages, "{}", read.encoding);
     }
 }
 
@@ -147,9 +147,9 @@ proptest! {
             ("a.json", br#"{"a": ["\u00e9\ud83d\ude00", {"b": [1.5e3, null]}], "c": "long enough to be laid out again, which takes more than a hundred and twenty bytes"}"#),
         ][which];
         let mut bytes = sample.to_vec();
-        for (index, byte, act) in cuts {
+        for (index, byte, operation) in cuts {
             let at = index.index(bytes.len().max(1)).min(bytes.len().saturating_sub(1));
-            match act {
+            match operation {
                 0 => bytes.truncate(at + 1),
                 1 => bytes.insert(at, byte),
                 2 => bytes.extend_from_within(at..(at + usize::from(byte)).min(bytes.len())),

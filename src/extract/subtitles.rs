@@ -92,15 +92,15 @@ mod tests {
 
     #[test]
     fn cues_are_lines_with_their_time() {
-        let film = "1\n00:00:01,000 --> 00:00:03,500\n<i>Welcome back to</i>\nthe {\\an8}hearing.\n\n2\n00:00:03,600 --> 00:00:06,000\nNo.\n";
-        assert!(is_subtitles(film));
+        let srt = "1\n00:00:01,000 --> 00:00:03,500\n<i>Welcome back to</i>\nthe {\\an8}hearing.\n\n2\n00:00:03,600 --> 00:00:06,000\nNo.\n";
+        assert!(is_subtitles(srt));
         assert_eq!(
-            render(film).0,
+            render(srt).0,
             "[00:00:01] Welcome back to the hearing.\n[00:00:03] No.\n"
         );
-        let talk = "WEBVTT\n\nNOTE made by machine\n\n00:00.000 --> 00:04.000 align:start\n<v Ada>The budget &amp; more.</v>\n";
-        assert!(is_subtitles(talk));
-        let (text, notes) = render(talk);
+        let webvtt = "WEBVTT\n\nNOTE made by machine\n\n00:00.000 --> 00:04.000 align:start\n<v Ada>The budget &amp; more.</v>\n";
+        assert!(is_subtitles(webvtt));
+        let (text, notes) = render(webvtt);
         assert_eq!(text, "[00:00] Ada: The budget & more.\n");
         assert_eq!(notes, ["notes of the authors left out: 1"]);
         assert!(!is_subtitles("1\nplain words"));

@@ -26,10 +26,10 @@ pub fn render(text: &str) -> (String, Vec<String>) {
         }
         uncommented.push('\n');
     }
-    let (enabled, disabled) = without_disabled(&uncommented);
-    let (head, body) = enabled
+    let (enabled_text, disabled) = without_disabled(&uncommented);
+    let (head, body) = enabled_text
         .split_once("\\begin{document}")
-        .unwrap_or(("", enabled.as_str()));
+        .unwrap_or(("", enabled_text.as_str()));
     let (body, after) = body.split_once("\\end{document}").unwrap_or((body, ""));
     let mut notes = Vec::new();
     if comments + disabled > 0 {
@@ -116,7 +116,7 @@ const TYPOGRAPHY_COMMANDS: &[&str] = &[
     "url",
 ];
 /// Commands that print nothing and have an argument.
-const UNPRINTED_WITH_ARGUMENT: &[&str] = &[
+const INVISIBLE_COMMANDS_WITH_ARGUMENT: &[&str] = &[
     "label",
     "usepackage",
     "documentclass",
@@ -126,7 +126,7 @@ const UNPRINTED_WITH_ARGUMENT: &[&str] = &[
     "hspace",
 ];
 /// Commands that print nothing and have no argument.
-const UNPRINTED: &[&str] = &[
+const INVISIBLE_COMMANDS: &[&str] = &[
     "maketitle",
     "tableofcontents",
     "centering",
@@ -280,7 +280,7 @@ fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
                 _ => next,
             }
         }
-        (Some((_, next)), _) if UNPRINTED_WITH_ARGUMENT.contains(&name) => next,
+        (Some((_, next)), _) if INVISIBLE_COMMANDS_WITH_ARGUMENT.contains(&name) => next,
         _ if name == "item" => {
             if !out.is_empty() && !out.ends_with('\n') {
                 out.push('\n');
@@ -302,7 +302,7 @@ fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
                 .strip_prefix("{}")
                 .unwrap_or_else(|| text_after.strip_prefix(' ').unwrap_or(text_after))
         }
-        _ if UNPRINTED.contains(&name) => text_after,
+        _ if INVISIBLE_COMMANDS.contains(&name) => text_after,
         _ => {
             out.push_str(&text[..=letters]);
             &text[1 + letters..]

@@ -19,10 +19,10 @@ pub(super) fn read(
             decoded.encoding, decoded.replaced
         ));
     }
-    if decoded.stray > 0 {
+    if decoded.stray_byte_count > 0 {
         out.add_note(format!(
             "bytes that are not utf-8 and were read as windows-1252: {}",
-            decoded.stray
+            decoded.stray_byte_count
         ));
     }
     if decoded.dropped_count > 0 {

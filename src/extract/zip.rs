@@ -257,7 +257,7 @@ fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
         + bytes[from..]
             .windows(4)
             .rposition(|mark| mark == DIRECTORY_END)?;
-    let (size, stated_offset) = (u32_at(bytes, end + 12)?, u32_at(bytes, end + 16)?);
+    let (size, declared_offset) = (u32_at(bytes, end + 12)?, u32_at(bytes, end + 16)?);
     // Data before the container shifts all offsets by the same amount.
     let begins = |at: &usize| {
         bytes
@@ -267,8 +267,8 @@ fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     let start = end
         .checked_sub(size)
         .filter(begins)
-        .or(Some(stated_offset).filter(begins))?;
-    let shift = start.wrapping_sub(stated_offset);
+        .or(Some(declared_offset).filter(begins))?;
+    let shift = start.wrapping_sub(declared_offset);
     let mut entries = Vec::new();
     let mut at = start;
     while begins(&at) && entries.len() < MAX_ENTRIES {
@@ -351,17 +351,17 @@ fn entry_from_local_header(bytes: &[u8], at: usize) -> Option<Entry> {
     let name_length = u16_at(header, 26)?;
     let start = at + 30 + name_length + u16_at(header, 28)?;
     let rest = bytes.get(start..)?;
-    let stated_size = u32_at(header, 18)?;
+    let declared_size = u32_at(header, 18)?;
     // A streamed entry: the size follows the data, so the data extends to the next header.
     let streamed = flags & 8 != 0;
-    let packed_size = if streamed || stated_size > rest.len() {
+    let packed_size = if streamed || declared_size > rest.len() {
         let next = [LOCAL_HEADER, DIRECTORY_ENTRY]
             .iter()
             .filter_map(|mark| find_bytes(rest, mark))
             .min();
         next.unwrap_or(rest.len())
     } else {
-        stated_size
+        declared_size
     };
     Some(Entry {
         name: decode_name(header.get(30..30 + name_length)?, flags),

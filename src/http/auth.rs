@@ -245,8 +245,8 @@ pub fn is_cross_site(request: &Parts, app: &App) -> bool {
         let is_loopback = app.config.host.is_loopback() && app.config.trusted_proxies.is_empty();
         return !has_same_origin(request, app, is_loopback);
     }
-    let mut sites = headers.get_all("sec-fetch-site").iter();
-    sites.any(|site| site != "same-origin" && site != "none")
+    let mut fetch_sites = headers.get_all("sec-fetch-site").iter();
+    fetch_sites.any(|site| site != "same-origin" && site != "none")
 }
 
 /// Whether the `Origin` header names another site. Because any DNS name can resolve to this machine (DNS rebinding),
@@ -272,7 +272,7 @@ fn has_same_origin(request: &Parts, app: &App, strict: bool) -> bool {
     };
     let matches_host =
         requested_authority(request).is_some_and(|host| host.eq_ignore_ascii_case(authority));
-    matches_host && (!strict || host::is_literal(authority))
+    matches_host && (!strict || host::is_ip_literal(authority))
         || app.config.public_url.as_deref().is_some_and(|public_url| {
             public_url.eq_ignore_ascii_case(&origin)
                 || public_url

@@ -31,7 +31,7 @@ pub enum BodyError {
     /// The body exceeds the limit, in bytes.
     TooLarge(u64),
     /// The client stopped sending for too long.
-    Slow,
+    TimedOut,
     /// The client disconnected, or the body's framing is invalid.
     Broken,
 }
@@ -42,7 +42,7 @@ impl fmt::Display for BodyError {
             BodyError::TooLarge(max_bytes) => {
                 write!(f, "the body is larger than {}", format_size(*max_bytes))
             }
-            BodyError::Slow => f.write_str("the body took too long to arrive"),
+            BodyError::TimedOut => f.write_str("the body took too long to arrive"),
             BodyError::Broken => f.write_str("the body ended before it was complete"),
         }
     }
@@ -56,7 +56,7 @@ impl From<BodyError> for ApiError {
             BodyError::TooLarge(_) => {
                 Self::new(Kind::TooLarge, error.to_string()).closing_connection()
             }
-            BodyError::Slow => Self::request_timeout("the body"),
+            BodyError::TimedOut => Self::request_timeout("the body"),
             BodyError::Broken => {
                 Self::new(Kind::BadRequest, error.to_string()).closing_connection()
             }
@@ -179,7 +179,7 @@ impl Body for CountedBody {
             let timeout = self.timeout;
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
             ready!(timer.as_mut().poll(context));
-            return Poll::Ready(Some(Err(BodyError::Slow)));
+            return Poll::Ready(Some(Err(BodyError::TimedOut)));
         };
         self.timer = None;
         let Some(frame) = frame else {
@@ -200,7 +200,7 @@ impl Body for CountedBody {
 /// Reads the whole body into memory.
 ///
 /// # Errors
-/// `TooLarge` if the body exceeds its limit; `Slow` if it does not arrive within `timeout` or stalls;
+/// `TooLarge` if the body exceeds its limit; `TimedOut` if it does not arrive within `timeout` or stalls;
 /// `Broken` if it ends early.
 pub(super) async fn collect(mut body: CountedBody, timeout: Duration) -> Result<Vec<u8>, ApiError> {
     let length = body.content_length().unwrap_or(0).min(body.max_bytes);
@@ -221,6 +221,6 @@ pub(super) async fn collect(mut body: CountedBody, timeout: Duration) -> Result<
             }
             Err(error.into())
         }
-        Err(_) => Err(BodyError::Slow.into()),
+        Err(_) => Err(BodyError::TimedOut.into()),
     }
 }

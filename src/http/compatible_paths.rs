@@ -19,8 +19,8 @@ pub(super) const COMPATIBLE_PATHS: &[&str] = &[
 pub fn canonical_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
     let without_slash = single.strip_suffix('/').unwrap_or(&single);
-    let below_v1 = (without_slash.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
-    let endpoint = below_v1.unwrap_or(without_slash);
+    let path_under_v1 = (without_slash.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
+    let endpoint = path_under_v1.unwrap_or(without_slash);
     let is_known = COMPATIBLE_PATHS.contains(&endpoint) || endpoint.starts_with("/models/");
     is_known.then(|| format!("/v1{endpoint}"))
 }

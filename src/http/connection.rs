@@ -46,7 +46,7 @@ pub struct Timeouts {
 
 /// The timeout that a connection exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overdue {
+pub enum ExpiredTimeout {
     /// The idle timeout: the connection is closed without a response.
     Idle,
     /// The header timeout: the client gets a 408 response.
@@ -103,12 +103,12 @@ impl ConnectionActivity {
         is_idle.then(|| self.start.elapsed().saturating_sub(since))
     }
     /// Returns the timeout that the connection has exceeded, if any.
-    pub fn overdue_phase(&self, timeouts: Timeouts) -> Option<Overdue> {
+    pub fn overdue_phase(&self, timeouts: Timeouts) -> Option<ExpiredTimeout> {
         let since = Duration::from_millis(self.since.load(Relaxed));
         let elapsed = self.start.elapsed().saturating_sub(since);
         match self.state.load(Relaxed) {
-            IDLE | STALLED if elapsed >= timeouts.idle => Some(Overdue::Idle),
-            HEADERS if elapsed >= timeouts.headers => Some(Overdue::Headers),
+            IDLE | STALLED if elapsed >= timeouts.idle => Some(ExpiredTimeout::Idle),
+            HEADERS if elapsed >= timeouts.headers => Some(ExpiredTimeout::Headers),
             _ => None,
         }
     }
@@ -117,13 +117,13 @@ impl ConnectionActivity {
             .store(self.start.elapsed().as_millis() as u64, Relaxed);
         self.state.store(state, Relaxed);
     }
-    fn on_read(&self) {
+    fn record_read_activity(&self) {
         if self.state.load(Relaxed) == IDLE {
             self.enter(HEADERS);
         }
     }
-    fn on_write(&self, is_ready: bool) {
-        match (self.state.load(Relaxed), is_ready) {
+    fn record_write_activity(&self, has_written: bool) {
+        match (self.state.load(Relaxed), has_written) {
             (RESPONDING, false) => self.enter(STALLED),
             (STALLED, true) => self.state.store(RESPONDING, Relaxed),
             _ => {}
@@ -268,9 +268,9 @@ impl ActivitySocket {
     }
     /// Checks the bytes received, and returns how many of them can be passed on without copying them to `ready`.
     fn check(&mut self, received: &[u8]) -> usize {
-        let is_held = self.guard.holds_partial_head();
+        let is_held = self.guard.has_partial_head();
         let (passed, refusal) = if is_held {
-            let mut pending = self.guard.take_held();
+            let mut pending = self.guard.take_partial_head();
             pending.extend_from_slice(received);
             let (length, refusal) = self.guard.scan(&pending);
             pending.truncate(length);
@@ -306,7 +306,7 @@ impl ActivitySocket {
         self.socket.into_inner()
     }
     fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.activity.on_write(written.is_ready());
+        self.activity.record_write_activity(written.is_ready());
         written
     }
 }
@@ -339,7 +339,7 @@ impl Read for ActivitySocket {
                 if received == 0 {
                     return Poll::Ready(Ok(None));
                 }
-                this.activity.on_read();
+                this.activity.record_read_activity();
                 let passed = this.check(&scratch[..received]);
                 buffer.put_slice(&scratch[..passed]);
                 if this.is_closed {

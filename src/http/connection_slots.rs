@@ -24,7 +24,7 @@ pub(super) struct ConnectionSlots {
     // Shutdown acquires all permits to wait for the last connection.
     permits: Arc<Semaphore>,
     state: Mutex<SlotsState>,
-    slot_released: Notify,
+    slot_freed: Notify,
 }
 
 #[derive(Default)]
@@ -58,7 +58,7 @@ impl ConnectionSlots {
             max_connections,
             permits: Arc::new(Semaphore::new(max_connections)),
             state: Mutex::default(),
-            slot_released: Notify::new(),
+            slot_freed: Notify::new(),
         })
     }
 
@@ -82,7 +82,7 @@ impl ConnectionSlots {
                 Err(idle) => idle?,
             };
             idle.notify_one();
-            let _ = tokio::time::timeout(EVICTION_TIMEOUT, self.slot_released.notified()).await;
+            let _ = tokio::time::timeout(EVICTION_TIMEOUT, self.slot_freed.notified()).await;
         }
         None
     }
@@ -168,16 +168,16 @@ impl Drop for ConnectionPermit {
         self.shared.stats.open_connections.fetch_sub(1, Relaxed);
         // The permit is released before notifying, because the task that wakes up looks for a free one.
         drop(self.permit.take());
-        self.slots.slot_released.notify_one();
+        self.slots.slot_freed.notify_one();
     }
 }
 
 /// Returns how many of `max_connections` one address may use: all for a trusted proxy, which serves many users; seven
 /// eighths for a loopback address, which is often a proxy that is missing from `TRUSTED_PROXIES`; and a quarter for any
 /// other address.
-fn slots_per_address(max_connections: usize, is_proxy: bool, peer: IpAddr) -> usize {
+fn slots_per_address(max_connections: usize, is_trusted_proxy: bool, peer: IpAddr) -> usize {
     match peer.to_canonical() {
-        _ if is_proxy => max_connections,
+        _ if is_trusted_proxy => max_connections,
         peer if peer.is_loopback() => max_connections - max_connections / 8,
         _ => max_connections.div_ceil(4),
     }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_may_hold_all_slots() {
-        for (peer, is_proxy, expected) in [
+        for (peer, is_trusted_proxy, expected) in [
             ("192.0.2.1", false, 256),
             ("2001:db8::1", false, 256),
             ("192.0.2.1", true, 1024),
@@ -197,9 +197,17 @@ mod tests {
             ("::ffff:127.0.0.1", false, 896),
         ] {
             let peer: IpAddr = peer.parse().expect("an address");
-            assert_eq!(slots_per_address(1024, is_proxy, peer), expected, "{peer}");
+            assert_eq!(
+                slots_per_address(1024, is_trusted_proxy, peer),
+                expected,
+                "{peer}"
+            );
             assert!((1..=3).all(|max_connections| {
-                (1..=max_connections).contains(&slots_per_address(max_connections, is_proxy, peer))
+                (1..=max_connections).contains(&slots_per_address(
+                    max_connections,
+                    is_trusted_proxy,
+                    peer,
+                ))
             }));
         }
     }

@@ -125,7 +125,7 @@ impl RequestContext {
     ///
     /// # Errors
     /// Same as [`Self::json`], except for the content type.
-    pub async fn json_or_empty<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
+    pub async fn json_of_any_content_type<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
         let bytes = self.bytes().await?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         Ok(json::read(text)?)

@@ -363,7 +363,7 @@ async fn while_present(
     tokio::select! {
         // The response is polled first, so that administrators who lock their own account still get one.
         biased;
-        reply = response => Ok(reply?.truncate_when(async move { in_flight_guard.wait_for_end().await })),
+        reply = response => Ok(reply?.abort_when(async move { in_flight_guard.wait_for_end().await })),
         () = in_flight_guard.wait_for_end() => {
             let why = "the account was locked or deleted in the meantime";
             Err(ApiError::new(Kind::SignInNeeded, why))

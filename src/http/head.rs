@@ -79,12 +79,12 @@ impl HeadGuard {
     }
 
     /// Whether an incomplete head is held back.
-    pub fn holds_partial_head(&self) -> bool {
+    pub fn has_partial_head(&self) -> bool {
         !self.held.is_empty()
     }
 
     /// Takes the bytes held back. The caller must pass them to `scan` again, followed by the newly received bytes.
-    pub fn take_held(&mut self) -> Vec<u8> {
+    pub fn take_partial_head(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
 

@@ -32,7 +32,7 @@ pub(super) fn is_valid(authority: &[u8]) -> bool {
 
 /// Whether the host needs no DNS lookup, because it is an IP address, `localhost`, or a name below `localhost`. Such a
 /// host cannot be used for DNS rebinding.
-pub(super) fn is_literal(authority: &str) -> bool {
+pub(super) fn is_ip_literal(authority: &str) -> bool {
     split(authority.as_bytes()).is_some_and(|(name, _)| network::ip_literal(name).is_some())
 }
 
@@ -131,7 +131,7 @@ mod tests {
             ("localhost.example.org", false),
             ("", false),
         ] {
-            assert_eq!(is_literal(host), literal, "{host}");
+            assert_eq!(is_ip_literal(host), literal, "{host}");
         }
         for (host, loopback) in [
             ("127.0.0.1:8080", true),

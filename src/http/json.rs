@@ -43,7 +43,7 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|error| {
         // A mismatch with the type is reported only if the whole text is valid JSON.
         match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-            Ok(_) => wrong_shape(text.as_bytes(), &error),
+            Ok(_) => wrong_shape_error(text.as_bytes(), &error),
             Err(syntax_error) => malformed_error(&syntax_error),
         }
     })
@@ -68,7 +68,7 @@ fn malformed_error(error: &serde_json::Error) -> Error {
     Error::new(Kind::BadRequest, text).resolve("correct the JSON there")
 }
 
-fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
+fn wrong_shape_error(text: &[u8], error: &serde_json::Error) -> Error {
     let problem = message_without_location(error);
     let mut location = vec!["body".to_owned()];
     let mut path = path_at(text, offset(text, error.line(), error.column()));

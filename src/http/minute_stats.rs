@@ -123,17 +123,17 @@ mod tests {
             commits: requests,
             micros: requests * 7,
         };
-        let pulse = Activity {
+        let activity = Activity {
             runs: 2,
             calls: 3,
             calls_waiting: 1,
             ..Activity::default()
         };
-        hours.add(100, totals(20), &pulse, 4096);
-        hours.add(101, totals(20), &pulse, 4096);
+        hours.add(100, totals(20), &activity, 4096);
+        hours.add(101, totals(20), &activity, 4096);
         // Minutes 102 to 199 are missing; then the clock is set back.
-        hours.add(200, totals(50), &pulse, u64::MAX);
-        hours.add(150, totals(51), &pulse, 4096);
+        hours.add(200, totals(50), &activity, u64::MAX);
+        hours.add(150, totals(51), &activity, 4096);
         let all = hours.since(0);
         assert_eq!(
             all.iter().map(|minute| minute.at).collect::<Vec<_>>(),
@@ -154,7 +154,7 @@ mod tests {
         );
         assert_eq!(hours.since(101).len(), 2);
         for minute in 201..4000 {
-            hours.add(minute, totals(60), &pulse, 1);
+            hours.add(minute, totals(60), &activity, 1);
         }
         let all = hours.since(0);
         assert_eq!(

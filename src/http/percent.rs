@@ -10,7 +10,7 @@ pub fn query_value(query: &str, name: &str) -> Option<String> {
 
 /// Decodes percent-encoding. With `plus`, `+` becomes a space, as in a query string. Returns `None` if the result is
 /// not UTF-8 or contains NUL.
-pub fn decode(text: &str, plus: bool) -> Option<String> {
+pub fn decode(text: &str, plus_is_space: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -20,7 +20,7 @@ pub fn decode(text: &str, plus: bool) -> Option<String> {
                 let (high, low) = (digit()?, digit()?);
                 (high * 16 + low) as u8
             }
-            b'+' if plus => b' ',
+            b'+' if plus_is_space => b' ',
             other => other,
         });
     }
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn percent_encoding_is_decoded() {
-        for (text, plus, expected) in [
+        for (text, plus_is_space, expected) in [
             ("a%20b+c", true, Some("a b c")),
             ("a+b", false, Some("a+b")),
             ("%C3%A9", false, Some("é")),
@@ -43,7 +43,7 @@ mod tests {
             ("%zz", false, None),
             ("%00", false, None),
         ] {
-            assert_eq!(decode(text, plus).as_deref(), expected, "{text}");
+            assert_eq!(decode(text, plus_is_space).as_deref(), expected, "{text}");
         }
     }
 

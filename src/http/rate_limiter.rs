@@ -67,11 +67,11 @@ impl RateLimiter {
                 None => {}
             }
         }
-        self.check_here(key, now, limits.divisor())
+        self.check_locally(key, now, limits.divisor())
     }
 
     /// Counts a request against this server's share of the rate, which is 1/`servers` of it.
-    fn check_here(
+    fn check_locally(
         &self,
         key: RateKey<'_>,
         now: Timestamp,
@@ -157,7 +157,7 @@ mod tests {
         let limiter = RateLimiter::new(2);
         let check = |text: &str| {
             limiter
-                .check_here(RateKey::Address(address(text)), NOW, 1)
+                .check_locally(RateKey::Address(address(text)), NOW, 1)
                 .is_ok()
         };
         assert!(check("10.0.0.1") && check("10.0.0.1"));
@@ -175,20 +175,26 @@ mod tests {
     fn servers_share_a_rate() {
         let limiter = RateLimiter::new(4);
         let peer = || RateKey::Address(address("10.0.0.1"));
-        assert!((0..2).all(|_| limiter.check_here(peer(), NOW, 2).is_ok()));
-        assert!(limiter.check_here(peer(), NOW, 2).is_err());
+        assert!((0..2).all(|_| limiter.check_locally(peer(), NOW, 2).is_ok()));
+        assert!(limiter.check_locally(peer(), NOW, 2).is_err());
     }
 
     #[test]
     fn buckets_are_bounded_and_active_callers_are_kept() {
         let limiter = RateLimiter::new(1);
         let busy = address("192.0.2.1");
-        assert!(limiter.check_here(RateKey::Address(busy), NOW, 1).is_ok());
+        assert!(
+            limiter
+                .check_locally(RateKey::Address(busy), NOW, 1)
+                .is_ok()
+        );
         for number in 0..50_000_u32 {
             let _ =
-                limiter.check_here(RateKey::Address(IpAddr::from(number.to_be_bytes())), NOW, 1);
+                limiter.check_locally(RateKey::Address(IpAddr::from(number.to_be_bytes())), NOW, 1);
             assert!(
-                limiter.check_here(RateKey::Address(busy), NOW, 1).is_err(),
+                limiter
+                    .check_locally(RateKey::Address(busy), NOW, 1)
+                    .is_err(),
                 "{number}"
             );
         }

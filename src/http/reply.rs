@@ -128,7 +128,7 @@ impl Reply {
         }
     }
     /// Makes a streaming body end with an error when `end` completes.
-    pub(super) fn truncate_when(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(super) fn abort_when(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
         if let ReplyContent::Stream(body) = self.body.content {
             let truncating = TruncatingBody {
                 body,
@@ -365,9 +365,9 @@ impl HttpBody for FileBody {
         let this = &mut *self;
         let size = this.remaining.min(READ_SIZE as u64) as usize;
         this.buffer.resize(size, 0);
-        let mut unfilled = ReadBuf::new(&mut this.buffer);
-        ready!(Pin::new(&mut this.file).poll_read(context, &mut unfilled))?;
-        let read = unfilled.filled().len();
+        let mut read_buffer = ReadBuf::new(&mut this.buffer);
+        ready!(Pin::new(&mut this.file).poll_read(context, &mut read_buffer))?;
+        let read = read_buffer.filled().len();
         if read == 0 {
             // `Content-Length` has already been sent, so a file that has become shorter must not look complete.
             return Poll::Ready(Some(Err(std::io::ErrorKind::UnexpectedEof.into())));

@@ -176,7 +176,7 @@ impl Route {
         self
     }
     /// Adds entity tags to responses, for content that rarely changes.
-    const fn tagged(mut self) -> Self {
+    const fn with_entity_tags(mut self) -> Self {
         self.has_entity_tag = true;
         self
     }
@@ -229,7 +229,7 @@ pub static ROUTES: &[Route] = &[
     open( Get,    "/api/internal/resources",                 o!(health::resources)),
     open( Get,    "/api/internal/ticks",                     o!(health::ticks)),
     maybe(Get,    "/metrics",                                h!(health::prometheus)),
-    open( Get,    "/api/openapi.json",                       o!(pages::openapi)).tagged(),
+    open( Get,    "/api/openapi.json",                       o!(pages::openapi)).with_entity_tags(),
 
     // Accounts.
     open( Post,   "/api/auth/register",                      o!(accounts::register)).small(),
@@ -249,7 +249,7 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/users/me/export",                    h!(archive::export)),
     user( Post,   "/api/users/me/import",                    h!(archive::import)).upload(),
     user( Get,    "/api/users/me/sessions",                  h!(sessions::list)),
-    user( Delete, "/api/users/me/sessions",                  h!(sessions::end_others)),
+    user( Delete, "/api/users/me/sessions",                  h!(sessions::end_other_sessions_of_caller)),
     user( Delete, "/api/users/me/sessions/{id}",             h!(sessions::end)),
     user( Put,    "/api/users/me/recipe",                    h!(recipes::set_default)).small(),
     user( Get,    "/api/users/me/providers",                 h!(providers::list_own)),
@@ -316,16 +316,16 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/finalize-document-upload",           h!(documents::finalize)).small(),
 
     // Models, patterns, parameters.
-    maybe(Get,    "/api/available-models",                   h!(models::available)).tagged().guests(),
-    maybe(Get,    "/api/models",                             h!(models::list)).tagged().guests(),
-    maybe(Get,    "/api/llms",                               h!(models::list)).tagged().guests(),
-    maybe(Get,    "/api/orchestrator/models",                h!(models::list)).tagged().guests(),
+    maybe(Get,    "/api/available-models",                   h!(models::available)).with_entity_tags().guests(),
+    maybe(Get,    "/api/models",                             h!(models::list)).with_entity_tags().guests(),
+    maybe(Get,    "/api/llms",                               h!(models::list)).with_entity_tags().guests(),
+    maybe(Get,    "/api/orchestrator/models",                h!(models::list)).with_entity_tags().guests(),
     maybe(Get,    "/api/llm/status",                         h!(models::status)).guests(),
     maybe(Get,    "/api/llm/health-check",                   h!(models::status)).guests(),
     admin(Post,   "/api/llm/health-check",                   h!(models::probe)).small(),
-    maybe(Get,    "/api/orchestrator/patterns",              h!(patterns::list_array)).tagged().guests(),
-    maybe(Get,    "/api/patterns",                           h!(patterns::list)).tagged().guests(),
-    maybe(Get,    "/api/analysis-patterns",                  h!(patterns::list)).tagged().guests(),
+    maybe(Get,    "/api/orchestrator/patterns",              h!(patterns::list_array)).with_entity_tags().guests(),
+    maybe(Get,    "/api/patterns",                           h!(patterns::list)).with_entity_tags().guests(),
+    maybe(Get,    "/api/analysis-patterns",                  h!(patterns::list)).with_entity_tags().guests(),
     maybe(Get,    "/api/patterns/suggest",                   h!(patterns::suggest)).guests(),
     maybe(Get,    "/api/patterns/{id}",                      h!(patterns::show)).guests(),
     user( Post,   "/api/patterns",                           h!(patterns::add)),
@@ -343,7 +343,7 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/recipes/{id}/versions",              h!(recipes::versions)),
 
     // APIs compatible with OpenAI, Anthropic, and Gemini.
-    user( Get,    "/v1/models",                              h!(compatible_models::list)).errors(OpenAi).tagged(),
+    user( Get,    "/v1/models",                              h!(compatible_models::list)).errors(OpenAi).with_entity_tags(),
     user( Get,    "/v1/models/{name*}",                      h!(compatible_models::show)).errors(OpenAi),
     user( Post,   "/v1/models/{name*}",                      h!(gemini::call_method)).large().errors(Gemini),
     user( Get,    "/v1beta/models",                          h!(gemini::list)).errors(Gemini),

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::connection::{
-    ActivitySocket, FIRST_REQUEST_GRACE, Overdue, ServerCommand, Socket, Timeouts,
+    ActivitySocket, ExpiredTimeout, FIRST_REQUEST_GRACE, ServerCommand, Socket, Timeouts,
 };
 use super::connection_slots::{ConnectionPermit, ConnectionSlots};
 use super::dispatch::{Dispatcher, EntryPoint, PendingResponse};
@@ -183,10 +183,10 @@ async fn serve_connection(
         idle: limits.idle_timeout,
     };
     let activity = permit.activity.clone();
-    let responding = activity.clone();
+    let shared_activity = activity.clone();
     let service = service_fn(move |request| {
-        let guard = responding.begin_response();
-        let pending = match responding.refusal(&request) {
+        let guard = shared_activity.begin_response();
+        let pending = match shared_activity.refusal(&request) {
             Some(refusal) => dispatcher.refuse(request.headers(), refusal, entry),
             None => dispatcher.respond(request, entry),
         };
@@ -214,7 +214,7 @@ async fn serve_connection(
     let tick = timeouts.headers.min(timeouts.idle) / 2;
     let mut timer = pin!(sleep(tick));
     let mut is_last = false;
-    let overdue = loop {
+    let expired = loop {
         tokio::select! {
             // The connection is polled first, because it causes most wake-ups.
             biased;
@@ -223,7 +223,7 @@ async fn serve_connection(
             _ = &mut connection => return,
             _ = &mut timer => match activity.overdue_phase(timeouts) {
                 _ if is_last && activity.is_fresh() => return,
-                Some(overdue) => break overdue,
+                Some(expired) => break expired,
                 None => {
                     let next = timer.deadline() + tick;
                     timer.as_mut().reset(next);
@@ -245,7 +245,7 @@ async fn serve_connection(
             },
         }
     };
-    if overdue == Overdue::Headers {
+    if expired == ExpiredTimeout::Headers {
         let mut socket = connection.into_parts().io.into_socket();
         let error = ApiError::request_timeout("the headers");
         let _ = socket.try_write_final(raw_reply::error_text(&error).as_bytes());

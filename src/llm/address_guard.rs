@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::domain::network::{AddressReach, Network, is_public};
+use crate::domain::network::{AddressScope, Network, is_public};
 
 /// Decides to which addresses a connection may be opened.
 pub(super) struct AddressGuard {
@@ -38,11 +38,11 @@ impl AddressGuard {
     /// # Errors
     ///
     /// Returns an error if one of the addresses is outside the reach.
-    pub fn check(&self, reach: AddressReach, addresses: &[SocketAddr]) -> Result<(), NotPublic> {
+    pub fn check(&self, reach: AddressScope, addresses: &[SocketAddr]) -> Result<(), NotPublic> {
         match reach {
-            AddressReach::Anywhere => Ok(()),
-            AddressReach::Public if addresses.iter().all(|one| self.allows(one.ip())) => Ok(()),
-            AddressReach::Public => Err(NotPublic),
+            AddressScope::AnyAddress => Ok(()),
+            AddressScope::Public if addresses.iter().all(|one| self.allows(one.ip())) => Ok(()),
+            AddressScope::Public => Err(NotPublic),
         }
     }
 

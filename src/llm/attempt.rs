@@ -46,7 +46,7 @@ pub(super) async fn ask(
         Err(why) => why,
     };
     // The call was cut off by its budget, which does not allow a repair.
-    if attempt.slot.is_cut() {
+    if attempt.slot.is_cut_off() {
         return Ok(answer);
     }
     let mut request = ModelRequest::clone(attempt.request);
@@ -57,11 +57,11 @@ pub(super) async fn ask(
     request
         .messages
         .extend([previous_answer, Message::new(MessageRole::User, again)]);
-    let repair = CallAttempt {
+    let repair_attempt = CallAttempt {
         request: &Arc::new(request),
         ..*attempt
     };
-    let repaired = Box::pin(ask_counted(&repair, meter)).await?;
+    let repaired = Box::pin(ask_counted(&repair_attempt, meter)).await?;
     match format.conforming(&repaired.text) {
         Ok(object) => Ok(Answer {
             text: object.to_owned(),
@@ -115,12 +115,12 @@ async fn ask_until(
         };
         let (now, kind) = (clock::monotonic_now(), failed.error.kind);
         meter.end_with_failure(&failed.error);
-        if attempt.slot.is_cut() {
+        if attempt.slot.is_cut_off() {
             // Quire itself ended the call, so the failure says nothing about the model.
             return Err(failed.error);
         }
-        let shows = |message: &Message| !message.images.is_empty();
-        if wire::rejects_images(&failed.error) && attempt.request.messages.iter().any(shows) {
+        let has_images = |message: &Message| !message.images.is_empty();
+        if wire::rejects_images(&failed.error) && attempt.request.messages.iter().any(has_images) {
             attempt.entry.remember_refusal(attempt.name, IMAGES_FIELD);
         }
         if let Some(field) = &failed.refused_field
@@ -132,8 +132,8 @@ async fn ask_until(
             capabilities.refused_fields.push(field.clone());
             continue;
         }
-        let asked_to_wait = failed.error.retry_after_ms.map(Duration::from_millis);
-        if let Some(wait) = asked_to_wait.filter(|_| kind == CallErrorKind::RateLimited) {
+        let requested_delay = failed.error.retry_after_ms.map(Duration::from_millis);
+        if let Some(wait) = requested_delay.filter(|_| kind == CallErrorKind::RateLimited) {
             attempt.entry.throttle(attempt.name, wait, now);
         }
         match next(attempt, &failed, tries, meter.has_sent_output()) {

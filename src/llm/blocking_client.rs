@@ -13,13 +13,13 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnecto
 use super::address_guard::{AddressGuard, NotPublic};
 use super::name_resolver::literal_address;
 use super::{LlmSettings, USER_AGENT};
-use crate::domain::network::AddressReach;
+use crate::domain::network::AddressScope;
 use crate::tls;
 
 struct GuardedConnector {
     inner: DefaultConnector,
     guard: AddressGuard,
-    reach: AddressReach,
+    reach: AddressScope,
 }
 
 impl fmt::Debug for GuardedConnector {
@@ -73,7 +73,7 @@ impl Resolver for LiteralResolver {
 
 /// Creates a client. Buffers are small, because the defaults cost 599 KB per TLS stream. Redirects are not followed,
 /// because the key would be sent to their target.
-pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent {
+pub(super) fn agent(settings: &LlmSettings, reach: AddressScope) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -90,8 +90,8 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent 
         .max_response_header_size(32 * 1024);
     let config = match reach {
         // A proxy would resolve the name itself and bypass the guard.
-        AddressReach::Public => config.proxy(None),
-        AddressReach::Anywhere => config,
+        AddressScope::Public => config.proxy(None),
+        AddressScope::AnyAddress => config,
     };
     let connector = GuardedConnector {
         inner: DefaultConnector::new(),

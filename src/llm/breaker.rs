@@ -58,8 +58,8 @@ impl CircuitBreaker {
             CircuitView::Closed => false,
             CircuitView::Open(_) => true,
             CircuitView::HalfOpen => {
-                let trying = self.trial_started;
-                trying.is_some_and(|since| now.since(since) <= MAX_TRIAL)
+                let trial_started = self.trial_started;
+                trial_started.is_some_and(|since| now.since(since) <= MAX_TRIAL)
             }
         }
     }
@@ -83,9 +83,9 @@ impl CircuitBreaker {
     /// health, and a rate limit shows that the provider works. `source` tells apart callers whose requests may be at
     /// fault, which are users or the prompts of a single user.
     pub fn record_failure(&mut self, now: Timestamp, kind: CallErrorKind, source: u64) {
-        let was_try = self.trial_started.take().is_some();
+        let was_trial = self.trial_started.take().is_some();
         if !is_model_failure(kind) {
-            if was_try && !matches!(kind, CallErrorKind::Cancelled) {
+            if was_trial && !matches!(kind, CallErrorKind::Cancelled) {
                 self.record_success();
             }
             return;
@@ -93,8 +93,9 @@ impl CircuitBreaker {
         self.failures = self.failures.saturating_add(1);
         let first = *self.source.get_or_insert(source);
         self.is_model_wide |= first != source || kind == CallErrorKind::Connect;
-        let still_open = matches!(self.circuit(now), CircuitView::Open(_));
-        if was_try || (self.failures >= FAILURES_TO_OPEN && self.is_model_wide && !still_open) {
+        let is_still_open = matches!(self.circuit(now), CircuitView::Open(_));
+        if was_trial || (self.failures >= FAILURES_TO_OPEN && self.is_model_wide && !is_still_open)
+        {
             let pause = INITIAL_PAUSE * 2u32.saturating_pow(self.opened_count.min(8));
             self.open_until = Some(now + pause.min(MAX_PAUSE));
             self.opened_count += 1;

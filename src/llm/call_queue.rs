@@ -23,7 +23,7 @@ struct CallSlots {
     calls_per_limiter: BTreeMap<u64, usize>,
     waiting_calls: VecDeque<WaitingCall>,
     /// Number of calls that wait for a slot in Redis instead of in this queue.
-    waiting_elsewhere: usize,
+    shared_queue_waiters: usize,
     tickets: u64,
 }
 
@@ -74,11 +74,11 @@ impl Drop for QueuePlace<'_> {
 
 /// A call that waits for a slot while other servers occupy all of them. It counts toward the queue's size. Dropping it
 /// ends the wait.
-pub(super) struct WaitElsewhere<'a>(&'a CallQueue);
+pub(super) struct SharedQueueWait<'a>(&'a CallQueue);
 
-impl Drop for WaitElsewhere<'_> {
+impl Drop for SharedQueueWait<'_> {
     fn drop(&mut self) {
-        self.0.lock_slots().waiting_elsewhere -= 1;
+        self.0.lock_slots().shared_queue_waiters -= 1;
     }
 }
 
@@ -91,7 +91,7 @@ impl CallQueue {
             busy: 0,
             calls_per_limiter: BTreeMap::new(),
             waiting_calls: VecDeque::new(),
-            waiting_elsewhere: 0,
+            shared_queue_waiters: 0,
             tickets: 0,
         })))
     }
@@ -113,7 +113,7 @@ impl CallQueue {
     pub async fn admit_counted(
         &self,
         limiter: ProviderLimiter,
-        counted: WaitElsewhere<'_>,
+        counted: SharedQueueWait<'_>,
     ) -> Result<CallPermit, CallRefused> {
         drop(counted);
         self.enter(limiter, usize::MAX).await
@@ -153,7 +153,7 @@ impl CallQueue {
 
     /// Divides each provider's limit by this number of servers, rounding up. The total limit is per server and stays
     /// the same.
-    pub fn share_with(&self, servers: u32) {
+    pub fn divide_among_servers(&self, servers: u32) {
         self.lock_slots().servers = (servers as usize).max(1);
         // A larger share may let queued calls start right away.
         loop {
@@ -169,20 +169,20 @@ impl CallQueue {
     /// # Errors
     ///
     /// Returns an error if the queue is full.
-    pub fn wait_elsewhere(&self) -> Result<WaitElsewhere<'_>, CallRefused> {
+    pub fn enter_shared_queue(&self) -> Result<SharedQueueWait<'_>, CallRefused> {
         let mut state = self.lock_slots();
         if state.waiting() >= MAX_WAITING {
             return Err(CallRefused);
         }
-        state.waiting_elsewhere += 1;
-        Ok(WaitElsewhere(self))
+        state.shared_queue_waiters += 1;
+        Ok(SharedQueueWait(self))
     }
 
     /// Counts a call that must wait for a slot again. This never fails, because newcomers must not displace a call that
     /// has already waited. Only one call per provider can be in this situation.
-    pub fn wait_again(&self) -> WaitElsewhere<'_> {
-        self.lock_slots().waiting_elsewhere += 1;
-        WaitElsewhere(self)
+    pub fn reenter_shared_queue(&self) -> SharedQueueWait<'_> {
+        self.lock_slots().shared_queue_waiters += 1;
+        SharedQueueWait(self)
     }
 
     /// Returns whether this server runs more calls to a provider than its share of the limit.
@@ -234,7 +234,7 @@ impl CallSlots {
     }
 
     fn waiting(&self) -> usize {
-        self.waiting_calls.len() + self.waiting_elsewhere
+        self.waiting_calls.len() + self.shared_queue_waiters
     }
 
     fn occupy(&mut self, limiter: ProviderLimiter) {
@@ -272,11 +272,11 @@ mod tests {
 
     use super::*;
 
-    const WIDE_LIMITER: ProviderLimiter = ProviderLimiter {
+    const TWO_CALL_LIMITER: ProviderLimiter = ProviderLimiter {
         id: 0,
         max_concurrent: 100,
     };
-    const NARROW_LIMITER: ProviderLimiter = ProviderLimiter {
+    const ONE_CALL_LIMITER: ProviderLimiter = ProviderLimiter {
         id: 1,
         max_concurrent: 1,
     };
@@ -302,7 +302,7 @@ mod tests {
     fn calls_over_the_limit_wait() {
         let queue = CallQueue::new(2);
         let mut calls: Vec<_> = (0..4)
-            .map(|_| request_permit(&queue, WIDE_LIMITER))
+            .map(|_| request_permit(&queue, TWO_CALL_LIMITER))
             .collect();
         let mut permits: Vec<_> = calls.iter_mut().map(take_permit).collect();
         let running: Vec<_> = permits.iter().map(Option::is_some).collect();
@@ -316,10 +316,10 @@ mod tests {
     #[test]
     fn a_limited_provider_does_not_delay_others() {
         let queue = CallQueue::new(8);
-        let first = take_permit(&mut request_permit(&queue, NARROW_LIMITER)).unwrap();
-        let mut second = request_permit(&queue, NARROW_LIMITER);
+        let first = take_permit(&mut request_permit(&queue, ONE_CALL_LIMITER)).unwrap();
+        let mut second = request_permit(&queue, ONE_CALL_LIMITER);
         assert!(take_permit(&mut second).is_none());
-        let other = take_permit(&mut request_permit(&queue, WIDE_LIMITER));
+        let other = take_permit(&mut request_permit(&queue, TWO_CALL_LIMITER));
         assert!(other.is_some());
         drop(first);
         assert!(take_permit(&mut second).is_some());
@@ -332,13 +332,13 @@ mod tests {
             max_concurrent: 3,
         };
         let queue = CallQueue::new(8);
-        queue.share_with(2);
+        queue.divide_among_servers(2);
         let mut calls: Vec<_> = (0..3).map(|_| request_permit(&queue, limiter)).collect();
         let permits: Vec<_> = calls.iter_mut().map(take_permit).collect();
         let running: Vec<_> = permits.iter().map(Option::is_some).collect();
         assert_eq!(running, [true, true, false]);
         // The other server has stopped.
-        queue.share_with(1);
+        queue.divide_among_servers(1);
         assert!(take_permit(&mut calls[2]).is_some());
         assert_eq!(queue.running_and_waiting(), (2, 0), "the third has ended");
     }
@@ -346,10 +346,10 @@ mod tests {
     #[test]
     fn a_canceled_call_leaves_the_queue() {
         let queue = CallQueue::new(1);
-        let first = take_permit(&mut request_permit(&queue, WIDE_LIMITER)).unwrap();
+        let first = take_permit(&mut request_permit(&queue, TWO_CALL_LIMITER)).unwrap();
         let (mut second, mut third) = (
-            request_permit(&queue, WIDE_LIMITER),
-            request_permit(&queue, WIDE_LIMITER),
+            request_permit(&queue, TWO_CALL_LIMITER),
+            request_permit(&queue, TWO_CALL_LIMITER),
         );
         assert!(take_permit(&mut second).is_none() && take_permit(&mut third).is_none());
         drop(second);
@@ -358,53 +358,54 @@ mod tests {
         // The third call has been admitted, but it is canceled before its caller notices.
         drop(third);
         assert_eq!(queue.running_and_waiting(), (0, 0));
-        assert!(take_permit(&mut request_permit(&queue, WIDE_LIMITER)).is_some());
+        assert!(take_permit(&mut request_permit(&queue, TWO_CALL_LIMITER)).is_some());
     }
 
     #[test]
     fn a_panic_frees_its_slot() {
         let queue = CallQueue::new(1);
         let caught = std::panic::catch_unwind(|| {
-            let _permit = take_permit(&mut request_permit(&queue, WIDE_LIMITER)).unwrap();
+            let _permit = take_permit(&mut request_permit(&queue, TWO_CALL_LIMITER)).unwrap();
             panic!("on purpose");
         });
         assert!(caught.is_err());
-        assert!(take_permit(&mut request_permit(&queue, WIDE_LIMITER)).is_some());
+        assert!(take_permit(&mut request_permit(&queue, TWO_CALL_LIMITER)).is_some());
     }
 
     #[test]
     fn the_queue_is_bounded() {
         let queue = CallQueue::new(1);
-        let _running = take_permit(&mut request_permit(&queue, WIDE_LIMITER));
+        let _running = take_permit(&mut request_permit(&queue, TWO_CALL_LIMITER));
         let mut waiting_calls: Vec<_> = (0..MAX_WAITING)
-            .map(|_| request_permit(&queue, WIDE_LIMITER))
+            .map(|_| request_permit(&queue, TWO_CALL_LIMITER))
             .collect();
         assert!(
             waiting_calls
                 .iter_mut()
                 .all(|call| take_permit(call).is_none())
         );
-        let mut refused_admission = pin!(queue.admit(WIDE_LIMITER));
+        let mut refused_admission = pin!(queue.admit(TWO_CALL_LIMITER));
         let polled = refused_admission
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Err(CallRefused))));
-        assert!(queue.wait_elsewhere().is_err());
+        assert!(queue.enter_shared_queue().is_err());
     }
 
     #[test]
     fn newcomers_do_not_displace_a_call_that_asks_other_servers() {
         let queue = CallQueue::new(1);
-        let running = take_permit(&mut request_permit(&queue, WIDE_LIMITER));
+        let running = take_permit(&mut request_permit(&queue, TWO_CALL_LIMITER));
         let mut newcomers: Vec<_> = (0..MAX_WAITING)
-            .map(|_| request_permit(&queue, WIDE_LIMITER))
+            .map(|_| request_permit(&queue, TWO_CALL_LIMITER))
             .collect();
         assert!(newcomers.iter_mut().all(|call| take_permit(call).is_none()));
-        let counted = queue.wait_again();
-        let mut asks_again: Admission = Box::pin(queue.admit_counted(WIDE_LIMITER, counted));
-        assert!(take_permit(&mut asks_again).is_none());
+        let counted = queue.reenter_shared_queue();
+        let mut repeated_admission: Admission =
+            Box::pin(queue.admit_counted(TWO_CALL_LIMITER, counted));
+        assert!(take_permit(&mut repeated_admission).is_none());
         assert_eq!(queue.running_and_waiting(), (1, MAX_WAITING + 1));
         drop((newcomers, running));
-        assert!(take_permit(&mut asks_again).is_some());
+        assert!(take_permit(&mut repeated_admission).is_some());
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(super) struct CancelSlot {
     cancelled: AtomicBool,
-    is_cut: AtomicBool,
+    is_cut_off: AtomicBool,
     /// Maximum number of output tokens; 0 means no limit.
     max_output: AtomicU64,
     changed: Notify,
@@ -41,18 +41,18 @@ impl CancelSlot {
 
     /// Ends the call and keeps the text received so far: the answer is truncated instead of discarded.
     pub fn cut_off(&self) {
-        self.is_cut.store(true, Ordering::SeqCst);
+        self.is_cut_off.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
 
     /// Returns whether [`Self::cut_off`] was called.
-    pub fn is_cut(&self) -> bool {
-        self.is_cut.load(Ordering::SeqCst)
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Ordering::SeqCst)
     }
 
     /// Completes when [`Self::cut_off`] is called.
-    pub async fn wait_for_cut(&self) {
-        self.wait_until(Self::is_cut).await;
+    pub async fn wait_for_cut_off(&self) {
+        self.wait_until(Self::is_cut_off).await;
     }
 
     /// Runs a future to completion. If the call is canceled first, drops the future and returns `None`.
@@ -68,7 +68,7 @@ impl CancelSlot {
     pub async fn pause(&self, length: Duration) -> bool {
         tokio::select! {
             biased;
-            () = self.wait_for_cut() => true,
+            () = self.wait_for_cut_off() => true,
             () = tokio::time::sleep(length) => false,
         }
     }
@@ -91,14 +91,14 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(600);
+    const LONG_TIMEOUT: Duration = Duration::from_secs(600);
 
     #[tokio::test]
     async fn canceled_work_is_dropped() {
         let slot = Arc::new(CancelSlot::default());
         let other = slot.clone();
         let waiting_task =
-            tokio::spawn(async move { other.unless_cancelled(other.pause(LONG)).await });
+            tokio::spawn(async move { other.unless_cancelled(other.pause(LONG_TIMEOUT)).await });
         tokio::task::yield_now().await;
         slot.cancel();
         assert_eq!(waiting_task.await.unwrap(), None);
@@ -111,7 +111,7 @@ mod tests {
         let slot = Arc::new(CancelSlot::default());
         let other = slot.clone();
         let waiting_task =
-            tokio::spawn(async move { other.unless_cancelled(other.pause(LONG)).await });
+            tokio::spawn(async move { other.unless_cancelled(other.pause(LONG_TIMEOUT)).await });
         tokio::task::yield_now().await;
         slot.cut_off();
         assert_eq!(waiting_task.await.unwrap(), Some(true));

@@ -223,16 +223,16 @@ mod tests {
             models,
             ..Provider::default()
         };
-        let list = |provider: &Provider, learned: &[&str]| -> Vec<String> {
+        let list = |provider: &Provider, expected_models: &[&str]| -> Vec<String> {
             let listed_model = |name: &&str| ListedModel {
                 name: (*name).to_owned(),
                 ..ListedModel::default()
             };
-            let state = state(learned.iter().map(listed_model).collect());
+            let state = state(expected_models.iter().map(listed_model).collect());
             let models = catalog_with("{}").models_of(provider, &state);
             models.into_iter().map(|model| model.id).collect()
         };
-        let learned = [
+        let expected_models = [
             "text-embedding-3-small",
             "gpt-9",
             "gpt-4o",
@@ -240,12 +240,12 @@ mod tests {
             "gpt-5",
         ];
         assert_eq!(
-            list(&provider(None), &learned),
+            list(&provider(None), &expected_models),
             ["openai/gpt-5", "openai/gpt-4o", "openai/gpt-9"]
         );
         assert!(list(&provider(None), &[]).contains(&"openai/gpt-5-mini".to_owned()));
         assert_eq!(
-            list(&provider(Some(vec!["x".into()])), &learned),
+            list(&provider(Some(vec!["x".into()])), &expected_models),
             ["openai/x"]
         );
     }
@@ -280,13 +280,13 @@ mod tests {
         let described = |name: &str| {
             let model = catalog.describe(&provider, name, &state);
             let price = model.price.map(|price| price.input);
-            let takes = model.parameters.iter().any(|name| name == "top_k");
+            let accepts_top_k = model.parameters.iter().any(|name| name == "top_k");
             (
                 price,
                 model.price_of,
                 model.context_window,
                 model.vision == Some(true),
-                takes,
+                accepts_top_k,
             )
         };
         let day = "2026-11-23".to_owned();

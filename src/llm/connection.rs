@@ -246,8 +246,8 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(600);
-    const SHORT: Duration = Duration::from_millis(20);
+    const LONG_TIMEOUT: Duration = Duration::from_secs(600);
+    const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
 
     fn deadlines(answer: Duration, write: Duration) -> HeadDeadlines {
         HeadDeadlines {
@@ -262,14 +262,18 @@ mod tests {
 
     /// Opens a connection to a server that sends these bytes in response to every request and stays open.
     async fn answering_connection(answer: &'static str) -> Box<ProviderConnection> {
-        let (near_end, mut far) = tokio::io::duplex(64 * 1024);
+        let (client_end, mut server_end) = tokio::io::duplex(64 * 1024);
         tokio::spawn(async move {
             let mut buffer = [0; 4096];
-            while far.read(&mut buffer).await.is_ok_and(|read| read > 0) {
-                far.write_all(answer.as_bytes()).await.unwrap();
+            while server_end
+                .read(&mut buffer)
+                .await
+                .is_ok_and(|read| read > 0)
+            {
+                server_end.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        open_connection(near_end).await
+        open_connection(client_end).await
     }
 
     async fn open_connection(stream: DuplexStream) -> Box<ProviderConnection> {
@@ -278,10 +282,13 @@ mod tests {
     }
 
     async fn body_of(mut connection: Box<ProviderConnection>, idle: Duration) -> ResponseBody {
-        let sending = connection.send(request(b"x".to_vec()), deadlines(LONG, LONG));
+        let sending = connection.send(
+            request(b"x".to_vec()),
+            deadlines(LONG_TIMEOUT, LONG_TIMEOUT),
+        );
         let body = sending.await.unwrap().into_body();
         let now = clock::instant();
-        ResponseBody::new(connection, body, now + LONG, now + idle)
+        ResponseBody::new(connection, body, now + LONG_TIMEOUT, now + idle)
     }
 
     #[tokio::test]
@@ -289,7 +296,7 @@ mod tests {
         let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n";
         let mut connection = answering_connection(answer).await;
         for _ in 0..3 {
-            let mut body = body_of(connection, LONG).await;
+            let mut body = body_of(connection, LONG_TIMEOUT).await;
             let mut text = Vec::new();
             // Chunks that arrive together become one piece.
             assert_eq!(body.read_piece(&mut text).await, Ok(7));
@@ -303,10 +310,10 @@ mod tests {
     #[tokio::test]
     async fn an_unfinished_body_ends_at_its_deadline_and_its_connection_is_not_reused() {
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
-        let mut body = body_of(answering_connection(answer).await, LONG).await;
+        let mut body = body_of(answering_connection(answer).await, LONG_TIMEOUT).await;
         let mut text = Vec::new();
         assert_eq!(body.read_piece(&mut text).await, Ok(4));
-        body.set_read_deadline(clock::instant() + SHORT);
+        body.set_read_deadline(clock::instant() + SHORT_TIMEOUT);
         let stalled = body.read_piece(&mut text).await;
         assert_eq!(stalled, Err(ReadError::Stalled));
         body.call_deadline = clock::instant();
@@ -319,7 +326,7 @@ mod tests {
     async fn errors_come_after_the_bytes_before_them() {
         let answer =
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\nnonsense\r\n";
-        let mut body = body_of(answering_connection(answer).await, LONG).await;
+        let mut body = body_of(answering_connection(answer).await, LONG_TIMEOUT).await;
         let mut text = Vec::new();
         assert_eq!(body.read_piece(&mut text).await, Ok(3));
         let malformed = body.read_piece(&mut text).await;
@@ -329,14 +336,16 @@ mod tests {
     #[tokio::test]
     async fn a_provider_that_takes_no_bytes_or_sends_none_times_out() {
         // Nothing reads from the other end, so the buffer of 64 bytes fills up.
-        let (near_end, _far) = tokio::io::duplex(64);
-        let mut connection = open_connection(near_end).await;
+        let (client_end, _server_end) = tokio::io::duplex(64);
+        let mut connection = open_connection(client_end).await;
         let large = request(vec![b'x'; 64 * 1024]);
-        let send_result = connection.send(large, deadlines(LONG, SHORT)).await;
+        let send_result = connection
+            .send(large, deadlines(LONG_TIMEOUT, SHORT_TIMEOUT))
+            .await;
         assert!(matches!(send_result, Err(TransportError::AnswerTimeout)));
-        let (near_end, _far) = tokio::io::duplex(64 * 1024);
-        let mut connection = open_connection(near_end).await;
-        let sending = connection.send(request(Vec::new()), deadlines(SHORT, LONG));
+        let (client_end, _server_end) = tokio::io::duplex(64 * 1024);
+        let mut connection = open_connection(client_end).await;
+        let sending = connection.send(request(Vec::new()), deadlines(SHORT_TIMEOUT, LONG_TIMEOUT));
         assert!(matches!(sending.await, Err(TransportError::AnswerTimeout)));
     }
 
@@ -347,15 +356,16 @@ mod tests {
             (true, "", true),
             (true, "HTTP/1.1 2", false),
         ] {
-            let (near_end, mut far) = tokio::io::duplex(64 * 1024);
-            let mut connection = open_connection(near_end).await;
+            let (client_end, mut server_end) = tokio::io::duplex(64 * 1024);
+            let mut connection = open_connection(client_end).await;
             connection.is_reused = is_reused;
             tokio::spawn(async move {
                 let mut buffer = [0; 4096];
-                let _ = far.read(&mut buffer).await;
-                let _ = far.write_all(answer.as_bytes()).await;
+                let _ = server_end.read(&mut buffer).await;
+                let _ = server_end.write_all(answer.as_bytes()).await;
             });
-            let sending = connection.send(request(Vec::new()), deadlines(LONG, LONG));
+            let sending =
+                connection.send(request(Vec::new()), deadlines(LONG_TIMEOUT, LONG_TIMEOUT));
             let error = sending.await.unwrap_err();
             assert_eq!(connection.was_stale(&error), expected, "{answer} {error:?}");
         }

@@ -7,7 +7,7 @@ use hyper::http::uri::{Authority, Scheme};
 
 use super::connection::ProviderConnection;
 use crate::clock;
-use crate::domain::network::AddressReach;
+use crate::domain::network::AddressScope;
 
 /// How long an idle connection stays in the pool. Most servers close idle connections after a minute or more.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
@@ -19,7 +19,7 @@ const MAX_IDLE: (usize, usize) = (128, 64);
 pub(super) struct Origin {
     pub scheme: Scheme,
     pub authority: Authority,
-    pub reach: AddressReach,
+    pub reach: AddressScope,
 }
 
 /// The idle connections, oldest first.
@@ -47,8 +47,8 @@ impl ConnectionPool {
     /// Adds a connection to the pool. If there are too many, closes the oldest one.
     pub fn put(&self, origin: Origin, connection: Box<ProviderConnection>) {
         let mut idle = self.lock_idle();
-        let to_same = idle.iter().filter(|one| one.origin == origin).count();
-        let oldest = match (idle.len() >= MAX_IDLE.0, to_same >= MAX_IDLE.1) {
+        let same_origin_count = idle.iter().filter(|one| one.origin == origin).count();
+        let oldest = match (idle.len() >= MAX_IDLE.0, same_origin_count >= MAX_IDLE.1) {
             (_, true) => idle.iter().position(|one| one.origin == origin),
             (true, false) => Some(0),
             (false, false) => None,
@@ -87,7 +87,7 @@ mod tests {
         Origin {
             scheme: Scheme::HTTP,
             authority: Authority::from_static(authority),
-            reach: AddressReach::Anywhere,
+            reach: AddressScope::AnyAddress,
         }
     }
 
@@ -105,7 +105,7 @@ mod tests {
         }
         assert_eq!(pool.lock_idle().len(), MAX_IDLE.1);
         let other = Origin {
-            reach: AddressReach::Public,
+            reach: AddressScope::Public,
             ..origin("a:1")
         };
         assert!(pool.take(&other).is_none(), "checked differently");

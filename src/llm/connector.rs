@@ -23,7 +23,7 @@ use super::name_resolver::NameResolver;
 use super::provider_socket::ByteStream;
 use super::proxy_tunnel;
 use super::transport_error::TransportError;
-use crate::domain::network::AddressReach;
+use crate::domain::network::AddressScope;
 
 /// Timeout for resolving a host name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ impl Connector {
     pub async fn connect(
         &self,
         uri: &Uri,
-        reach: AddressReach,
+        reach: AddressScope,
     ) -> Result<Box<dyn ByteStream>, TransportError> {
         if let Some(proxy) = self.proxy(uri, reach) {
             return self.connect_via_proxy(proxy, uri).await;
@@ -106,8 +106,8 @@ impl Connector {
 
     /// Returns the proxy for a URL. There is none if addresses must be checked, because a proxy resolves names itself
     /// and thus bypasses the guard.
-    fn proxy(&self, uri: &Uri, reach: AddressReach) -> Option<&Proxy> {
-        if reach == AddressReach::Public {
+    fn proxy(&self, uri: &Uri, reach: AddressScope) -> Option<&Proxy> {
+        if reach == AddressScope::Public {
             return None;
         }
         let proxy = self.proxy.get_or_init(Proxy::try_from_env).as_ref()?;
@@ -206,11 +206,11 @@ mod tests {
         let uri: Uri = format!("http://{address}/v1").parse().unwrap();
         let connector = connector();
         let _ = connector.proxy.set(None);
-        let result = connector.connect(&uri, AddressReach::Public).await;
+        let result = connector.connect(&uri, AddressScope::Public).await;
         assert!(matches!(result, Err(TransportError::NotPublic)));
         assert!(
             connector
-                .connect(&uri, AddressReach::Anywhere)
+                .connect(&uri, AddressScope::AnyAddress)
                 .await
                 .is_ok()
         );
@@ -235,14 +235,14 @@ mod tests {
         let _ = connector.proxy.set(Some(known_proxy));
         // The proxy resolves the name.
         let uri: Uri = "http://model.invalid:81/v1".parse().unwrap();
-        let connecting = connector.connect(&uri, AddressReach::Anywhere);
+        let connecting = connector.connect(&uri, AddressScope::AnyAddress);
         let (head, stream) = tokio::join!(proxy, connecting);
         assert!(head.starts_with("CONNECT model.invalid:81 HTTP/1.1\r\n"));
         let mut first = [0; 7];
         let mut stream = stream.unwrap_or_else(|error| panic!("{error:?}"));
         stream.read_exact(&mut first).await.unwrap();
         assert_eq!(&first, b"through");
-        assert!(connector.proxy(&uri, AddressReach::Public).is_none());
+        assert!(connector.proxy(&uri, AddressScope::Public).is_none());
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Provider;
 use super::provider::known_base_url;
-use crate::domain::network::AddressReach;
+use crate::domain::network::AddressScope;
 
 /// Well-known model servers to look for, in this order.
 const LOCAL_SERVERS: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
@@ -16,16 +16,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 /// Returns the model servers that listen on their default ports. `own` is Quire's own port, which is skipped because it
 /// is also the default of llama.cpp. Blocks.
 pub fn find_local(own: u16) -> Vec<Provider> {
-    let listens = |port: u16| {
+    let is_listening = |port: u16| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         port != own && TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).is_ok()
     };
     LOCAL_SERVERS
         .iter()
-        .filter(|id| known_base_url(id).and_then(port_of).is_some_and(listens))
+        .filter(|id| {
+            known_base_url(id)
+                .and_then(port_of)
+                .is_some_and(is_listening)
+        })
         .map(|id| Provider {
             id: (*id).to_owned(),
-            reach: AddressReach::Anywhere,
+            reach: AddressScope::AnyAddress,
             ..Provider::default()
         })
         .collect()

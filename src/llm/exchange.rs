@@ -99,7 +99,7 @@ pub(super) async fn ask_once(
     let is_streamed = stream.is_streamed();
     let result = match result {
         Ok(()) => {
-            let (held_deltas, result) = match attempt.slot.is_cut() {
+            let (held_deltas, result) = match attempt.slot.is_cut_off() {
                 true => stream.cut_off(request),
                 false => stream.finish(request),
             };
@@ -112,7 +112,7 @@ pub(super) async fn ask_once(
     };
     result.map_err(|error| FailedExchange {
         // A model that was blocked, or that used up its limit on reasoning, will do so again.
-        is_permanent: attempt.slot.is_cut()
+        is_permanent: attempt.slot.is_cut_off()
             || (error.kind == CallErrorKind::Empty
                 && !matches!(regular_finish, None | Some(Finish::Stop))),
         // If the first chunk of a stream is unreadable, a retry may help. It does not help with a web page or a
@@ -132,7 +132,7 @@ async fn post(
     // Writing a large request waits for a free thread.
     let write_result = tokio::select! {
         biased;
-        () = attempt.slot.wait_for_cut() => return Ok(None),
+        () = attempt.slot.wait_for_cut_off() => return Ok(None),
         write_result = timeout_at(deadline.into(), write_request(attempt, capabilities)) => write_result,
     };
     let OutgoingRequest { path, body } = write_result.map_err(|_| transport_error::timed_out())?;
@@ -151,7 +151,7 @@ async fn post(
     }));
     let response = tokio::select! {
         biased;
-        () = attempt.slot.wait_for_cut() => return Ok(None),
+        () = attempt.slot.wait_for_cut_off() => return Ok(None),
         sent = sending => sent?,
     };
     let header = |name: &str| header(&response.headers, name);
@@ -167,7 +167,7 @@ async fn post(
     let mut body = PlainBody::new(response.body);
     let error_body = tokio::select! {
         biased;
-        () = attempt.slot.wait_for_cut() => return Ok(None),
+        () = attempt.slot.wait_for_cut_off() => return Ok(None),
         error_body = read_error_body(&mut body) => error_body,
     };
     inner.client.release(body.into_source()).await;
@@ -223,7 +223,7 @@ async fn read_answer(
     drop(response.headers);
     let mut body = PlainBody::new(response.body);
     receive(&mut body, stream, &traits, attempt.slot, meter).await?;
-    if !attempt.slot.is_cut() {
+    if !attempt.slot.is_cut_off() {
         let mut source = body.into_source();
         read_to_end(&mut source).await;
         attempt.inner.client.release(source).await;
@@ -257,10 +257,10 @@ pub(super) fn read_refusal(
     let wait = rate_limit_headers::pause_after_refusal(header, clock::now());
     let millis = wait.map(|wait| wait.as_millis() as u64);
     error.retry_after_ms = millis.or(error.retry_after_ms);
-    let unwelcome = wire::refused_parameter(body).filter(|_| matches!(status, 400 | 422));
+    let rejected_parameter = wire::refused_parameter(body).filter(|_| matches!(status, 400 | 422));
     FailedExchange {
         error,
-        refused_field: unwelcome,
+        refused_field: rejected_parameter,
         is_permanent: false,
         is_not_public: false,
         has_answer_begun: false,

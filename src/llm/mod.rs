@@ -257,13 +257,13 @@ impl Llm {
 
     /// Stores the model list obtained by a test, once the provider has been registered.
     pub fn set_listed_models(&self, owner: Option<&UserId>, id: &str, listed: Vec<ListedModel>) {
-        let is_it = |entry: &&Arc<RegisteredProvider>| {
+        let is_target = |entry: &&Arc<RegisteredProvider>| {
             let provider = &entry.provider;
             entry.source == ProviderSource::Stored
                 && provider.id == id
                 && provider.owner.as_ref() == owner
         };
-        if let Some(entry) = self.0.registry.all_providers().iter().find(is_it) {
+        if let Some(entry) = self.0.registry.all_providers().iter().find(is_target) {
             entry.record_model_list(Ok(listed));
         }
     }
@@ -275,7 +275,7 @@ impl Llm {
 
     /// Applies this server's current share of each provider's limit, which depends on the number of servers.
     pub fn apply_share(&self) {
-        self.0.queue.share_with(self.0.limits.divisor());
+        self.0.queue.divide_among_servers(self.0.limits.divisor());
     }
 
     /// Returns the limits that this server shares with others.

@@ -120,12 +120,12 @@ impl Llm {
                 let named_model = models.iter().find(|model| model.answers_to(name));
                 let presumed = || {
                     let entries = self.0.registry.providers_of(user).into_iter();
-                    let mut presumed_models = entries.map(|entry| {
+                    let mut candidate_models = entries.map(|entry| {
                         self.0
                             .catalog
                             .presumed_model(&entry.provider, name, &entry.lock_state())
                     });
-                    presumed_models.find_map(|model| model)
+                    candidate_models.find_map(|model| model)
                 };
                 named_model
                     .cloned()
@@ -230,7 +230,7 @@ impl Llm {
     }
 
     /// Returns whether the demo algorithms are offered.
-    pub fn has_demo(&self) -> bool {
+    pub fn offers_demo_models(&self) -> bool {
         self.0.settings.demo
     }
 }

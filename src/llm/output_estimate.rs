@@ -69,23 +69,23 @@ mod tests {
             ("    return self.value\n", 5),
             ("----------------------------------------", 2),
         ] {
-            let mut gauge = AnswerProgress::default();
+            let mut progress = AnswerProgress::default();
             for piece in text.split_inclusive(' ') {
-                gauge.add(&Delta::Text(piece.to_owned()));
+                progress.add(&Delta::Text(piece.to_owned()));
             }
             assert!(
-                gauge.tokens(0) <= max_estimate,
+                progress.tokens(0) <= max_estimate,
                 "{text}: {}",
-                gauge.tokens(0)
+                progress.tokens(0)
             );
         }
     }
 
     #[test]
     fn counts_text_reasoning_and_arguments() {
-        let mut gauge = AnswerProgress::default();
-        gauge.add(&Delta::Text("word ".repeat(100)));
-        gauge.add(&Delta::Reasoning("word ".repeat(10)));
-        assert_eq!(gauge.tokens(50), 120);
+        let mut progress = AnswerProgress::default();
+        progress.add(&Delta::Text("word ".repeat(100)));
+        progress.add(&Delta::Reasoning("word ".repeat(10)));
+        assert_eq!(progress.tokens(50), 120);
     }
 }

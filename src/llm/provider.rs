@@ -7,7 +7,7 @@ use crate::domain::chat::CallError;
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::money::Price;
-use crate::domain::network::AddressReach;
+use crate::domain::network::AddressScope;
 use crate::domain::provider::RequestExtras;
 use crate::wire::ApiFormat;
 use crate::wire::openai::{PLAIN_QUIRKS, ProviderQuirks};
@@ -34,7 +34,7 @@ pub struct Provider {
     pub owner: Option<UserId>,
     /// Addresses to which Quire may connect for this provider. Only a provider that the operator or an administrator
     /// has added may be in a private network.
-    pub reach: AddressReach,
+    pub reach: AddressScope,
     /// Headers and fields that the settings add to the provider's requests.
     pub extras: RequestExtras,
     /// Whether the stored key can no longer be read. Such a provider is never called, because a call without the key
@@ -240,8 +240,8 @@ impl Provider {
         // An Azure URL may contain a version in its query string.
         match self.effective_base_url().split_once('?') {
             Some((base, query)) => {
-                let joint = if path.contains('?') { '&' } else { '?' };
-                format!("{}/{path}{joint}{query}", base.trim_end_matches('/'))
+                let separator = if path.contains('?') { '&' } else { '?' };
+                format!("{}/{path}{separator}{query}", base.trim_end_matches('/'))
             }
             None => format!("{}/{path}", self.effective_base_url()),
         }
@@ -255,7 +255,7 @@ impl Provider {
     /// Returns `CallErrorKind::Auth` if the key cannot be read.
     pub(super) fn headers(&self, model: &str) -> Result<BTreeMap<String, String>, CallError> {
         if self.is_key_lost {
-            return Err(transport_error::key_lost(&self.id));
+            return Err(transport_error::key_lost_error(&self.id));
         }
         let api_format = self.api_format();
         let fixed = api_format.headers().iter();
@@ -298,9 +298,9 @@ impl Provider {
     }
 
     pub(super) fn has_key(&self) -> bool {
-        let needs_none =
+        let needs_no_key =
             self.base_url.is_some() || known_row(&self.id).is_none_or(|row| !row.needs_key);
-        !self.is_key_lost && (self.api_key.is_some() || needs_none)
+        !self.is_key_lost && (self.api_key.is_some() || needs_no_key)
     }
 
     pub(super) fn availability(&self, faulty: bool) -> Availability {
@@ -314,9 +314,9 @@ impl Provider {
     /// Returns the maximum number of concurrent calls. It is 2 by default for a home machine, which answers two
     /// requests faster one after another, and unlimited for others.
     pub(super) fn max_concurrency(&self) -> usize {
-        let is_home = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
+        let is_local_runtime = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
         self.concurrency
-            .unwrap_or(if is_home { 2 } else { usize::MAX })
+            .unwrap_or(if is_local_runtime { 2 } else { usize::MAX })
     }
 }
 

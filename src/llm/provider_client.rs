@@ -19,7 +19,7 @@ use super::plain_body::PieceSource;
 use super::transport_error::{ReadError, TransportError};
 use super::{LlmSettings, USER_AGENT};
 use crate::clock;
-use crate::domain::network::AddressReach;
+use crate::domain::network::AddressScope;
 
 /// Sends requests, opens connections as needed, and keeps them for later calls.
 pub(super) struct ProviderClient {
@@ -31,7 +31,7 @@ pub(super) struct ProviderClient {
 /// A request to a provider, before it is encoded.
 pub(super) struct ProviderRequest {
     pub url: String,
-    pub reach: AddressReach,
+    pub reach: AddressScope,
     pub headers: BTreeMap<String, String>,
     /// Media types for the `Accept` header.
     pub accept: &'static str,

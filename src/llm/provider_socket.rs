@@ -31,7 +31,7 @@ pub(super) struct ProviderSocket {
 }
 
 impl ProviderSocket {
-    fn note_write<T>(&self, polled: &Poll<io::Result<T>>) {
+    fn record_write<T>(&self, polled: &Poll<io::Result<T>>) {
         let is_blocked = polled.is_pending();
         let activity = &self.activity;
         activity
@@ -65,7 +65,7 @@ impl AsyncWrite for ProviderSocket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note_write(&polled);
+        self.record_write(&polled);
         polled
     }
 
@@ -75,7 +75,7 @@ impl AsyncWrite for ProviderSocket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note_write(&polled);
+        self.record_write(&polled);
         polled
     }
 
@@ -85,7 +85,7 @@ impl AsyncWrite for ProviderSocket {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(context);
-        self.note_write(&polled);
+        self.record_write(&polled);
         polled
     }
 

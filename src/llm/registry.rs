@@ -109,7 +109,7 @@ impl RegisteredProvider {
                 _ => None,
             }));
         }
-        if let Some(until) = record.shared.open_until(origin.user_hash, now) {
+        if let Some(until) = record.shared.circuit_open_until(origin.user_hash, now) {
             return Err(OpenCircuit(Some(until)));
         }
         own.map(|own| own.admit(now));
@@ -199,14 +199,14 @@ impl RegisteredProvider {
 
     /// Records that the model closes reasoning blocks that it has not opened.
     pub fn record_missing_opening_tag(&self, model: &str) {
-        self.lock_state().record(model).closes_only = true;
+        self.lock_state().record(model).omits_opening_tag = true;
     }
 
     /// Returns whether the model closes reasoning blocks that it has not opened.
     pub fn omits_opening_tag(&self, model: &str) -> bool {
         let state = self.lock_state();
         let record = state.models.get(model);
-        record.is_some_and(|record| record.closes_only)
+        record.is_some_and(|record| record.omits_opening_tag)
     }
 
     pub fn record_model_list(&self, listing: Result<Vec<ListedModel>, CallError>) {

@@ -9,7 +9,7 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Body, RequestBuilder, SendBody};
 
 use super::{LlmSettings, blocking_client};
-use crate::domain::network::AddressReach;
+use crate::domain::network::AddressScope;
 use crate::wire::sse;
 
 /// Maximum size of a response that is read into memory, in bytes.
@@ -20,7 +20,7 @@ const MAX_EVENT_BYTES: usize = 8 << 20;
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Timeout for the first byte of the response to a tool call or a file request, whose result the server computes first.
 /// It is the longest deadline of a tool call plus one minute.
-const WORK_TIMEOUT: Duration = Duration::from_secs(3_660);
+const LONG_REQUEST_TIMEOUT: Duration = Duration::from_secs(3_660);
 /// Timeout between the chunks of a stream, in which the server sends a keep-alive every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Multipart boundary of uploads, long enough not to occur in a file by chance.
@@ -32,7 +32,7 @@ pub struct Remote {
     key: String,
     agent: ureq::Agent,
     /// The agent for requests whose result the server computes before it responds.
-    slow_agent: ureq::Agent,
+    long_request_agent: ureq::Agent,
 }
 
 /// Why a request failed.
@@ -60,16 +60,16 @@ impl Remote {
             false => format!("http://{base}"),
         };
         // Any address is allowed, because the user of the command line has chosen the server.
-        let agent = blocking_client::agent(&settings, AddressReach::Anywhere);
+        let agent = blocking_client::agent(&settings, AddressScope::AnyAddress);
         let settings = LlmSettings {
-            first_token: WORK_TIMEOUT,
+            first_token: LONG_REQUEST_TIMEOUT,
             ..settings
         };
         Self {
             base,
             key: key.to_owned(),
             agent,
-            slow_agent: blocking_client::agent(&settings, AddressReach::Anywhere),
+            long_request_agent: blocking_client::agent(&settings, AddressScope::AnyAddress),
         }
     }
 
@@ -116,7 +116,7 @@ impl Remote {
     ///
     /// Same as [`Self::post`].
     pub fn post_message(&self, path: &str, body: &str) -> Result<Option<Value>, RemoteError> {
-        let request = self.slow_agent.post(format!("{}{path}", self.base));
+        let request = self.long_request_agent.post(format!("{}{path}", self.base));
         let request = self
             .with_key(request)
             .header("content-type", "application/json");
@@ -158,7 +158,7 @@ impl Remote {
     /// Returns an error if the server does not respond or refuses the request, if the connection breaks, or if `into`
     /// cannot be written.
     pub fn download(&self, path: &str, into: &mut impl Write) -> Result<u64, RemoteError> {
-        let request = self.slow_agent.get(format!("{}{path}", self.base));
+        let request = self.long_request_agent.get(format!("{}{path}", self.base));
         let response = self.with_key(request).call().map_err(unreachable_error)?;
         if response.status() != StatusCode::OK {
             return read_json(Ok(response)).map(|_| 0);
@@ -199,7 +199,7 @@ impl Remote {
         );
         let tail = format!("\r\n--{MULTIPART_BOUNDARY}--\r\n");
         let mut body = Cursor::new(head).chain(file).chain(Cursor::new(tail));
-        let request = self.slow_agent.post(format!("{}{path}", self.base));
+        let request = self.long_request_agent.post(format!("{}{path}", self.base));
         let request = self.with_key(request).header(
             "content-type",
             format!("multipart/form-data; boundary={MULTIPART_BOUNDARY}"),

@@ -44,13 +44,13 @@ pub(super) async fn receive(
     sink: &mut (impl DeltaSink + Send),
 ) -> Result<(), CallError> {
     if traits.content_type.contains("html") {
-        return Err(transport_error::web_page());
+        return Err(transport_error::web_page_error());
     }
     let mut piece = Vec::new();
     let mut decoder = FrameDecoder::of(stream);
     let (mut total, mut progress) = (0, AnswerProgress::default());
-    let mut cut_signal = pin!(slot.wait_for_cut());
-    while !stream.is_over() && !slot.is_cut() {
+    let mut cut_signal = pin!(slot.wait_for_cut_off());
+    while !stream.is_over() && !slot.is_cut_off() {
         let read = tokio::select! {
             biased;
             () = &mut cut_signal => break,
@@ -69,7 +69,7 @@ pub(super) async fn receive(
                 Some(b'{' | b'[') if decoder.are_events() => {
                     return receive_complete(piece, (body, slot), stream, sink).await;
                 }
-                Some(b'<') => return Err(transport_error::web_page()),
+                Some(b'<') => return Err(transport_error::web_page_error()),
                 _ => {}
             }
         }
@@ -97,7 +97,7 @@ pub(super) async fn receive(
             body.allow(traits.idle_timeout);
         }
     }
-    if slot.is_cut() {
+    if slot.is_cut_off() {
         return Ok(());
     }
     decoder.end();
@@ -107,7 +107,7 @@ pub(super) async fn receive(
         }
     }
     match total {
-        0 => Err(transport_error::empty_body()),
+        0 => Err(transport_error::empty_body_error()),
         _ if !decoder.looks_like_stream() => Err(transport_error::not_a_stream()),
         _ => Ok(()),
     }
@@ -116,14 +116,14 @@ pub(super) async fn receive(
 /// Timeout for the end of the response after the end of its answer. They usually arrive together.
 const END_TIMEOUT: Duration = Duration::from_millis(10);
 /// Maximum number of bytes to read after the answer.
-const MAX_END: usize = 16 * 1024;
+const MAX_BYTES_AFTER_ANSWER: usize = 16 * 1024;
 
 /// Reads the rest of a response, so that its connection can be reused. If the response does not end soon, gives up, and
 /// the connection is closed.
 pub(super) async fn read_to_end(source: &mut impl PieceSource) {
     let mut piece = Vec::new();
     source.allow(END_TIMEOUT);
-    while piece.len() < MAX_END {
+    while piece.len() < MAX_BYTES_AFTER_ANSWER {
         match source.read_piece(&mut piece).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
@@ -189,7 +189,7 @@ async fn receive_complete(
 ) -> Result<(), CallError> {
     let text = tokio::select! {
         biased;
-        () = slot.wait_for_cut() => return Ok(()),
+        () = slot.wait_for_cut_off() => return Ok(()),
         text = read_whole_after(first, body) => text?,
     };
     let mut decoder = std::mem::replace(stream, AnswerDecoder::new(stream.kind()));
@@ -228,7 +228,7 @@ async fn read_whole_after(
         bytes.extend_from_slice(&piece);
     }
     match bytes.is_empty() {
-        true => Err(transport_error::empty_body()),
+        true => Err(transport_error::empty_body_error()),
         false => Ok(into_text(bytes)),
     }
 }
@@ -325,9 +325,9 @@ mod tests {
     }
 
     /// A body that begins like a complete answer but never ends.
-    struct EndlessWhole(bool);
+    struct EndlessAnswer(bool);
 
-    impl PieceSource for EndlessWhole {
+    impl PieceSource for EndlessAnswer {
         async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
             if std::mem::replace(&mut self.0, true) {
                 return std::future::pending().await;
@@ -342,7 +342,7 @@ mod tests {
     #[tokio::test]
     async fn a_whole_answer_is_cut_off_before_its_end() {
         let (slot, mut deltas) = (CancelSlot::default(), Vec::new());
-        let mut body = PlainBody::new(EndlessWhole(false));
+        let mut body = PlainBody::new(EndlessAnswer(false));
         let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
         let traits = ResponseTraits {
             content_type: "application/json",

@@ -47,7 +47,7 @@ impl SharedBlocks {
     }
 
     /// Returns when the circuit for a user closes, or `None` if it is not open.
-    pub fn open_until(&self, user: u64, now: Timestamp) -> Option<Timestamp> {
+    pub fn circuit_open_until(&self, user: u64, now: Timestamp) -> Option<Timestamp> {
         let own = self.user_open_until.get(&user).copied();
         self.open_until.max(own).filter(|until| *until > now)
     }
@@ -78,18 +78,18 @@ mod tests {
             pause: seconds(5),
         };
         blocks.update(1, times, at(0));
-        assert_eq!(blocks.open_until(1, at(19)), Some(at(20)));
-        assert_eq!(blocks.open_until(1, at(20)), None);
-        assert_eq!(blocks.open_until(2, at(1)), None, "another user");
+        assert_eq!(blocks.circuit_open_until(1, at(19)), Some(at(20)));
+        assert_eq!(blocks.circuit_open_until(1, at(20)), None);
+        assert_eq!(blocks.circuit_open_until(2, at(1)), None, "another user");
         assert_eq!(blocks.paused_until(at(4)), Some(at(5)));
         let times = BlockTimes {
             model: seconds(10),
             ..BlockTimes::default()
         };
         blocks.update(2, times, at(1));
-        assert_eq!(blocks.open_until(2, at(2)), Some(at(11)));
+        assert_eq!(blocks.circuit_open_until(2, at(2)), Some(at(11)));
         assert_eq!(blocks.paused_until(at(4)), None, "it was reset");
         blocks.update(1, BlockTimes::default(), at(2));
-        assert_eq!(blocks.open_until(1, at(2)), None);
+        assert_eq!(blocks.circuit_open_until(1, at(2)), None);
     }
 }

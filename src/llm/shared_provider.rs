@@ -20,13 +20,13 @@ pub(super) struct ProviderPermit {
     // Dropped before the permit, so that this server's next call finds the slot free.
     _lease: Option<SlotLease>,
     _permit: CallPermit,
-    _freed: Option<FreedSignal>,
+    _freed: Option<WakeOnDrop>,
 }
 
 /// When dropped, wakes the call that is waiting for a slot in Redis.
-struct FreedSignal(Arc<Notify>);
+struct WakeOnDrop(Arc<Notify>);
 
-impl Drop for FreedSignal {
+impl Drop for WakeOnDrop {
     fn drop(&mut self) {
         self.0.notify_one();
     }
@@ -93,7 +93,7 @@ impl SharedProvider {
             let (_, blocked) = read.unwrap_or((SlotOutcome::Full, Vec::new()));
             return Ok((permit.into(), block_times(&blocked)));
         }
-        let mut counted = queue.wait_elsewhere()?;
+        let mut counted = queue.enter_shared_queue()?;
         let _turn = self.turn.lock().await;
         loop {
             let permit = queue.admit_counted(limiter, counted).await?;
@@ -106,16 +106,16 @@ impl SharedProvider {
                 SlotOutcome::Away(lease) => {
                     // The permit was granted under the whole limit, but without Redis, only this server's share
                     // applies.
-                    queue.share_with(self.limits.divisor());
+                    queue.divide_among_servers(self.limits.divisor());
                     if queue.exceeds_share(limiter) {
-                        counted = queue.wait_again();
+                        counted = queue.reenter_shared_queue();
                         continue;
                     }
                     lease
                 }
                 SlotOutcome::Full => {
                     drop(permit);
-                    counted = queue.wait_again();
+                    counted = queue.reenter_shared_queue();
                     let _ = tokio::time::timeout(POLL_INTERVAL, self.freed.notified()).await;
                     continue;
                 }
@@ -123,7 +123,7 @@ impl SharedProvider {
             let permit = ProviderPermit {
                 _lease: Some(lease),
                 _permit: permit,
-                _freed: Some(FreedSignal(self.freed.clone())),
+                _freed: Some(WakeOnDrop(self.freed.clone())),
             };
             return Ok((permit, block_times(&blocked)));
         }
@@ -151,11 +151,11 @@ impl SharedProvider {
     pub fn unblock(&self, model: &str, users: impl Iterator<Item = u64>) {
         if self.limits.is_shared() {
             let [of_model, _, pause] = self.block_names(model, 0);
-            let of_users = users.map(|user| {
+            let user_blocks = users.map(|user| {
                 let [_, of_user, _] = self.block_names(model, user);
                 of_user
             });
-            let names: Vec<String> = of_users.chain([of_model, pause]).collect();
+            let names: Vec<String> = user_blocks.chain([of_model, pause]).collect();
             self.limits.unblock(&names);
         }
     }

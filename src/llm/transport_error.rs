@@ -192,7 +192,7 @@ pub(super) fn cancelled() -> CallError {
 }
 
 /// Returns the error for a provider whose key can no longer be read.
-pub(super) fn key_lost(provider: &str) -> CallError {
+pub(super) fn key_lost_error(provider: &str) -> CallError {
     CallError::new(
         CallErrorKind::Auth,
         format!(
@@ -251,7 +251,7 @@ pub(super) fn event_too_large() -> CallError {
 }
 
 /// Returns the error for a response that is a web page.
-pub(super) fn web_page() -> CallError {
+pub(super) fn web_page_error() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
         "the provider's address answers with a web page: check the base URL",
@@ -259,7 +259,7 @@ pub(super) fn web_page() -> CallError {
 }
 
 /// Returns the error for a success status without a body.
-pub(super) fn empty_body() -> CallError {
+pub(super) fn empty_body_error() -> CallError {
     CallError::new(CallErrorKind::Empty, "the provider's response is empty")
 }
 

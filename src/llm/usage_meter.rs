@@ -22,7 +22,7 @@ pub(super) struct UsageMeter<'a> {
     text: u64,
     reasoning: u64,
     /// Whether text is held back until the answer is complete and known to match the schema.
-    holds_text: bool,
+    holds_text_back: bool,
     has_sent: bool,
     is_in_attempt: bool,
 }
@@ -37,7 +37,7 @@ impl<'a> UsageMeter<'a> {
             bill: CallBill::default(),
             text: 0,
             reasoning: 0,
-            holds_text: wanted.request.format.is_some(),
+            holds_text_back: wanted.request.format.is_some(),
             has_sent: false,
             is_in_attempt: false,
         }
@@ -62,7 +62,7 @@ impl<'a> UsageMeter<'a> {
             // The text was actually reasoning and will be sent again.
             Delta::Restart => (self.text, self.reasoning) = (0, 0),
         }
-        if !(self.holds_text && matches!(delta, Delta::Text(_))) {
+        if !(self.holds_text_back && matches!(delta, Delta::Text(_))) {
             self.has_sent = true;
             self.sink.send(delta, self.slot).await;
         }

@@ -8,7 +8,7 @@ use ureq::http::header::LOCATION;
 use ureq::http::{StatusCode, Uri};
 
 use super::{LlmSettings, blocking_client};
-use crate::domain::network::{AddressReach, Network};
+use crate::domain::network::{AddressScope, Network};
 
 /// Maximum number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -34,7 +34,7 @@ pub fn open_web_file(
         authorities,
         ..LlmSettings::default()
     };
-    let agent = blocking_client::agent(&settings, AddressReach::Public);
+    let agent = blocking_client::agent(&settings, AddressScope::Public);
     let mut uri = web_address(address)?;
     for _ in 0..=MAX_REDIRECTS {
         // Each redirect uses a new connection, because the server may have closed the previous one without notice.

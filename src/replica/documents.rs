@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::names::{self, DOCUMENTS_FOLDER, UNKNOWN_NOTE};
+use super::names::{self, DOCUMENTS_FOLDER, UNREFERENCED_NOTE};
 use super::originals::Originals;
 use crate::clock;
 use crate::domain::id::DocumentId;
@@ -40,12 +40,12 @@ pub struct OriginalsSync {
     originals: Arc<Originals>,
     scratch: PathBuf,
     // Stored size of each original in the replica; `None` until it has been listed.
-    in_replica: Option<BTreeMap<DocumentId, u64>>,
+    replica_originals: Option<BTreeMap<DocumentId, u64>>,
     // Every original that was in the replica while this process ran.
     current: BTreeSet<DocumentId>,
     absent_count: usize,
     // Every document of the database with the size of its original.
-    in_folder: BTreeMap<DocumentId, u64>,
+    local_originals: BTreeMap<DocumentId, u64>,
     documents_version: Option<(i64, i64, String)>,
     // Documents deleted since this process started, whose originals may still be in the replica.
     to_remove: BTreeSet<DocumentId>,
@@ -54,7 +54,7 @@ pub struct OriginalsSync {
     is_due: bool,
     has_requested_missing: bool,
     // Whether originals are also stored outside the data folder, so that they need no copy in the replica.
-    are_elsewhere: bool,
+    are_outside_folder: bool,
 }
 
 impl OriginalsSync {
@@ -65,17 +65,17 @@ impl OriginalsSync {
         target: Arc<dyn Target>,
         originals: Arc<Originals>,
         scratch: PathBuf,
-        are_elsewhere: bool,
+        are_outside_folder: bool,
     ) -> Self {
         Self {
-            are_elsewhere,
+            are_outside_folder,
             target,
             originals,
             scratch,
-            in_replica: None,
+            replica_originals: None,
             current: BTreeSet::new(),
             absent_count: 0,
-            in_folder: BTreeMap::new(),
+            local_originals: BTreeMap::new(),
             documents_version: None,
             to_remove: BTreeSet::new(),
             unknown_checked_at: None,
@@ -106,18 +106,18 @@ impl OriginalsSync {
                 listed_sizes.insert(id, entry.bytes);
             }
         })?;
-        let newly_listed = listed_sizes.keys().filter(|id| !self.current.contains(*id));
-        let newly_listed: Vec<_> = newly_listed.cloned().collect();
-        self.current.extend(newly_listed);
-        let previous = self.in_replica.take().unwrap_or_default();
+        let unknown_documents = listed_sizes.keys().filter(|id| !self.current.contains(*id));
+        let unknown_documents: Vec<_> = unknown_documents.cloned().collect();
+        self.current.extend(unknown_documents);
+        let previous = self.replica_originals.take().unwrap_or_default();
         let differs = |id: &DocumentId| previous.get(id) != listed_sizes.get(id);
         let lost = self
-            .in_folder
+            .local_originals
             .keys()
             .filter(|id| previous.contains_key(*id) && differs(id));
         let lost = lost.count();
         self.is_due |= lost > 0 || previous.is_empty();
-        self.in_replica = Some(listed_sizes);
+        self.replica_originals = Some(listed_sizes);
         Ok(lost)
     }
 
@@ -132,14 +132,14 @@ impl OriginalsSync {
                 absent_count: self.absent_count,
             });
         }
-        if self.in_replica.is_none() {
+        if self.replica_originals.is_none() {
             self.audit()?;
         }
         self.request_missing();
         let missing_everywhere = self.upload_missing()?;
         if may_remove {
             self.remove_deleted()?;
-            self.remove_unknown()?;
+            self.remove_unreferenced()?;
         }
         if !missing_everywhere.is_empty() {
             // Documents deleted in the meantime are not missing.
@@ -147,7 +147,7 @@ impl OriginalsSync {
         }
         let missing_everywhere = missing_everywhere
             .iter()
-            .filter(|id| self.in_folder.contains_key(*id));
+            .filter(|id| self.local_originals.contains_key(*id));
         let (lost, absent): (Vec<_>, Vec<_>) =
             missing_everywhere.partition(|id| self.current.contains(*id));
         self.absent_count = absent.len();
@@ -174,10 +174,10 @@ impl OriginalsSync {
         if self.documents_version != version {
             let sizes = store.read_now(documents::sizes).map_err(failed)?;
             let sizes: BTreeMap<_, _> = sizes.into_iter().collect();
-            let previous = std::mem::replace(&mut self.in_folder, sizes);
+            let previous = std::mem::replace(&mut self.local_originals, sizes);
             let deleted = previous
                 .into_keys()
-                .filter(|id| !self.in_folder.contains_key(id));
+                .filter(|id| !self.local_originals.contains_key(id));
             self.to_remove.extend(deleted);
             self.documents_version = version;
         }
@@ -186,15 +186,20 @@ impl OriginalsSync {
 
     /// Starts fetching originals that exist only in the replica, once per process.
     fn request_missing(&mut self) {
-        let Some(replica_sizes) = &self.in_replica else {
+        let Some(replica_sizes) = &self.replica_originals else {
             return;
         };
-        if self.are_elsewhere || std::mem::replace(&mut self.has_requested_missing, true) {
+        if self.are_outside_folder || std::mem::replace(&mut self.has_requested_missing, true) {
             return;
         }
         let is_missing =
             |id: &&DocumentId| replica_sizes.contains_key(*id) && !self.path(id).exists();
-        let missing: Vec<_> = self.in_folder.keys().filter(is_missing).cloned().collect();
+        let missing: Vec<_> = self
+            .local_originals
+            .keys()
+            .filter(is_missing)
+            .cloned()
+            .collect();
         if !missing.is_empty() {
             self.originals.fetch_all(missing);
         }
@@ -203,14 +208,15 @@ impl OriginalsSync {
     /// Uploads originals that the replica lacks. Returns the documents whose original is in neither place.
     fn upload_missing(&mut self) -> Result<Vec<DocumentId>> {
         let mut missing_everywhere = Vec::new();
-        let replica_sizes = self.in_replica.get_or_insert_default();
-        for (id, &size) in &self.in_folder {
+        let replica_sizes = self.replica_originals.get_or_insert_default();
+        for (id, &size) in &self.local_originals {
             let stored_size = self.target.stored_size(size);
             if replica_sizes.get(id) == Some(&stored_size) {
                 continue;
             }
             match File::open(self.originals.path(id)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound && self.are_elsewhere => {}
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && self.are_outside_folder => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     missing_everywhere.push(id.clone())
                 }
@@ -233,9 +239,9 @@ impl OriginalsSync {
     fn remove_deleted(&mut self) -> Result<()> {
         while let Some(id) = self.to_remove.first().cloned() {
             // Importing an archive can bring a deleted document back.
-            if !self.in_folder.contains_key(&id) {
+            if !self.local_originals.contains_key(&id) {
                 self.target.remove(&names::original_name(&id))?;
-                if let Some(replica_sizes) = &mut self.in_replica {
+                if let Some(replica_sizes) = &mut self.replica_originals {
                     replica_sizes.remove(&id);
                 }
             }
@@ -247,16 +253,16 @@ impl OriginalsSync {
 
     /// Removes originals that have been unreferenced for `UNKNOWN_RETENTION`. The replica stores when each was first
     /// found unreferenced, because the local disk may not survive a restart.
-    fn remove_unknown(&mut self) -> Result<()> {
+    fn remove_unreferenced(&mut self) -> Result<()> {
         let now = clock::now();
         let is_due = |at: Timestamp| now.since(at) >= UNKNOWN_CHECK_INTERVAL;
         if self.unknown_checked_at.is_some_and(|at| !is_due(at)) {
             return Ok(());
         }
-        let replica_sizes = self.in_replica.get_or_insert_default();
-        let is_unknown = |id: &&DocumentId| !self.in_folder.contains_key(*id);
+        let replica_sizes = self.replica_originals.get_or_insert_default();
+        let is_unknown = |id: &&DocumentId| !self.local_originals.contains_key(*id);
         let unknown: Vec<_> = replica_sizes.keys().filter(is_unknown).cloned().collect();
-        let previous = first_seen::read(&*self.target, UNKNOWN_NOTE)?;
+        let previous = first_seen::read(&*self.target, UNREFERENCED_NOTE)?;
         let mut notes = BTreeMap::new();
         for id in unknown {
             let first = previous.get(&id).copied().unwrap_or(now);
@@ -265,11 +271,11 @@ impl OriginalsSync {
                 continue;
             }
             self.target.remove(&names::original_name(&id))?;
-            self.in_replica.get_or_insert_default().remove(&id);
+            self.replica_originals.get_or_insert_default().remove(&id);
         }
         if notes != previous {
             let scratch = self.scratch.join("unknown");
-            first_seen::write(&*self.target, UNKNOWN_NOTE, &notes, &scratch)?;
+            first_seen::write(&*self.target, UNREFERENCED_NOTE, &notes, &scratch)?;
         }
         if notes.len() > previous.len() {
             log::warn(

@@ -38,11 +38,11 @@ impl EncryptedTarget {
 /// # Errors
 /// `Refused` with advice when the kinds differ; otherwise when the target cannot be listed.
 pub fn check(inner: &dyn Target, is_encrypted: bool) -> Result<()> {
-    let mut has_other_kind = false;
+    let mut has_other_encryption = false;
     inner.list(SNAPSHOTS_FOLDER, &mut |entry| {
-        has_other_kind |= entry.name.ends_with(ENCRYPTED_SUFFIX) != is_encrypted
+        has_other_encryption |= entry.name.ends_with(ENCRYPTED_SUFFIX) != is_encrypted
     })?;
-    match (has_other_kind, is_encrypted) {
+    match (has_other_encryption, is_encrypted) {
         (false, _) => Ok(()),
         (true, false) => Err(TargetError::Refused(
             "it is encrypted: set QUIRE_REPLICA_KEY".into(),

@@ -13,9 +13,9 @@ use crate::objects::target::{Result, Target, TargetError};
 /// Interval between two checks of the lease.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// A question is asked or looked for only at every third check, because buckets charge for each request.
-const QUESTION_INTERVAL: u64 = 3;
+const CHECKS_PER_QUESTION: u64 = 3;
 /// Unanswered checks in a row after which a replacement counts as ended.
-const MAX_UNANSWERED: u32 = 15;
+const MAX_UNANSWERED_CHECKS: u32 = 15;
 
 /// Who owns the replica, according to a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl LeaseWatch {
     /// # Errors
     /// Returns an error if the target fails.
     pub fn step(&mut self) -> Result<LeaseCheck> {
-        let is_question_due = self.steps.is_multiple_of(QUESTION_INTERVAL);
+        let is_question_due = self.steps.is_multiple_of(CHECKS_PER_QUESTION);
         self.steps += 1;
         let Some(holder) = read_note(&*self.target, OWNER_NOTE)? else {
             // No process replaces another by removing its note, so the target has lost the note.
@@ -101,7 +101,7 @@ impl LeaseWatch {
             answer,
             unanswered_count: unanswered,
         });
-        let is_gone = has_stopped || unanswered >= MAX_UNANSWERED;
+        let is_gone = has_stopped || unanswered >= MAX_UNANSWERED_CHECKS;
         Ok(LeaseCheck::Replaced { is_gone })
     }
 
@@ -139,12 +139,12 @@ impl Lease {
     /// Returns an error if the thread cannot be started.
     pub fn start(mut watch: LeaseWatch) -> io::Result<Self> {
         let shared: Arc<(Mutex<LeaseState>, Condvar)> = Arc::default();
-        let thread_shared = Arc::clone(&shared);
+        let thread_state = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("quire-lease".into())
             .stack_size(512 * 1024)
             .spawn(move || {
-                let (state, wake) = &*thread_shared;
+                let (state, wake) = &*thread_state;
                 loop {
                     let check = watch.step();
                     let mut state = lock(state);
@@ -183,7 +183,7 @@ pub(super) fn read_note(target: &dyn Target, name: &str) -> Result<Option<String
     let mut text = String::new();
     match target.get(name) {
         Err(TargetError::Missing) => Ok(None),
-        Err(fault) => Err(fault),
+        Err(error) => Err(error),
         Ok(from) => {
             let read = from.take(MAX_BYTES).read_to_string(&mut text);
             read.map_err(|error| TargetError::Failed(error.to_string()))?;
@@ -242,17 +242,17 @@ mod tests {
             Some("first")
         );
         note(OWNER_NOTE, "other");
-        for _ in 0..MAX_UNANSWERED * 3 {
+        for _ in 0..MAX_UNANSWERED_CHECKS * 3 {
             assert_eq!(first.step(), Ok(LeaseCheck::Replaced { is_gone: false }));
             assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         }
         // The other process dies, so it stops answering.
-        let quiet = (0..MAX_UNANSWERED * 2)
+        let unanswered_steps = (0..MAX_UNANSWERED_CHECKS * 2)
             .take_while(|_| first.step() == Ok(LeaseCheck::Replaced { is_gone: false }));
-        let quiet = quiet.count() as u32;
+        let unanswered_steps = unanswered_steps.count() as u32;
         assert!(
-            (MAX_UNANSWERED - 3..=MAX_UNANSWERED + 1).contains(&quiet),
-            "{quiet}"
+            (MAX_UNANSWERED_CHECKS - 3..=MAX_UNANSWERED_CHECKS + 1).contains(&unanswered_steps),
+            "{unanswered_steps}"
         );
         // The other process comes back, and answers again.
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));

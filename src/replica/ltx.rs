@@ -96,8 +96,9 @@ impl<W: Write> LtxEncoder<W> {
     /// `InvalidData` if the page is out of order or has the wrong size; another error if writing fails.
     pub fn write_page(&mut self, number: u32, page: &[u8]) -> io::Result<()> {
         let lock = lock_page(self.header.page_size);
-        let in_order = number > self.last_page && number <= self.header.commit && number != lock;
-        if !in_order || page.len() != self.header.page_size as usize {
+        let is_valid_order =
+            number > self.last_page && number <= self.header.commit && number != lock;
+        if !is_valid_order || page.len() != self.header.page_size as usize {
             return Err(invalid_data("cannot take this page here"));
         }
         let begin = self.written_bytes;

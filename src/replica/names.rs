@@ -20,7 +20,7 @@ pub const QUESTION_NOTE: &str = "quire-asked";
 /// Name of the note in which the owner answers [`QUESTION_NOTE`].
 pub const ANSWER_NOTE: &str = "quire-answered";
 /// Name of the note that records when originals without a document were first found.
-pub const UNKNOWN_NOTE: &str = "quire-unknown";
+pub const UNREFERENCED_NOTE: &str = "quire-unknown";
 /// Name of the file with the installation's secret, which exists only in an encrypted replica.
 pub const SECRET_NOTE: &str = "quire-secret";
 
@@ -93,8 +93,8 @@ impl Inventory {
         self.snapshots.iter().rev().map(|&snapshot| {
             let from = self.changes.partition_point(|&change| change <= snapshot);
             let following = self.changes[from..].iter().zip(snapshot + 1..);
-            let unbroken = following.take_while(|(change, expected)| *change == expected);
-            (snapshot, unbroken.map(|(change, _)| *change).collect())
+            let consecutive = following.take_while(|(change, expected)| *change == expected);
+            (snapshot, consecutive.map(|(change, _)| *change).collect())
         })
     }
 

@@ -80,8 +80,8 @@ impl Replicator {
             .sum();
         status.waiting = (state.waiting_changes.len(), bytes);
         status.error = status.error.or_else(|| state.error.clone());
-        status.originals_left = self.originals.remaining();
-        status.is_abandoned = status.superseded
+        status.originals_to_fetch = self.originals.remaining();
+        status.is_abandoned = status.is_superseded
             && self.lease.last_check() == Ok(LeaseCheck::Replaced { is_gone: true });
         status
     }

@@ -43,13 +43,13 @@ pub struct ReplicaStatus {
     /// Current error, if any.
     pub error: Option<String>,
     /// Whether another process has taken over, so that nothing is sent anymore.
-    pub superseded: bool,
+    pub is_superseded: bool,
     /// Whether that process has ended too, so that nothing is being stored.
     pub is_abandoned: bool,
     /// Number of documents whose original is in neither the data folder nor the replica.
     pub absent_originals: usize,
     /// Number of originals still to be fetched after a restore.
-    pub originals_left: usize,
+    pub originals_to_fetch: usize,
 }
 
 /// Requests to the thread, and whether it has ended.

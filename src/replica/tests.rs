@@ -37,7 +37,7 @@ impl Drop for TestFolder {
 }
 
 /// A store with its log follower and sender, driven step by step.
-struct ReplicaRig {
+struct ReplicaFixture {
     store: Store,
     shared: Arc<SpoolShared>,
     target: FolderTarget,
@@ -45,7 +45,7 @@ struct ReplicaRig {
     database: PathBuf,
 }
 
-impl ReplicaRig {
+impl ReplicaFixture {
     fn new(place: &TestFolder) -> Self {
         let shared = SpoolShared::new(0, true);
         let (spool, database) = (place.at("spool"), place.at("quire.db"));
@@ -122,7 +122,7 @@ fn value(path: &Path) -> Option<String> {
 #[derive(Debug, Clone, Copy)]
 enum ReplicaStep {
     Write(u16),
-    Look,
+    ReadLog,
     Send,
     Copy,
     Checkpoint,
@@ -132,7 +132,7 @@ enum ReplicaStep {
 fn any_steps() -> impl Strategy<Value = Vec<ReplicaStep>> {
     let step = prop_oneof![
         4 => (1_u16..20_000).prop_map(ReplicaStep::Write),
-        2 => Just(ReplicaStep::Look),
+        2 => Just(ReplicaStep::ReadLog),
         3 => Just(ReplicaStep::Send),
         1 => Just(ReplicaStep::Copy),
         1 => Just(ReplicaStep::Checkpoint),
@@ -146,28 +146,28 @@ proptest! {
     #[test]
     fn the_restored_database_equals_the_original(steps in any_steps()) {
         let place = TestFolder::new("steps");
-        let rig = ReplicaRig::new(&place);
+        let fixture = ReplicaFixture::new(&place);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for (number, step) in steps.iter().enumerate() {
             let text = |length: u16| format!("{number} {}", "x".repeat(usize::from(length)));
             match *step {
-                ReplicaStep::Write(length) => rig.set(&rig.store, &text(length)),
-                ReplicaStep::Look => rig.spool_changes(),
-                ReplicaStep::Send => rig.send(),
-                ReplicaStep::Copy => rig.copy(),
-                ReplicaStep::Checkpoint => { let _ = runtime.block_on(rig.store.checkpoint()); }
+                ReplicaStep::Write(length) => fixture.set(&fixture.store, &text(length)),
+                ReplicaStep::ReadLog => fixture.spool_changes(),
+                ReplicaStep::Send => fixture.send(),
+                ReplicaStep::Copy => fixture.copy(),
+                ReplicaStep::Checkpoint => { let _ = runtime.block_on(fixture.store.checkpoint()); }
                 ReplicaStep::Other(length) => {
                     // Another process changes the database, as a command does while a server runs.
-                    let other = Store::open(&StoreSettings { path: rig.database.clone() }).unwrap();
-                    rig.set(&other, &text(length));
+                    let other = Store::open(&StoreSettings { path: fixture.database.clone() }).unwrap();
+                    fixture.set(&other, &text(length));
                     runtime.block_on(other.close());
                 }
             }
         }
-        rig.send();
-        rig.send();
-        let now = rig.store.read_now(|db| settings::get(db, "test")).unwrap();
-        let restored = rig.restore_to(&place.at("back.db"));
+        fixture.send();
+        fixture.send();
+        let now = fixture.store.read_now(|db| settings::get(db, "test")).unwrap();
+        let restored = fixture.restore_to(&place.at("back.db"));
         prop_assert_eq!(restored.damage, Vec::<String>::new());
         prop_assert_eq!(restored.position, restored.newest_change);
         prop_assert!(value(&place.at("back.db")) == now);

@@ -142,7 +142,7 @@ impl WalSpool {
 }
 
 impl WalFollower for WalSpool {
-    fn look(&mut self, log: &Path, foreign: bool) {
+    fn read_changes(&mut self, log: &Path, foreign: bool) {
         if self.shared.lock().has_lost_changes {
             return;
         }
@@ -162,7 +162,7 @@ impl WalFollower for WalSpool {
         }
     }
 
-    fn emptied(&mut self) {
+    fn mark_emptied(&mut self) {
         self.position = WalPosition::default();
     }
 

@@ -143,8 +143,8 @@ impl ReplicatorWorker {
             let Some(stop_by) = stop_by else { continue };
             let is_done =
                 self.shared.lock().waiting_changes.is_empty() && lock(&self.status).error.is_none();
-            let superseded = lock(&self.status).superseded;
-            if is_done || superseded || clock::instant() + pause > stop_by {
+            let is_superseded = lock(&self.status).is_superseded;
+            if is_done || is_superseded || clock::instant() + pause > stop_by {
                 if is_done && let Err(error) = self.lease_owner.release() {
                     self.record_error(&error);
                 }
@@ -164,9 +164,12 @@ impl ReplicatorWorker {
         let mut signal = lock(signal);
         loop {
             let left = until.saturating_duration_since(clock::instant());
-            let is_asked = std::mem::take(&mut signal.snapshot_requested);
-            self.snapshot_due |= is_asked;
-            if is_asked || left.is_zero() || (signal.stop_by.is_some() && !self.has_error()) {
+            let is_snapshot_requested = std::mem::take(&mut signal.snapshot_requested);
+            self.snapshot_due |= is_snapshot_requested;
+            if is_snapshot_requested
+                || left.is_zero()
+                || (signal.stop_by.is_some() && !self.has_error())
+            {
                 return signal.stop_by;
             }
             signal = wake
@@ -184,7 +187,7 @@ impl ReplicatorWorker {
     /// before it started is in the replica, or the result reports what is missing.
     fn run_round(&mut self, stopping: bool) -> Result<MissingOriginals> {
         self.is_audited = false;
-        if lock(&self.status).superseded {
+        if lock(&self.status).is_superseded {
             return Ok(MissingOriginals::default());
         }
         if !self.lease_owner.is_ours()? {
@@ -192,13 +195,13 @@ impl ReplicatorWorker {
             return Ok(MissingOriginals::default());
         }
         let stamp = CommitStamp::read(&self.store, &self.settings.data_dir.join("quire.db-wal"));
-        let may_have_news = stopping || self.may_have_changes(stamp);
-        if may_have_news {
+        let may_have_changes = stopping || self.may_have_changes(stamp);
+        if may_have_changes {
             // Must come before reading the log. If a document is deleted before this, the deletion is among the
             // changes sent next, and its original is removed only after that.
             self.originals_sync.refresh(&self.store)?;
         }
-        let was_read = match stopping || !may_have_news {
+        let was_read = match stopping || !may_have_changes {
             true => Ok(true),
             false => self.read_log(stamp, false),
         };
@@ -281,9 +284,9 @@ impl ReplicatorWorker {
             &[("replica", &self.settings.display_address)],
         );
         self.store.close_for_writes();
-        let send_result = self.send_last();
+        let send_result = self.finish_sending();
         let mut status = lock(&self.status);
-        status.superseded = true;
+        status.is_superseded = true;
         status.error = Some(match send_result {
             Ok(()) => "another Quire has taken over this replica".into(),
             Err(error) => format!(
@@ -294,7 +297,7 @@ impl ReplicatorWorker {
 
     /// Sends everything that remains, including originals, and only then tells the next process that the replica
     /// is complete.
-    fn send_last(&mut self) -> Result<()> {
+    fn finish_sending(&mut self) -> Result<()> {
         self.send_waiting()?;
         if self.is_lost() {
             self.snapshot_and_send(true)?;
@@ -312,8 +315,8 @@ impl ReplicatorWorker {
 
     /// Returns whether anything may have been committed since the log was last read.
     fn may_have_changes(&self, stamp: CommitStamp) -> bool {
-        let is_old = |at: Instant| clock::instant() - at >= FOREIGN_CHECK_INTERVAL;
-        self.last_stamp != Some(stamp) || self.log_read_at.is_none_or(is_old)
+        let is_overdue = |at: Instant| clock::instant() - at >= FOREIGN_CHECK_INTERVAL;
+        self.last_stamp != Some(stamp) || self.log_read_at.is_none_or(is_overdue)
     }
 
     /// Reads the log. Returns false when that was deferred because files are waiting.
@@ -387,8 +390,10 @@ impl ReplicatorWorker {
     fn is_snapshot_due(&self) -> bool {
         let (files, bytes) = self.shared.lock().since;
         let is_costly = bytes + u64::from(files) * FILE_COST_BYTES > self.database_bytes;
-        let is_old = clock::instant() - self.snapshot_taken_at > SNAPSHOT_INTERVAL;
-        self.snapshot_due || (files > MIN_SNAPSHOT_CHANGES && is_costly) || (files > 0 && is_old)
+        let is_overdue = clock::instant() - self.snapshot_taken_at > SNAPSHOT_INTERVAL;
+        self.snapshot_due
+            || (files > MIN_SNAPSHOT_CHANGES && is_costly)
+            || (files > 0 && is_overdue)
     }
 
     /// Makes a snapshot; the next `send_waiting` sends it.
@@ -444,7 +449,7 @@ impl ReplicatorWorker {
 
     fn record_success(&self, started: Timestamp) {
         let mut status = lock(&self.status);
-        if status.superseded {
+        if status.is_superseded {
             return;
         }
         if status.error.take().is_some() {

@@ -20,7 +20,7 @@ pub(super) struct QueuedCommand {
 
 /// Redis cannot be reached at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RedisAway;
+pub(super) struct RedisUnavailable;
 
 /// Sender side of the queue.
 pub(super) struct CommandQueue {
@@ -59,14 +59,14 @@ impl CommandQueue {
     ///
     /// # Errors
     /// Returns an error if Redis is away, or does not reply in time.
-    pub async fn ask<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<RedisValue, RedisAway> {
+    pub async fn ask<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<RedisValue, RedisUnavailable> {
         let (sender, reply) = oneshot::channel();
         self.enqueue(parts, Some(sender))?;
         // The connection has its own timeout per command. This one covers a command that was queued while the
         // connection was lost.
         match tokio::time::timeout(2 * DEADLINE, reply).await {
             Ok(Ok(value)) => Ok(value),
-            _ => Err(RedisAway),
+            _ => Err(RedisUnavailable),
         }
     }
 
@@ -74,13 +74,13 @@ impl CommandQueue {
         &self,
         parts: &[T],
         reply: Option<oneshot::Sender<RedisValue>>,
-    ) -> Result<(), RedisAway> {
+    ) -> Result<(), RedisUnavailable> {
         if !self.is_open() {
-            return Err(RedisAway);
+            return Err(RedisUnavailable);
         }
         let mut bytes = Vec::new();
         resp::write_command(parts, &mut bytes);
         let command = QueuedCommand { bytes, reply };
-        self.sender.try_send(command).map_err(|_| RedisAway)
+        self.sender.try_send(command).map_err(|_| RedisUnavailable)
     }
 }

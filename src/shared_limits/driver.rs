@@ -37,7 +37,7 @@ struct CommandFlow {
     /// Keys whose slots have yet to be renewed in this interval.
     renewals: VecDeque<Arc<str>>,
     /// Whether the connection has lasted for a whole renewal interval.
-    has_lasted: bool,
+    was_stable: bool,
 }
 
 /// Logs when Redis becomes available or unavailable. Each change is logged once, even if every new connection fails
@@ -50,12 +50,12 @@ struct ConnectionLog {
 
 /// Connects to Redis and executes commands, reconnecting whenever the connection is lost. Never returns.
 pub(super) async fn drive(inner: &LimitsInner, mut commands: mpsc::Receiver<QueuedCommand>) {
-    let mut said = ConnectionLog::default();
+    let mut connection_log = ConnectionLog::default();
     loop {
         let why = match RedisConnection::open(&inner.config, inner.tls.as_ref()).await {
             Ok(connection) => {
                 inner.connected(&connection);
-                exchange(inner, connection, &mut commands, &mut said).await
+                exchange(inner, connection, &mut commands, &mut connection_log).await
             }
             Err(why) => why,
         };
@@ -63,7 +63,7 @@ pub(super) async fn drive(inner: &LimitsInner, mut commands: mpsc::Receiver<Queu
         // Discards the queued commands, so that their callers fail now and no command is executed late.
         while commands.try_recv().is_ok() {}
         inner.lost(why.to_string());
-        said.away(inner, &why);
+        connection_log.set_unavailable(inner, &why);
         tokio::time::sleep(RETRY_PAUSE).await;
         while commands.try_recv().is_ok() {}
     }
@@ -74,7 +74,7 @@ async fn exchange(
     inner: &LimitsInner,
     mut connection: RedisConnection,
     commands: &mut mpsc::Receiver<QueuedCommand>,
-    said: &mut ConnectionLog,
+    connection_log: &mut ConnectionLog,
 ) -> RedisError {
     let mut flow = CommandFlow::default();
     let mut ticks = interval(RENEWAL_INTERVAL);
@@ -87,7 +87,7 @@ async fn exchange(
             biased;
             arrived = connection.read() => {
                 match arrived.and_then(|()| deliver(&mut connection, &mut flow)) {
-                    Ok(true) => said.shared(inner, &connection),
+                    Ok(true) => connection_log.shared(inner, &connection),
                     Ok(false) => {}
                     Err(why) => return why,
                 }
@@ -96,8 +96,8 @@ async fn exchange(
                 return RedisError::late();
             }
             _ = ticks.tick() => {
-                if std::mem::replace(&mut flow.has_lasted, true) {
-                    said.shared(inner, &connection);
+                if std::mem::replace(&mut flow.was_stable, true) {
+                    connection_log.shared(inner, &connection);
                 }
                 flow.renew(inner.slots.keys());
                 // The ping also detects a lost connection in time while there are no other commands.
@@ -131,7 +131,7 @@ async fn exchange(
 /// Returns an error if Redis refuses a command for any reason other than an unknown script: it is loading its data,
 /// has become a replica, or has no memory left, for example.
 fn deliver(connection: &mut RedisConnection, flow: &mut CommandFlow) -> Result<bool, RedisError> {
-    let mut has_served = false;
+    let mut has_replied = false;
     while let Some(value) = connection.next_reply()? {
         match &value {
             RedisValue::Refusal(why) if !why.starts_with("NOSCRIPT") => {
@@ -144,12 +144,12 @@ fn deliver(connection: &mut RedisConnection, flow: &mut CommandFlow) -> Result<b
         };
         flow.awaited_renewals -= usize::from(first.is_renewal);
         if let Some(waiter) = first.waiter {
-            has_served |= !matches!(value, RedisValue::Refusal(_));
+            has_replied |= !matches!(value, RedisValue::Refusal(_));
             // Fails if the caller was canceled, which needs no handling.
             let _ = waiter.send(value);
         }
     }
-    Ok(has_served)
+    Ok(has_replied)
 }
 
 impl CommandFlow {
@@ -188,7 +188,7 @@ impl ConnectionLog {
         }
     }
 
-    fn away(&mut self, inner: &LimitsInner, why: &RedisError) {
+    fn set_unavailable(&mut self, inner: &LimitsInner, why: &RedisError) {
         self.is_shared = false;
         if !std::mem::replace(&mut self.is_away, true) {
             let what = "Redis cannot be used: the limits are divided among the servers";

@@ -23,7 +23,7 @@ use crate::crypto::{hex, random};
 use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
 use crate::tls;
-use commands::{CommandQueue, QueuedCommand, RedisAway};
+use commands::{CommandQueue, QueuedCommand, RedisUnavailable};
 use connection::RedisConnection;
 pub use connection::RedisError;
 use resp::RedisValue;
@@ -330,7 +330,7 @@ impl LimitsInner {
         script: LimitScript,
         keys: &[String],
         arguments: &[String],
-    ) -> Result<Vec<i64>, RedisAway> {
+    ) -> Result<Vec<i64>, RedisUnavailable> {
         let hash = self.lock_status().hashes[script as usize].clone();
         let count = keys.len().to_string();
         let parts = |command, script| {
@@ -345,11 +345,11 @@ impl LimitsInner {
             reply => reply,
         };
         let RedisValue::Array(values) = reply else {
-            return Err(RedisAway);
+            return Err(RedisUnavailable);
         };
         let numbers = values.into_iter().map(|value| match value {
             RedisValue::Integer(number) => Ok(number),
-            _ => Err(RedisAway),
+            _ => Err(RedisUnavailable),
         });
         numbers.collect()
     }

@@ -269,7 +269,7 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
 }
 
 /// An analysis that uses a document: ID, thread, question, and time of creation.
-pub type UsingRow = (AnalysisId, Option<ThreadId>, String, Timestamp);
+pub type DocumentUseRow = (AnalysisId, Option<ThreadId>, String, Timestamp);
 
 /// Lists this user's newest analyses that use a document.
 ///
@@ -280,7 +280,7 @@ pub fn using_document(
     user: &UserId,
     document: &DocumentId,
     limit: u32,
-) -> Result<Vec<UsingRow>> {
+) -> Result<Vec<DocumentUseRow>> {
     db.all(
         "SELECT a.id, a.thread, a.question, a.created
          FROM analysis_documents d JOIN analyses a ON a.id = d.analysis_id

@@ -35,7 +35,8 @@ impl CachedAnswer {
         } = &self.answer;
         let sealed = extras.reasoning.iter().map(|item| item.to_string().len());
         let logprobs = extras.logprobs.as_ref();
-        let extras = sealed.sum::<usize>() + logprobs.map_or(0, |told| told.to_string().len());
+        let extras =
+            sealed.sum::<usize>() + logprobs.map_or(0, |logprobs| logprobs.to_string().len());
         let fields = self
             .fields
             .keys()

@@ -194,11 +194,15 @@ mod tests {
             let two = charge(2, CallEnd::Cancelled, None);
             insert(db, Some(&user(1).id), &analysis, &one)?;
             insert(db, None, &analysis, &two)?;
-            let all_of = |user, span| of_analysis(db, user, &analysis, span);
+            let calls_of_span = |user, span| of_analysis(db, user, &analysis, span);
             let (own, span) = (user(1).id, (at(1), at(2)));
-            assert_eq!(all_of(Some(&own), span)?[0].charge, one);
-            assert_eq!(all_of(None, span)?.len(), 1, "another user's are not");
-            assert_eq!(all_of(Some(&own), (at(2), at(9)))?, []);
+            assert_eq!(calls_of_span(Some(&own), span)?[0].charge, one);
+            assert_eq!(
+                calls_of_span(None, span)?.len(),
+                1,
+                "another user's are not"
+            );
+            assert_eq!(calls_of_span(Some(&own), (at(2), at(9)))?, []);
             let all = list_latest(db, None, 9, None)?;
             let charges: Vec<_> = all
                 .iter()

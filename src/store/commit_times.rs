@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Upper bounds of the buckets, in ms. Longer commits are counted only in `count`.
-pub const BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 2500];
+pub const BUCKET_BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 2500];
 
 /// The counters of a store's commits, updated atomically.
 #[derive(Debug, Default)]
 pub(super) struct CommitTimes {
-    buckets: [AtomicU64; BOUNDS_MS.len()],
+    buckets: [AtomicU64; BUCKET_BOUNDS_MS.len()],
     count: AtomicU64,
     micros: AtomicU64,
 }
@@ -18,7 +18,7 @@ pub(super) struct CommitTimes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommitTimesSnapshot {
     /// Number of commits in each bucket: those longer than the previous bound and at most as long as this one.
-    pub buckets: [u64; BOUNDS_MS.len()],
+    pub buckets: [u64; BUCKET_BOUNDS_MS.len()],
     /// Number of commits.
     pub count: u64,
     /// Sum of the times of all commits, in microseconds.
@@ -28,7 +28,7 @@ pub struct CommitTimesSnapshot {
 impl CommitTimes {
     pub fn add(&self, took: Duration) {
         let fits = |bound: &u64| took <= Duration::from_millis(*bound);
-        if let Some(at) = BOUNDS_MS.iter().position(fits) {
+        if let Some(at) = BUCKET_BOUNDS_MS.iter().position(fits) {
             self.buckets[at].fetch_add(1, Relaxed);
         }
         self.count.fetch_add(1, Relaxed);

@@ -250,7 +250,7 @@ impl Reader {
     }
 
     /// Returns whether this is a lost connection to a database server; always false for a file.
-    pub(super) fn lost_connection(&self) -> bool {
+    pub(super) fn is_connection_lost(&self) -> bool {
         self.kind() == EngineKind::Postgres && self.is_broken()
     }
 

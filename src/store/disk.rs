@@ -22,9 +22,9 @@ impl Store {
     }
 
     /// Returns whether the reserve has been released and not yet restored.
-    pub fn lacks_reserve(&self) -> bool {
+    pub fn needs_reserve(&self) -> bool {
         let room = self.0.health.disk_watch.get();
-        room.is_some_and(DiskWatch::lacks_reserve)
+        room.is_some_and(DiskWatch::needs_reserve)
     }
 
     /// Restores a released reserve if there is enough space. Returns whether it was restored. Blocks.

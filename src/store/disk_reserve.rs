@@ -130,7 +130,7 @@ impl DiskWatch {
     }
 
     /// Returns whether the reserve has been released and not yet restored. Makes no system call.
-    pub fn lacks_reserve(&self) -> bool {
+    pub fn needs_reserve(&self) -> bool {
         self.floor > 0 && self.is_spent.load(Relaxed)
     }
 

@@ -9,7 +9,7 @@ use super::search;
 use super::values::{json, optional_text, to_integer, to_json, unsigned};
 use crate::domain::chunk::PageText;
 use crate::domain::context_mode::DocumentSizes;
-use crate::domain::document::{Document, Passage, TextlessPage};
+use crate::domain::document::{Document, PageWithoutText, Passage};
 use crate::domain::id::{DocumentId, UserId};
 
 /// Inserts a document and, if it has already been read, its text.
@@ -53,7 +53,7 @@ pub fn insert(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn has_fewer(db: &Reader, user: &UserId, limit: u32) -> Result<bool> {
+pub fn has_fewer_than(db: &Reader, user: &UserId, limit: u32) -> Result<bool> {
     db.query_one(
         "SELECT count(*) FROM documents WHERE user_id = ?1",
         [user],
@@ -349,7 +349,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
 #[derive(Serialize, Deserialize)]
 struct StoredGap {
     #[serde(flatten)]
-    gap: TextlessPage,
+    gap: PageWithoutText,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     recognized: bool,
 }
@@ -360,7 +360,7 @@ fn stored_gaps(document: &Document) -> Vec<StoredGap> {
         recognized: false,
     });
     let recognized = document.recognized.iter().map(|&page| StoredGap {
-        gap: TextlessPage {
+        gap: PageWithoutText {
             page,
             why: String::new(),
             picture: false,

@@ -27,8 +27,8 @@ fn lock_scan(scan: &Mutex<IntegrityScan>) -> MutexGuard<'_, IntegrityScan> {
 /// The failures of a store that have not been followed by a success.
 #[derive(Default)]
 pub(super) struct StoreHealth {
-    reads_fail: AtomicBool,
-    writes_fail: AtomicBool,
+    are_reads_failing: AtomicBool,
+    are_writes_failing: AtomicBool,
     // Whether a damaged page has been read. Only a scan of the whole database can clear this.
     is_damaged: AtomicBool,
     scan: Mutex<IntegrityScan>,
@@ -38,8 +38,8 @@ pub(super) struct StoreHealth {
 
 impl StoreHealth {
     /// Records whether a read has succeeded.
-    pub fn record_read(&self, went_well: bool) {
-        self.reads_fail.store(!went_well, Relaxed);
+    pub fn record_read(&self, is_success: bool) {
+        self.are_reads_failing.store(!is_success, Relaxed);
     }
 
     /// Records the result of a commit.
@@ -48,11 +48,11 @@ impl StoreHealth {
             // Lack of space is the disk's problem, not the database's, and is reported separately.
             match self.disk_watch.get() {
                 Some(room) => room.record_full(),
-                None => self.writes_fail.store(true, Relaxed),
+                None => self.are_writes_failing.store(true, Relaxed),
             }
             return;
         }
-        self.writes_fail.store(result.is_err(), Relaxed);
+        self.are_writes_failing.store(result.is_err(), Relaxed);
     }
 
     /// Records that a commit has reached the disk.
@@ -68,8 +68,8 @@ impl StoreHealth {
     }
 
     /// Records whether the writer thread has ended normally.
-    pub fn record_writer_end(&self, in_order: bool) {
-        self.writes_fail.store(!in_order, Relaxed);
+    pub fn record_writer_end(&self, is_regular: bool) {
+        self.are_writes_failing.store(!is_regular, Relaxed);
     }
 
     /// Records that a damaged page has been read.
@@ -116,10 +116,10 @@ impl StoreHealth {
         if self.is_damaged() {
             return failed("the database file is damaged");
         }
-        if self.reads_fail.load(Relaxed) {
+        if self.are_reads_failing.load(Relaxed) {
             return failed("the last read failed");
         }
-        if self.writes_fail.load(Relaxed) {
+        if self.are_writes_failing.load(Relaxed) {
             return failed("the last commit failed");
         }
         Ok(())

@@ -165,11 +165,11 @@ mod tests {
                 body: "{\"a\":1}".into(),
             };
             let find = |user: &UserId, key: &str, since: i64| {
-                let claimed = claim(db, (user, key), [9; 32], "p", (at(since), at(20)))?;
-                if claimed == KeyLookup::Claimed {
+                let first_claim = claim(db, (user, key), [9; 32], "p", (at(since), at(20)))?;
+                if first_claim == KeyLookup::Claimed {
                     release(db, user, key, "p")?;
                 }
-                Ok::<_, super::super::error::StoreError>(match claimed {
+                Ok::<_, super::super::error::StoreError>(match first_claim {
                     KeyLookup::Answered(response) => Some(response),
                     _ => None,
                 })
@@ -199,13 +199,13 @@ mod tests {
                 claim(db, (&owner, "k"), [request; 32], process, times)
             };
             assert_eq!(ask(1, "a", 0), Ok(KeyLookup::Claimed));
-            let claimed = KeyLookup::Claim {
+            let first_claim = KeyLookup::Claim {
                 request: [1; 32],
                 process: "a".into(),
             };
-            assert_eq!(ask(2, "b", 0), Ok(claimed.clone()));
+            assert_eq!(ask(2, "b", 0), Ok(first_claim.clone()));
             release(db, &owner, "k", "b")?;
-            assert_eq!(ask(2, "b", 0), Ok(claimed), "not its own");
+            assert_eq!(ask(2, "b", 0), Ok(first_claim), "not its own");
             release(db, &owner, "k", "a")?;
             assert_eq!(ask(2, "b", 0), Ok(KeyLookup::Claimed));
             assert_eq!(

@@ -84,15 +84,15 @@ impl<J> WriteQueue<J> {
                 .unwrap_or_else(PoisonError::into_inner);
             state.idle_count -= 1;
         }
-        Some(Self::take_first(state, max_jobs))
+        Some(Self::take_from_front(state, max_jobs))
     }
 
     /// Removes up to `max_jobs` jobs without waiting.
     pub(super) fn take_waiting(&self, max_jobs: usize) -> Vec<J> {
-        Self::take_first(self.lock(), max_jobs)
+        Self::take_from_front(self.lock(), max_jobs)
     }
 
-    fn take_first(mut state: MutexGuard<'_, QueueState<J>>, max_jobs: usize) -> Vec<J> {
+    fn take_from_front(mut state: MutexGuard<'_, QueueState<J>>, max_jobs: usize) -> Vec<J> {
         let count = max_jobs.min(state.jobs.len());
         let jobs: Vec<_> = state.jobs.drain(..count).collect();
         // The permits are released after unlocking, because this may wake a task that needs the lock.

@@ -24,14 +24,14 @@ const LIFETIME: Duration = Duration::from_secs(10);
 const RENEW_INTERVAL: Duration = Duration::from_secs(2);
 /// How long before its row expires a server stops its work, so that it never overlaps with the server that takes
 /// over.
-const STOP_EARLY: Duration = Duration::from_secs(2);
+const STOP_MARGIN: Duration = Duration::from_secs(2);
 /// Maximum time since the last renewal, and between the last two, at which a server may declare others dead. After a
 /// longer gap, the database itself may have been unreachable, and the rows of the others may have expired only
 /// because of that.
 const MAX_GAP: Duration = Duration::from_secs(6);
 /// Timeout for a renewal. When it expires, the row is about to expire too, and a new connection finds out sooner than
 /// this one whether the database can be reached again.
-const RENEWAL_TIMEOUT: Duration = LIFETIME.saturating_sub(STOP_EARLY);
+const RENEWAL_TIMEOUT: Duration = LIFETIME.saturating_sub(STOP_MARGIN);
 /// Timeout for adding the row at the start, and for removing it at the end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Stack size of the thread, in bytes; it runs one small statement at a time.
@@ -58,9 +58,9 @@ struct SharedMembership {
 
 struct MembershipState {
     /// When the last successful renewal was sent; the row does not expire before a lifetime has passed since then.
-    renewed: Instant,
+    last_renewal: Instant,
     /// When the others have had enough time to renew their rows since the database may have been unreachable.
-    judges_from: Instant,
+    may_judge_from: Instant,
     is_leaving: bool,
 }
 
@@ -68,14 +68,14 @@ impl MembershipState {
     /// Records a renewal that was sent and answered at these times. After a long gap, and at the start, the database
     /// may have been unreachable, so the others get a whole lifetime to renew their rows.
     fn record_renewal(&mut self, sent: Instant, answered: Instant, is_first: bool) {
-        if is_first || sent.saturating_duration_since(self.renewed) > MAX_GAP {
-            self.judges_from = answered + LIFETIME;
+        if is_first || sent.saturating_duration_since(self.last_renewal) > MAX_GAP {
+            self.may_judge_from = answered + LIFETIME;
         }
-        self.renewed = sent;
+        self.last_renewal = sent;
     }
 
-    fn judges(&self, now: Instant) -> bool {
-        now >= self.judges_from && now.saturating_duration_since(self.renewed) <= MAX_GAP
+    fn may_judge_others(&self, now: Instant) -> bool {
+        now >= self.may_judge_from && now.saturating_duration_since(self.last_renewal) <= MAX_GAP
     }
 }
 
@@ -88,8 +88,8 @@ impl Membership {
     pub(super) fn join(connector: Arc<DatabaseConnector>, seed: u128) -> Result<Self> {
         let now = clock::instant();
         let state = MembershipState {
-            renewed: now,
-            judges_from: now + LIFETIME,
+            last_renewal: now,
+            may_judge_from: now + LIFETIME,
             is_leaving: false,
         };
         let shared = Arc::new(SharedMembership {
@@ -103,18 +103,18 @@ impl Membership {
         let (end, left) = watch::channel(false);
         let (answer, entered) = std::sync::mpsc::sync_channel(1);
         let notices = connector.start_notices(Arc::clone(&shared.boot));
-        let renewing = Arc::clone(&shared);
+        let renewal_shared = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("quire-member".into())
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 let first = fenced_session(&connector).and_then(|db| {
-                    renewing.enter(&db)?;
+                    renewal_shared.enter(&db)?;
                     Ok(db)
                 });
                 let _ = answer.send(first.as_ref().map(drop).map_err(Clone::clone));
                 if let Ok(db) = first {
-                    renewing.renew_until_left(db, &connector);
+                    renewal_shared.renew_until_left(db, &connector);
                 }
                 end.send_replace(true);
             })
@@ -163,14 +163,14 @@ impl Membership {
     /// Returns whether this process may still use its leases: false if its row has not been renewed for so long that
     /// other servers are about to take them over.
     pub fn is_current(&self, now: Instant) -> bool {
-        now + STOP_EARLY < self.shared.state().renewed + LIFETIME
+        now + STOP_MARGIN < self.shared.state().last_renewal + LIFETIME
     }
 
     /// Returns a function that tells whether this process may declare servers dead whose rows have expired. It may
     /// not if it has been cut off from the database itself, until the others have had time to renew their rows.
     pub fn may_declare_dead(&self) -> impl Fn() -> bool + Send + 'static {
         let shared = Arc::clone(&self.shared);
-        move || shared.state().judges(clock::instant())
+        move || shared.state().may_judge_others(clock::instant())
     }
 
     /// Returns whether a server of an earlier version, which cannot share the database, was started while this
@@ -186,7 +186,7 @@ impl Membership {
 
     /// Removes this process's row, which frees its leases. Waits for at most a few seconds.
     pub async fn leave(&self) {
-        self.shared.ask_to_leave();
+        self.shared.request_leave();
         let mut left = self.left.clone();
         let removed = left.wait_for(|left| *left);
         // If the database does not respond, the row expires on its own.
@@ -215,7 +215,7 @@ pub(super) fn database_server_status(
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.shared.ask_to_leave();
+        self.shared.request_leave();
     }
 }
 
@@ -224,7 +224,7 @@ impl SharedMembership {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask_to_leave(&self) {
+    fn request_leave(&self) {
         self.state().is_leaving = true;
         self.changed.notify_all();
     }
@@ -291,23 +291,34 @@ mod tests {
         let start = clock::instant();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut state = MembershipState {
-            renewed: start,
-            judges_from: at(0),
+            last_renewal: start,
+            may_judge_from: at(0),
             is_leaving: false,
         };
         state.record_renewal(at(0), at(1), true);
-        assert!(!state.judges(at(1)), "it has just started");
+        assert!(!state.may_judge_others(at(1)), "it has just started");
         for second in (2..=12).step_by(2) {
             state.record_renewal(at(second), at(second), false);
-            assert_eq!(state.judges(at(second)), second >= 11, "{second} s");
+            assert_eq!(
+                state.may_judge_others(at(second)),
+                second >= 11,
+                "{second} s"
+            );
         }
-        assert!(state.judges(at(18)));
-        assert!(!state.judges(at(19)), "it may have lost the database");
+        assert!(state.may_judge_others(at(18)));
+        assert!(
+            !state.may_judge_others(at(19)),
+            "it may have lost the database"
+        );
         // The time of the reply counts: until then, the others could not have renewed their rows either.
         state.record_renewal(at(19), at(22), false);
         for second in (20..=32).step_by(2) {
             state.record_renewal(at(second), at(second), false);
-            assert_eq!(state.judges(at(second)), second >= 32, "{second} s");
+            assert_eq!(
+                state.may_judge_others(at(second)),
+                second >= 32,
+                "{second} s"
+            );
         }
     }
 }

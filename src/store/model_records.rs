@@ -13,7 +13,7 @@ use super::values::json;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::experiment::Case;
 use crate::domain::id::{AnalysisId, UserId};
-use crate::domain::standing::StandingRecord;
+use crate::domain::standing::ScoreRecord;
 
 /// Maximum number of experiments that count, newest first.
 const MAX_EXPERIMENTS: u32 = 20;
@@ -41,9 +41,9 @@ pub struct ScoredVote {
 pub struct ModelRecords {
     /// Mean scores in experiments, from configurations that call only this model. Only questions that all of the
     /// requested models have answered with the same settings count.
-    pub experiments: HashMap<String, StandingRecord>,
+    pub experiments: HashMap<String, ScoreRecord>,
     /// Blind votes on this model's drafts, each against a panel.
-    pub votes: HashMap<String, StandingRecord>,
+    pub votes: HashMap<String, ScoreRecord>,
 }
 
 /// Reads a user's records of these models. A question counts once, however often and with however many settings it was
@@ -190,7 +190,7 @@ fn question_of(case: &str) -> Option<String> {
 
 /// Averages each model's scores, first over all answers to a question with the same settings, and then over the
 /// settings of each question. Only settings with answers from all models count.
-fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, StandingRecord> {
+fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, ScoreRecord> {
     let mut models_by_setting: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     for answer in answers {
         models_by_setting
@@ -212,7 +212,7 @@ fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, Standin
         let mean = questions.entry((model, question)).or_default();
         *mean = (mean.0 + sum / count, mean.1 + 1.0);
     }
-    let mut records: HashMap<String, StandingRecord> = HashMap::new();
+    let mut records: HashMap<String, ScoreRecord> = HashMap::new();
     for ((model, _), (sum, count)) in questions {
         let record = records.entry(model.to_owned()).or_default();
         record.points += sum / count;
@@ -221,8 +221,8 @@ fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, Standin
     records
 }
 
-fn standing_from_row(row: &Row<'_>) -> Result<(String, StandingRecord)> {
-    let record = StandingRecord {
+fn standing_from_row(row: &Row<'_>) -> Result<(String, ScoreRecord)> {
+    let record = ScoreRecord {
         points: row.get("points")?,
         cases: row.get("cases")?,
     };

@@ -268,12 +268,12 @@ mod tests {
             }
             assert_eq!(left(0)?.len(), 1);
             assert_eq!(left(rows[2])?, []);
-            let so_far = progress(db, &one.id, "p/vec")?;
-            assert_eq!((so_far.passages, so_far.embedded), (3, 2));
-            assert!(so_far.missing_chars >= 10);
+            let progress_before = progress(db, &one.id, "p/vec")?;
+            assert_eq!((progress_before.passages, progress_before.embedded), (3, 2));
+            assert!(progress_before.missing_chars >= 10);
             put(db, (&one.id, "p/vec"), rows[2], &to_bytes(&vectors[2]))?;
             let scope = passages::PassageScope::of(db, &one.id, None)?;
-            let counts_now = || {
+            let current_counts = || {
                 count(
                     db,
                     &one.id,
@@ -281,7 +281,7 @@ mod tests {
                     "p/vec",
                 )
             };
-            assert_eq!(counts_now(), Ok((3, 3)));
+            assert_eq!(current_counts(), Ok((3, 3)));
             assert_eq!(has_any(db, &one.id, "p/vec"), Ok(true));
             assert_eq!(has_any(db, &one.id, "p/x"), Ok(false));
             assert_eq!(has_any(db, &other.id, "p/vec"), Ok(false));
@@ -300,9 +300,9 @@ mod tests {
             assert_eq!(similarity_of(db, rows[0], ("p/vec", &[1.0])), Ok(None));
             assert_eq!(similarity_of(db, rows[0], ("p/x", &[1.0, 0.0])), Ok(None));
             assert_eq!(delete_batch(db, &one.id, Some("p/vec")), Ok(false));
-            assert_eq!(counts_now(), Ok((3, 3)));
+            assert_eq!(current_counts(), Ok((3, 3)));
             assert_eq!(delete_batch(db, &one.id, None), Ok(false));
-            assert_eq!(counts_now(), Ok((3, 0)));
+            assert_eq!(current_counts(), Ok((3, 0)));
             Ok(())
         });
     }

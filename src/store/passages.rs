@@ -122,7 +122,7 @@ pub fn frequency(db: &Reader, scope: &PassageScope, part: &QueryPart, limit: u64
     let mut count = 0;
     for &range in &scope.ranges {
         if count < limit {
-            search::each_passage(db, part, range, |id| {
+            search::for_each_passage(db, part, range, |id| {
                 count += u64::from(scope.contains(id));
                 count < limit
             })?;
@@ -145,7 +145,7 @@ pub fn matches(
     let mut matches: Vec<(i64, f64)> = Vec::new();
     for &range in &scope.ranges {
         if matches.len() < max_matches {
-            search::each_scored_passage(db, part, range, |id, score| {
+            search::for_each_scored_passage(db, part, range, |id, score| {
                 if scope.contains(id) {
                     matches.push((id, score));
                 }

@@ -89,7 +89,7 @@ impl ReadPool {
         Box::new(move |db| {
             let result = db.and_then(|db| {
                 let result = ask(db);
-                note_health(&health, db);
+                record_health(&health, db);
                 result
             });
             // Dropped before the result is delivered, so that the caller's next query does not start another thread.
@@ -138,7 +138,7 @@ fn run(
                         false => queue.take_waiting(connector.queries_per_snapshot()),
                     };
                 }
-                note_health(health, &db);
+                record_health(health, &db);
             }
             Err(error) => {
                 health.record_read(false);
@@ -161,7 +161,7 @@ fn take_live_connection(
 }
 
 // Records whether the connection is broken or has read a damaged page.
-fn note_health(health: &StoreHealth, db: &Reader) {
+fn record_health(health: &StoreHealth, db: &Reader) {
     if db.is_broken() {
         health.record_read(false);
     }
@@ -181,7 +181,7 @@ fn refuse_jobs(jobs: Vec<Job>, why: &StoreError) {
 fn answer_jobs(db: &Reader, health: &StoreHealth, jobs: Vec<Job>) {
     if let Err(error) = db.run_control("BEGIN") {
         db.mark_broken();
-        note_health(health, db);
+        record_health(health, db);
         return refuse_jobs(jobs, &error);
     }
     let mut no_panic = true;

@@ -136,7 +136,7 @@ pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn default_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
+pub fn default_recipe_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
     let recipe = db.query_optional("SELECT recipe FROM users WHERE id = ?1", [user], |row| {
         let id: String = row.get(0)?;
         Ok(RecipeId::parse(&id))

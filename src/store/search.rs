@@ -12,15 +12,15 @@ use crate::domain::search::QueryPart;
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
-pub(super) fn each_passage(
+pub(super) fn for_each_passage(
     db: &Reader,
     part: &QueryPart,
     range: (i64, i64),
     take: impl FnMut(i64) -> bool,
 ) -> Result<()> {
     match db.kind() {
-        EngineKind::Sqlite => sqlite::search::each_passage(db, part, range, take),
-        EngineKind::Postgres => postgres::search::each_passage(db, part, range, take),
+        EngineKind::Sqlite => sqlite::search::for_each_passage(db, part, range, take),
+        EngineKind::Postgres => postgres::search::for_each_passage(db, part, range, take),
     }
 }
 
@@ -28,15 +28,15 @@ pub(super) fn each_passage(
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
-pub(super) fn each_scored_passage(
+pub(super) fn for_each_scored_passage(
     db: &Reader,
     part: &QueryPart,
     range: (i64, i64),
     take: impl FnMut(i64, f64) -> bool,
 ) -> Result<()> {
     match db.kind() {
-        EngineKind::Sqlite => sqlite::search::each_scored_passage(db, part, range, take),
-        EngineKind::Postgres => postgres::search::each_scored_passage(db, part, range, take),
+        EngineKind::Sqlite => sqlite::search::for_each_scored_passage(db, part, range, take),
+        EngineKind::Postgres => postgres::search::for_each_scored_passage(db, part, range, take),
     }
 }
 
@@ -45,7 +45,7 @@ pub(super) fn each_scored_passage(
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
-pub(super) fn each_turn(
+pub(super) fn for_each_turn(
     db: &Reader,
     user: &str,
     (expression, columns): (&str, &str),
@@ -54,10 +54,10 @@ pub(super) fn each_turn(
 ) -> Result<()> {
     match db.kind() {
         EngineKind::Sqlite => {
-            sqlite::search::each_turn(db, user, (expression, columns), most, take)
+            sqlite::search::for_each_turn(db, user, (expression, columns), most, take)
         }
         EngineKind::Postgres => {
-            postgres::search::each_turn(db, user, (expression, columns), most, take)
+            postgres::search::for_each_turn(db, user, (expression, columns), most, take)
         }
     }
 }

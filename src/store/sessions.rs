@@ -118,11 +118,11 @@ pub fn revoke_all_of(
     db: &Writer,
     user: &UserId,
     now: Timestamp,
-    except: Option<&SessionId>,
+    kept_session: Option<&SessionId>,
 ) -> Result<usize> {
     db.run(
         "UPDATE sessions SET revoked = ?2 WHERE user_id = ?1 AND revoked = 0 AND id <> ?3",
-        (user, now, except.map_or("", SessionId::as_str)),
+        (user, now, kept_session.map_or("", SessionId::as_str)),
     )
 }
 

@@ -214,15 +214,15 @@ fn grouped_async_callers_each_get_their_own_result() {
             let store = store.clone();
             tasks.spawn(async move { (n, store.write(add_change(n % 500)).await) });
         }
-        let (mut good, mut double) = (0, 0);
+        let (mut good, mut doubled) = (0, 0);
         while let Some(done) = tasks.join_next().await {
             match done.expect("no panic") {
                 (n, Ok(m)) if n % 500 == m => good += 1,
-                (_, Err(StoreError::Conflict("email"))) => double += 1,
+                (_, Err(StoreError::Conflict("email"))) => doubled += 1,
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!((good, double), (500, 100));
+        assert_eq!((good, doubled), (500, 100));
     });
 }
 

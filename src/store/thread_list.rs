@@ -31,7 +31,7 @@ pub struct ThreadFilter {
 }
 
 /// The conditions of the filter, with the parameters set by [`list_of`].
-const CONDITIONS: &str = "t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
+const FILTER_CONDITIONS: &str = "t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
    AND (?4 = '' OR t.project = ?4)
    AND (?5 < 0 OR t.pinned = ?5) AND (?6 < 0 OR t.archived = ?6)
    AND (?7 < 0 OR ?7 = CASE WHEN t.share_hash IS NOT NULL OR EXISTS (
@@ -77,7 +77,7 @@ pub fn list_of(
         return list_matching(db, user, limit, params.as_slice(), (ids, title));
     }
     params.push(limit.to_value());
-    let sql = format!("SELECT {THREAD_COLUMNS} FROM threads t WHERE {CONDITIONS} LIMIT ?14");
+    let sql = format!("SELECT {THREAD_COLUMNS} FROM threads t WHERE {FILTER_CONDITIONS} LIMIT ?14");
     db.all(&sql, params.as_slice(), from_row)
 }
 
@@ -92,7 +92,7 @@ fn list_matching(
     let ids: HashSet<&str> = ids.iter().map(ThreadId::as_str).collect();
     let title = fold_case(title);
     let mut found: Vec<ThreadId> = Vec::new();
-    let sql = format!("SELECT t.id, t.title_folded FROM threads t WHERE {CONDITIONS}");
+    let sql = format!("SELECT t.id, t.title_folded FROM threads t WHERE {FILTER_CONDITIONS}");
     db.each(&sql, params, |row| {
         let has_title = !title.is_empty() && row.text(1)?.contains(&title);
         if has_title || ids.contains(row.text(0)?) {

@@ -22,7 +22,7 @@ type Result<T> = std::result::Result<T, TransferError>;
 
 /// Tables that are not copied, which are those of unfinished uploads: the uploaded bytes are in files, or in a table
 /// that only one engine has.
-const LEFT_BEHIND: &[&str] = &["uploads", "upload_parts"];
+const EXCLUDED_TABLES: &[&str] = &["uploads", "upload_parts"];
 
 /// A table of the schema, and what is needed to read it in the order of its primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl TransferSource {
     pub fn tables(&self) -> Result<Vec<TransferTable>> {
         let tables = table_names().into_iter();
         tables
-            .filter(|name| !LEFT_BEHIND.contains(name))
+            .filter(|name| !EXCLUDED_TABLES.contains(name))
             .map(|name| TransferTable::of(&self.0, name))
             .collect()
     }
@@ -279,16 +279,16 @@ mod tests {
         let text = "x".repeat(100_000);
         let written = store.write_now(move |db| settings::set(db, "long", &text));
         written.expect("the test's statements");
-        let killed = folder.path().join("killed.db");
+        let killed_path = folder.path().join("killed.db");
         let log = |path: &Path| format!("{}-wal", path.display());
-        fs::copy(&path, &killed).expect("a copy");
-        fs::copy(log(&path), log(&killed)).expect("a copy");
+        fs::copy(&path, &killed_path).expect("a copy");
+        fs::copy(log(&path), log(&killed_path)).expect("a copy");
         store.close_for_writes();
         let copied = folder.path().join("copied.db");
         let sql = format!("VACUUM INTO '{}'", copied.display());
         let original = Writer::open_sqlite(&path, false).expect("the file");
         original.run_batch(&sql).expect("a backup");
-        for source in [&killed, &copied] {
+        for source in [&killed_path, &copied] {
             let content = || (fs::read(source).ok(), fs::read(log(source)).ok());
             let before = content();
             let opened = TransferSource::open_file(source);

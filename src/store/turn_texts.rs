@@ -303,7 +303,7 @@ pub fn best_by_thread(
 ) -> Result<HashMap<ThreadId, i64>> {
     let columns = scope.columns(!index_terms(words).is_empty());
     let mut best = HashMap::new();
-    search::each_turn(
+    search::for_each_turn(
         db,
         user.as_str(),
         (expression, columns),

@@ -50,7 +50,7 @@ impl WriteJob {
             // A panic drops the reply channel, which the caller treats as a failure.
             (Self::Between(visit), _) => drop(catch_unwind(AssertUnwindSafe(|| visit(db)))),
             (Self::Checkpoint(answer), Some(log)) => answer(log.checkpoint(db)),
-            (Self::NotifyFollower(answer), Some(log)) => answer(log.look_and_checkpoint(db)),
+            (Self::NotifyFollower(answer), Some(log)) => answer(log.read_and_checkpoint(db)),
             (Self::HoldFile(answer), Some(log)) => answer(log.hold_file(db)),
             (Self::Checkpoint(answer) | Self::NotifyFollower(answer), None) => answer(Ok(())),
             (Self::HoldFile(answer), None) => answer(db.sqlite().and(Err(StoreError::Busy))),
@@ -221,7 +221,7 @@ fn run_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<(
         return Err(match went {
             Err(StoreError::Full) => StoreError::Full,
             // Nothing was committed, so the whole group can be retried.
-            _ if db.lost_connection() => StoreError::Busy,
+            _ if db.is_connection_lost() => StoreError::Busy,
             _ => StoreError::Failed("the transaction was lost".into()),
         });
     }

@@ -47,7 +47,7 @@ impl CertificateResolver {
     /// # Errors
     /// Returns a sentence that names the file and what to do, when a file is unreadable, invalid, or expired.
     pub fn open(files: Files, now: Timestamp) -> Result<Self, String> {
-        let stamps = files.stamps();
+        let modified = files.modification_times();
         let read = files.read()?;
         read.check_expiry(&files, now)?;
         let current = Arc::new(CurrentCertificate(RwLock::new(read.certified_key)));
@@ -62,7 +62,7 @@ impl CertificateResolver {
             files,
             config: Arc::new(config),
             current,
-            seen_times: Mutex::new(stamps),
+            seen_times: Mutex::new(modified),
         })
     }
 
@@ -80,16 +80,16 @@ impl CertificateResolver {
     /// again until they change.
     pub fn refresh(&self, force: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
         // Read before the files, so that a change while they are read is noticed the next time.
-        let stamps = self.files.stamps();
+        let modified = self.files.modification_times();
         {
             let mut seen_stamps = self
                 .seen_times
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            if *seen_stamps == stamps && !force {
+            if *seen_stamps == modified && !force {
                 return Ok(None);
             }
-            *seen_stamps = stamps;
+            *seen_stamps = modified;
         }
         let read = self.files.read()?;
         read.check_expiry(&self.files, now)?;
@@ -144,7 +144,7 @@ impl Files {
         Ok(self.read()?.validity.until)
     }
 
-    fn stamps(&self) -> ModificationTimes {
+    fn modification_times(&self) -> ModificationTimes {
         let stamp = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
         [stamp(&self.certificate), stamp(&self.key)]
     }

@@ -71,7 +71,7 @@ fn errors_name_the_unusable_file() {
     let missing = open_error(&folder);
     assert!(missing.contains("chain.pem: No such file"), "{missing}");
     let (certificate, key) = create_certificate(2030);
-    let (past, past_key) = create_certificate(2025);
+    let (expired_certificate, expired_key) = create_certificate(2025);
     let truncated = &certificate[..certificate.len() / 2];
     let large = "x".repeat(2 << 20);
     let empty = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
@@ -85,12 +85,12 @@ fn errors_name_the_unusable_file() {
         (&certificate, &certificate, "no PEM private key in"),
         (
             &certificate,
-            &past_key,
+            &expired_key,
             "does not match the first certificate",
         ),
         (
-            &past,
-            &past_key,
+            &expired_certificate,
+            &expired_key,
             "expired at 2025-01-01T00:00:00.000Z; renew it",
         ),
     ] {
@@ -122,8 +122,8 @@ fn a_valid_renewal_replaces_and_an_invalid_one_does_not() {
         "nothing has changed"
     );
 
-    let (newer, newer_key) = create_certificate(2031);
-    folder.write(&newer, &key);
+    let (newer_certificate, newer_key) = create_certificate(2031);
+    folder.write(&newer_certificate, &key);
     touched(1);
     let message = resolver.refresh(false, now()).unwrap_err();
     assert!(message.contains("does not match"), "{message}");
@@ -133,7 +133,7 @@ fn a_valid_renewal_replaces_and_an_invalid_one_does_not() {
         "asked for, it is tried again"
     );
 
-    folder.write(&newer, &newer_key);
+    folder.write(&newer_certificate, &newer_key);
     touched(2);
     let until = resolver.refresh(false, now()).unwrap().expect("it is new");
     assert_eq!(until.to_string(), "2031-01-01T00:00:00.000Z");

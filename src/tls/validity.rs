@@ -107,8 +107,9 @@ mod tests {
 
     #[test]
     fn truncated_certificates_are_rejected() {
-        let certified = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
-        let der = certified.cert.der().to_vec();
+        let signed_certificate =
+            rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+        let der = signed_certificate.cert.der().to_vec();
         assert!(Validity::parse(&der).is_some());
         for length in 0..der.len() {
             assert_eq!(Validity::parse(&der[..length]), None, "{length}");

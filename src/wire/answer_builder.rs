@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::finish_reasons;
 use super::prompt::is_openrouter_detail;
-use super::reasoning_tags::{ReasoningSplitter, ThinkPiece};
+use super::reasoning_tags::{ReasoningSplitter, SplitPiece};
 use super::refusal::{self, sanitize_message};
 use super::tool_call_builder::{ToolCallBuilder, ToolCallFragment};
 use super::usage_counts::UsageCounts;
@@ -31,7 +31,7 @@ pub(super) struct AnswerBuilder {
     refusal: String,
     error: Option<CallError>,
     is_done: bool,
-    new_pieces: Vec<ThinkPiece>,
+    new_pieces: Vec<SplitPiece>,
     /// The index of the requested choice, as the host numbers it.
     choice: Option<u64>,
     /// Whether pieces already sent cannot be retracted.
@@ -47,13 +47,13 @@ const MAX_ALTERNATIVES: usize = 100_000;
 
 impl AnswerBuilder {
     /// Expects reasoning without an opening marker, because the model's prompt template opens it.
-    pub fn expect_close(&mut self) {
-        self.splitter.expect_close();
+    pub fn expect_unopened_reasoning(&mut self) {
+        self.splitter.expect_unopened_reasoning();
     }
 
     /// Prepares for channels whose markers the server strips, if the model with this name writes in channels.
-    pub fn expect_bare(&mut self, model: &str) {
-        self.splitter.expect_bare(model);
+    pub fn expect_unmarked_channels(&mut self, model: &str) {
+        self.splitter.expect_unmarked_channels(model);
     }
 
     /// Records that sent pieces cannot be retracted.
@@ -77,7 +77,7 @@ impl AnswerBuilder {
     }
 
     /// Returns whether a text equals the whole answer so far.
-    pub fn is_whole_text(&self, text: &str) -> bool {
+    pub fn equals_answer_so_far(&self, text: &str) -> bool {
         let text = text.trim();
         !text.is_empty() && text == self.text.trim()
     }
@@ -86,7 +86,7 @@ impl AnswerBuilder {
         if !piece.is_empty() {
             self.splitter.set_separate_reasoning();
             self.new_pieces
-                .push(ThinkPiece::Reasoning(piece.to_owned()));
+                .push(SplitPiece::Reasoning(piece.to_owned()));
         }
     }
 
@@ -121,14 +121,14 @@ impl AnswerBuilder {
             item.remove("index");
         }
         let item = item.clone();
-        self.new_pieces.push(ThinkPiece::BlockEnd(item));
+        self.new_pieces.push(SplitPiece::BlockEnd(item));
     }
 
     /// Adds a complete reasoning block.
     pub fn add_reasoning_block(&mut self, item: &Value) {
         if self.extras.reasoning.len() < MAX_ITEMS {
             self.extras.reasoning.push(item.clone());
-            self.new_pieces.push(ThinkPiece::BlockEnd(item.clone()));
+            self.new_pieces.push(SplitPiece::BlockEnd(item.clone()));
         }
     }
 
@@ -205,7 +205,7 @@ impl AnswerBuilder {
     }
 
     /// Ends the answer because the provider sent data that does not belong to an answer.
-    pub fn fail_malformed(&mut self, what: &str) {
+    pub fn fail_as_malformed(&mut self, what: &str) {
         self.fail(CallError::new(
             CallErrorKind::Malformed,
             format!("the provider sent something that is not {what}"),
@@ -223,7 +223,7 @@ impl AnswerBuilder {
         }
         let is_prose = data.contains(' ') && !data.starts_with(['{', '[', '"', '<']);
         match is_prose {
-            false => self.fail_malformed(what),
+            false => self.fail_as_malformed(what),
             true => self.fail(refusal::parse_stream_error(&Value::String(
                 sanitize_message(data),
             ))),
@@ -267,21 +267,21 @@ impl AnswerBuilder {
         let emitted = (self.text.len(), self.reasoning.len());
         for piece in std::mem::take(&mut self.new_pieces) {
             match piece {
-                ThinkPiece::Text(text) => {
+                SplitPiece::Text(text) => {
                     self.text.push_str(&text);
                     out.push(Delta::Text(text));
                 }
-                ThinkPiece::Reasoning(text) => {
+                SplitPiece::Reasoning(text) => {
                     self.reasoning.push_str(&text);
                     out.push(Delta::Reasoning(text));
                 }
-                ThinkPiece::BlockEnd(item) => out.push(Delta::ReasoningBlock(item)),
+                SplitPiece::BlockEnd(item) => out.push(Delta::ReasoningBlock(item)),
                 // The reader already sees the marker in the text, and can tell where the answer begins.
-                ThinkPiece::Closed(close) if self.cannot_retract && emitted.0 > 0 => {
+                SplitPiece::Closed(close) if self.cannot_retract && emitted.0 > 0 => {
                     self.text.push_str(close);
                     out.push(Delta::Text(close.to_owned()));
                 }
-                ThinkPiece::Closed(_) => {
+                SplitPiece::Closed(_) => {
                     out.clear();
                     if emitted != (0, 0) {
                         out.push(Delta::Restart);
@@ -316,8 +316,8 @@ impl AnswerBuilder {
     ///
     /// Returns the error that the provider reported, or why the answer is incomplete.
     pub fn finish(mut self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
-        if let Some(fault) = self.error.take() {
-            return (Vec::new(), Err(fault));
+        if let Some(error) = self.error.take() {
+            return (Vec::new(), Err(error));
         }
         std::mem::take(&mut self.splitter).finish(&mut self.new_pieces);
         let mut deltas = self.take_deltas();

@@ -32,10 +32,10 @@ pub(super) fn request_body(
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
 ) -> Value {
-    let enforced = (request.format.as_ref())
+    let enforced_schema = (request.format.as_ref())
         .and_then(|format| schema_subset::anthropic_subset(&format.schema));
     let shape = match capabilities.schema_method("output_config", request) {
-        Structured::Native if enforced.is_none() => Structured::Prompt,
+        Structured::Native if enforced_schema.is_none() => Structured::Prompt,
         shape => shape,
     };
     let (system, mut turns) = split_instructions(request, shape);
@@ -71,7 +71,7 @@ pub(super) fn request_body(
     if let Some(format) = &request.format {
         match shape {
             Structured::Native => {
-                let output_format = json!({ "type": "json_schema", "schema": enforced });
+                let output_format = json!({ "type": "json_schema", "schema": enforced_schema });
                 output_config(&mut body).insert("format".into(), output_format);
             }
             Structured::Tool => {
@@ -85,13 +85,13 @@ pub(super) fn request_body(
         }
     }
     if let Some(tools) = &request.tools {
-        let takes_marks = !capabilities.has_refused(cache_marks::CACHE_FIELD);
-        add_tools(&mut body, tools, is_thinking, takes_marks);
+        let accepts_marks = !capabilities.has_refused(cache_marks::CACHE_FIELD);
+        add_tools(&mut body, tools, is_thinking, accepts_marks);
     }
     Value::Object(body)
 }
 
-fn add_tools(body: &mut Map<String, Value>, tools: &Tools, is_thinking: bool, takes_marks: bool) {
+fn add_tools(body: &mut Map<String, Value>, tools: &Tools, is_thinking: bool, accepts_marks: bool) {
     let tool = |tool: &Tool| {
         let schema = match tool.parameters.is_null() {
             true => json!({ "type": "object", "properties": {} }),
@@ -101,7 +101,7 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools, is_thinking: bool, ta
         if !tool.description.is_empty() {
             encoded["description"] = json!(tool.description);
         }
-        if let Some(mark) = tool.cache_control.as_ref().filter(|_| takes_marks) {
+        if let Some(mark) = tool.cache_control.as_ref().filter(|_| accepts_marks) {
             encoded[cache_marks::CACHE_FIELD] = mark.clone();
         }
         encoded
@@ -125,9 +125,9 @@ fn messages(turns: &[PromptTurn]) -> Value {
     let mut messages: Vec<Value> = Vec::new();
     let mut last_is_tool_results = false;
     for turn in turns {
-        let joins_last = last_is_tool_results && !turn.is_model;
+        let joins_previous = last_is_tool_results && !turn.is_model;
         last_is_tool_results = turn.result_of.is_some();
-        let last = messages.last_mut().filter(|_| joins_last);
+        let last = messages.last_mut().filter(|_| joins_previous);
         match last.and_then(|last| last["content"].as_array_mut()) {
             Some(parts) => {
                 parts.extend(content_blocks(turn));
@@ -356,7 +356,7 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
         return builder.fail(refusal::parse_stream_error(error));
     }
     let Some(blocks) = body["content"].as_array() else {
-        return builder.fail_malformed("an Anthropic message");
+        return builder.fail_as_malformed("an Anthropic message");
     };
     for (place, part) in (0..).zip(blocks) {
         read_block(builder, place, part, true);

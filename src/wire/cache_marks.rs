@@ -35,7 +35,7 @@ pub(super) fn block_mark(block: &Value) -> Result<Option<Value>, RequestError> {
 /// # Errors
 ///
 /// Returns an error when the marker is not an object, or is larger than 256 bytes.
-pub(super) fn mark_after(block: &Value) -> Result<Option<CacheMark>, RequestError> {
+pub(super) fn parse_mark_after(block: &Value) -> Result<Option<CacheMark>, RequestError> {
     Ok(block_mark(block)?.map(|control| CacheMark { end: None, control }))
 }
 

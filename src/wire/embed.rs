@@ -172,11 +172,11 @@ fn add_client_fields(kind: ApiFormat, body: &mut Value, request: &EmbeddingReque
 /// Returns the fields of a request that a provider with this API format does not receive. `None` means that no
 /// provider was found.
 pub fn ignored_fields(kind: Option<ApiFormat>, request: &EmbeddingRequest) -> Vec<String> {
-    let reaches = |name: &str| {
+    let is_sent = |name: &str| {
         kind.is_some_and(|kind| passthrough::is_sent_to(kind, &request.passthrough, name))
     };
     let names = request.passthrough.fields.keys();
-    let skipped = names.filter(|name| !reaches(name));
+    let skipped = names.filter(|name| !is_sent(name));
     skipped
         .map(|name| super::serve_openai::sanitize_field_name(name))
         .collect()

@@ -205,7 +205,7 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
         read_frame(builder, frame);
     }
     if !frames.iter().any(is_frame) {
-        builder.fail_malformed("a Gemini answer");
+        builder.fail_as_malformed("a Gemini answer");
     }
     builder.end();
 }

@@ -248,9 +248,9 @@ impl AnswerDecoder {
     pub fn with_settings(kind: ApiFormat, reading: StreamSettings<'_>) -> Self {
         let mut builder = AnswerBuilder::default();
         if reading.expects_close {
-            builder.expect_close();
+            builder.expect_unopened_reasoning();
         }
-        builder.expect_bare(reading.model);
+        builder.expect_unmarked_channels(reading.model);
         if reading.cannot_retract {
             builder.forbid_retraction();
         }

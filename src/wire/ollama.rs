@@ -142,7 +142,7 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, line: &Value) {
     }
     let message = &line["message"];
     if !message.is_object() && line["done"] != true {
-        return builder.fail_malformed("an Ollama answer");
+        return builder.fail_as_malformed("an Ollama answer");
     }
     builder.add_reasoning(message["thinking"].as_str().unwrap_or_default());
     builder.add_text(message["content"].as_str().unwrap_or_default());

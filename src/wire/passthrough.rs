@@ -129,9 +129,9 @@ pub(super) fn read_fields(
     format: ApiFormat,
     fields: &Map<String, Value>,
     known: &[&str],
-    also: &[&str],
+    additional: &[&str],
 ) -> Result<Passthrough, RequestError> {
-    let is_ours = |name: &str| known.contains(&name) && !also.contains(&name);
+    let is_ours = |name: &str| known.contains(&name) && !additional.contains(&name);
     let unknown_fields: Map<String, Value> = fields
         .iter()
         .filter(|(name, value)| !is_ours(name) && !value.is_null())

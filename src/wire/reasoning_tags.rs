@@ -7,7 +7,9 @@ mod marks;
 
 use code::CodeTracker;
 use find::{MarkMatch, find_first, first_match};
-use marks::{ANSWER_MARKS, BARE_CHANNELS, BareChannels, FIRST_CHARACTERS, Marks, REASONING_MARKS};
+use marks::{
+    ANSWER_MARKS, FIRST_CHARACTERS, Marks, REASONING_MARKS, UNMARKED_CHANNELS, UnmarkedChannels,
+};
 
 /// Markers that open a channel: gpt-oss writes in channels, of which `final` is the answer (OpenAI's Harmony
 /// format).
@@ -26,7 +28,7 @@ const STEP_BYTES: usize = 4096;
 
 /// A piece of the stream, classified as reasoning or answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ThinkPiece {
+pub(super) enum SplitPiece {
     Text(String),
     Reasoning(String),
     /// This closing marker had no opening marker, so all text before it was reasoning.
@@ -55,9 +57,9 @@ pub(super) struct ReasoningSplitter {
     closing_marker: Option<&'static str>,
     has_text: bool,
     /// Whether the text contains an opening marker as ordinary text.
-    has_plain: bool,
+    has_plain_opening_marker: bool,
     /// The form in which this model writes channels without markers; `None` once the text has begun differently.
-    bare_channels: Option<&'static BareChannels>,
+    bare_channels: Option<&'static UnmarkedChannels>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,14 +83,14 @@ enum SplitterMode {
 
 impl ReasoningSplitter {
     /// Expects reasoning without an opening marker: the prompt template opens it.
-    pub fn expect_close(&mut self) {
+    pub fn expect_unopened_reasoning(&mut self) {
         self.expects_close = true;
     }
 
     /// Prepares for channels whose markers the server strips, if the model with this name writes in channels.
-    pub fn expect_bare(&mut self, model: &str) {
+    pub fn expect_unmarked_channels(&mut self, model: &str) {
         let model = model.to_ascii_lowercase();
-        self.bare_channels = BARE_CHANNELS
+        self.bare_channels = UNMARKED_CHANNELS
             .iter()
             .find(|channel| model.contains(channel.model));
     }
@@ -104,8 +106,8 @@ impl ReasoningSplitter {
     }
 
     /// Adds a piece of text; emits everything that can be classified.
-    pub fn push(&mut self, piece: &str, out: &mut Vec<ThinkPiece>) {
-        let is_awaiting = self.awaits_close() || self.mode == SplitterMode::Bare;
+    pub fn push(&mut self, piece: &str, out: &mut Vec<SplitPiece>) {
+        let is_awaiting = self.is_awaiting_close() || self.mode == SplitterMode::Bare;
         if self.held_text.len() > MAX_SPACE_BYTES && !is_awaiting {
             // This text was held for a closing marker until the vendor sent reasoning in a separate field.
             let held_text = std::mem::take(&mut self.held_text);
@@ -114,36 +116,36 @@ impl ReasoningSplitter {
         self.push_parts(piece, out);
     }
 
-    fn push_parts(&mut self, text: &str, out: &mut Vec<ThinkPiece>) {
+    fn push_parts(&mut self, text: &str, out: &mut Vec<SplitPiece>) {
         let mut rest = text;
         while !rest.is_empty() {
             let (part, later) = rest.split_at(rest.floor_char_boundary(STEP_BYTES));
             rest = later;
             self.held_text.push_str(part);
             while self.step(out) {}
-            if self.awaits_close() && self.held_text.len() > MAX_AWAITED_BYTES {
-                self.stop_awaiting(out);
+            if self.is_awaiting_close() && self.held_text.len() > MAX_AWAITED_BYTES {
+                self.release_held_text(out);
             }
         }
     }
 
-    fn awaits_close(&self) -> bool {
+    fn is_awaiting_close(&self) -> bool {
         self.expects_close && !self.is_marked && !self.was_closed
     }
 
     /// Treats the text held for a closing marker as ordinary text.
-    fn stop_awaiting(&mut self, out: &mut Vec<ThinkPiece>) {
+    fn release_held_text(&mut self, out: &mut Vec<SplitPiece>) {
         self.expects_close = false;
         let held_text = std::mem::take(&mut self.held_text);
         self.push_parts(&held_text, out);
     }
 
     /// Processes the beginning of the held text. Returns false if more text is needed.
-    fn step(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
+    fn step(&mut self, out: &mut Vec<SplitPiece>) -> bool {
         if self.held_text.is_empty() {
             return false;
         }
-        if self.awaits_close() {
+        if self.is_awaiting_close() {
             return self.wait_for_close(out);
         }
         match self.mode {
@@ -151,7 +153,7 @@ impl ReasoningSplitter {
             SplitterMode::Text => self.read_text(out),
             SplitterMode::Reasoning(close) => match find_first(&self.held_text, &[close]) {
                 Ok((at, length)) => {
-                    self.emit_before(at, length, false, out);
+                    self.emit_until(at, length, false, out);
                     self.mode = SplitterMode::Start;
                     true
                 }
@@ -164,7 +166,7 @@ impl ReasoningSplitter {
         }
     }
 
-    fn wait_for_close(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
+    fn wait_for_close(&mut self, out: &mut Vec<SplitPiece>) -> bool {
         let closing: Vec<&'static str> = distinct_marks().map(|marks| marks.closing).collect();
         let (at, length) = match find_first(&self.held_text[self.scanned..], &closing) {
             Ok((at, length)) => (self.scanned + at, length),
@@ -184,13 +186,13 @@ impl ReasoningSplitter {
             _ => 0,
         };
         self.held_text.drain(..skipped.min(at));
-        self.emit_before(at - skipped.min(at), length, false, out);
+        self.emit_until(at - skipped.min(at), length, false, out);
         true
     }
 
     /// Buffers a channel without markers until the answer's channel begins. If none begins, the text is the
     /// answer.
-    fn wait_for_answer(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
+    fn wait_for_answer(&mut self, out: &mut Vec<SplitPiece>) -> bool {
         let channel = self
             .bare_channels
             .filter(|_| self.held_text.len() <= MAX_AWAITED_BYTES);
@@ -203,7 +205,7 @@ impl ReasoningSplitter {
         let from = self.scanned.max(text_start);
         if let Some(at) = self.held_text[from..].find(channel.closing) {
             self.held_text.drain(..text_start);
-            self.emit_before(from + at - text_start, channel.closing.len(), false, out);
+            self.emit_until(from + at - text_start, channel.closing.len(), false, out);
             (self.mode, self.is_marked) = (SplitterMode::Start, true);
             return true;
         }
@@ -280,7 +282,7 @@ impl ReasoningSplitter {
     }
 
     /// Emits text up to the next marker.
-    fn read_text(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
+    fn read_text(&mut self, out: &mut Vec<SplitPiece>) -> bool {
         let held_text = std::mem::take(&mut self.held_text);
         // Whitespace before the marker that closes the answer is not part of it.
         let wrapped = self.closing_marker;
@@ -299,7 +301,7 @@ impl ReasoningSplitter {
             };
             match mark_found {
                 MarkMatch::Mark(MarkKind::Plain, _) => {
-                    self.has_plain = true;
+                    self.has_plain_opening_marker = true;
                     self.code.push(character);
                 }
                 MarkMatch::Nothing => self.code.push(character),
@@ -327,7 +329,7 @@ impl ReasoningSplitter {
     }
 
     /// Enters the state that follows a marker.
-    fn enter_state_after(&mut self, mark: MarkKind, out: &mut Vec<ThinkPiece>) {
+    fn enter_state_after(&mut self, mark: MarkKind, out: &mut Vec<SplitPiece>) {
         match mark {
             MarkKind::Plain => {}
             MarkKind::Answered => {
@@ -344,7 +346,7 @@ impl ReasoningSplitter {
                 self.mode = SplitterMode::Start;
                 self.has_text = false;
                 self.code = CodeTracker::default();
-                out.push(ThinkPiece::Closed(close));
+                out.push(SplitPiece::Closed(close));
             }
         }
     }
@@ -361,7 +363,7 @@ impl ReasoningSplitter {
                 MarkKind::Open(SplitterMode::Reasoning(marks.closing)),
             )
         });
-        let is_alone = !self.is_marked && !self.was_closed && !self.has_plain;
+        let is_alone = !self.is_marked && !self.was_closed && !self.has_plain_opening_marker;
         let closing = distinct_marks().filter(|_| is_alone);
         let closing = closing.map(|marks| (marks.closing, MarkKind::Close(marks.closing)));
         let plain = opening_marks().filter(|marks| is_alone && marks.distinct);
@@ -389,7 +391,7 @@ impl ReasoningSplitter {
         }
     }
 
-    fn read_channel(&mut self, is_final: bool, out: &mut Vec<ThinkPiece>) -> bool {
+    fn read_channel(&mut self, is_final: bool, out: &mut Vec<SplitPiece>) -> bool {
         let all: Vec<&'static str> = CHANNEL_ENDS
             .iter()
             .chain(CHANNEL_BEGINNINGS)
@@ -400,7 +402,7 @@ impl ReasoningSplitter {
                 let begins = !CHANNEL_ENDS
                     .iter()
                     .any(|end| self.held_text[at..].to_ascii_lowercase().starts_with(end));
-                self.emit_before(at, length, is_final, out);
+                self.emit_until(at, length, is_final, out);
                 self.mode = if begins {
                     SplitterMode::Header
                 } else {
@@ -413,30 +415,30 @@ impl ReasoningSplitter {
     }
 
     /// Emits the text before a marker, and removes the marker.
-    fn emit_before(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) {
+    fn emit_until(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<SplitPiece>) {
         self.emit_prefix(at, is_text, out);
         self.held_text.drain(..length);
     }
 
-    fn emit_prefix(&mut self, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) -> bool {
+    fn emit_prefix(&mut self, length: usize, is_text: bool, out: &mut Vec<SplitPiece>) -> bool {
         let certain_length: String = self.held_text.drain(..length).collect();
         match is_text {
             true => self.emit(&certain_length, out),
             false if certain_length.is_empty() => {}
-            false => out.push(ThinkPiece::Reasoning(certain_length)),
+            false => out.push(SplitPiece::Reasoning(certain_length)),
         }
         false
     }
 
-    fn emit(&mut self, text: &str, out: &mut Vec<ThinkPiece>) {
+    fn emit(&mut self, text: &str, out: &mut Vec<SplitPiece>) {
         self.has_text |= !text.trim().is_empty();
         if !text.is_empty() {
-            out.push(ThinkPiece::Text(text.to_owned()));
+            out.push(SplitPiece::Text(text.to_owned()));
         }
     }
 
     /// Emits the text still held when the stream ends.
-    pub fn finish(mut self, out: &mut Vec<ThinkPiece>) {
+    pub fn finish(mut self, out: &mut Vec<SplitPiece>) {
         let held_text = std::mem::take(&mut self.held_text);
         match self.mode {
             SplitterMode::Reasoning(_) | SplitterMode::Channel(false) => {
@@ -449,7 +451,7 @@ impl ReasoningSplitter {
             // The expected reasoning was never closed, so it was the answer.
             SplitterMode::Start if self.expects_close => {
                 self.held_text = held_text;
-                self.stop_awaiting(out);
+                self.release_held_text(out);
                 let rest = std::mem::take(&mut self.held_text);
                 self.emit(&rest, out);
             }

@@ -464,8 +464,8 @@ pub fn sanitize_message(message: &str) -> String {
 }
 
 fn mask_key(word: &str) -> String {
-    let separate = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*'));
-    if word.split(separate).any(looks_like_a_key) {
+    let is_separator = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*'));
+    if word.split(is_separator).any(looks_like_a_key) {
         return "***".to_owned();
     }
     word.chars().filter(|&c| is_printable(c)).collect()

@@ -203,7 +203,7 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
         return builder.fail(refusal::parse_stream_error(error));
     }
     let Some(items) = body["output"].as_array() else {
-        return builder.fail_malformed("a response");
+        return builder.fail_as_malformed("a response");
     };
     for (place, item) in (0..).zip(items) {
         let parts = |name: &str| item[name].as_array().into_iter().flatten();

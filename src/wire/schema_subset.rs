@@ -319,10 +319,10 @@ fn reaches_reference(root: &Value, from: &str, goal: &str, depth: usize) -> bool
         .any(|&target| target == goal || reaches_reference(root, target, goal, depth + 1))
 }
 
-fn contains_reference(part: &Value, goal: &str) -> bool {
+fn contains_reference(part: &Value, target: &str) -> bool {
     let mut targets = Vec::new();
     collect_references(part, &mut targets);
-    targets.contains(&goal)
+    targets.contains(&target)
 }
 
 fn collect_references<'a>(part: &'a Value, pointers: &mut Vec<&'a str>) {

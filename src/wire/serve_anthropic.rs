@@ -131,7 +131,7 @@ fn parse_turn(
     let blocks = message.as_array().map_or(&[][..], Vec::as_slice);
     let is_kind = |block: &Value, kind: &str| block["type"] == kind;
     let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
-    let mut called_mark = None;
+    let mut call_mark = None;
     for block in blocks {
         if is_kind(block, "tool_use") && role == MessageRole::Assistant {
             calls.push(serve_call::parse_call(
@@ -139,7 +139,7 @@ fn parse_turn(
                 &block["name"],
                 &block["input"],
             )?);
-            called_mark = cache_marks::mark_after(block)?.or(called_mark);
+            call_mark = cache_marks::parse_mark_after(block)?.or(call_mark);
         } else if role == MessageRole::Assistant
             && (is_kind(block, "thinking") || is_kind(block, "redacted_thinking"))
         {
@@ -155,7 +155,7 @@ fn parse_turn(
             turns.push(Message {
                 images,
                 result_of: Some(id.to_owned()),
-                cache_marks: cache_marks::mark_after(block)?.into_iter().collect(),
+                cache_marks: cache_marks::parse_mark_after(block)?.into_iter().collect(),
                 ..Message::new(role, text)
             });
         } else {
@@ -166,7 +166,7 @@ fn parse_turn(
     if is_plain || !rest.is_empty() || !calls.is_empty() || !thoughts.is_empty() {
         let content = Value::Array(rest);
         let mut marked_content = parse_marked_content(if is_plain { message } else { &content })?;
-        marked_content.cache_marks.extend(called_mark);
+        marked_content.cache_marks.extend(call_mark);
         // Signed blocks are Anthropic's own; unsigned ones come from another vendor's model.
         let unsigned = |block: &&Value| block["signature"].as_str().is_none_or(str::is_empty);
         let unsigned = thoughts.iter().filter(unsigned);

@@ -76,14 +76,14 @@ fn get_field<'a>(value: &'a Value, name: &str) -> &'a Value {
     if !value[name].is_null() {
         return &value[name];
     }
-    let mut snake = String::new();
+    let mut snake_case = String::new();
     for c in name.chars() {
         if c.is_ascii_uppercase() {
-            snake.push('_');
+            snake_case.push('_');
         }
-        snake.push(c.to_ascii_lowercase());
+        snake_case.push(c.to_ascii_lowercase());
     }
-    &value[&snake]
+    &value[&snake_case]
 }
 
 fn array_of(value: &Value) -> &[Value] {
@@ -211,11 +211,11 @@ impl OpenCalls {
     /// Closes the call that a result belongs to, and returns its ID. A result without an ID belongs to the first open
     /// call with its name.
     fn end(&mut self, result: &Value) -> Option<String> {
-        let is_it = |(id, name): &(String, String)| match result["id"].as_str() {
+        let is_same_call = |(id, name): &(String, String)| match result["id"].as_str() {
             Some(wanted) => id == wanted,
             None => result["name"] == *name,
         };
-        let at = self.open_calls.iter().position(is_it)?;
+        let at = self.open_calls.iter().position(is_same_call)?;
         Some(self.open_calls.remove(at).0)
     }
 }

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 /// Joins complete answers, each with its index; the ID is that of the first. `usage` is the total.
-pub fn join_answers(wholes: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
+pub fn join_answers(answers: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
     let (mut choices, mut first) = (Vec::new(), None);
-    for (index, mut answer) in wholes {
+    for (index, mut answer) in answers {
         let mut choice = answer["choices"][0].take();
         choice["index"] = json!(index);
         choices.push(choice);

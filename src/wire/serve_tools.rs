@@ -88,9 +88,12 @@ pub fn parse_tools(
     }
     let parallel = match shape {
         ToolShape::Anthropic => {
-            let barred =
+            let disables_parallel_use =
                 &fields.get("tool_choice").unwrap_or(&Value::Null)["disable_parallel_tool_use"];
-            barred.as_bool().filter(|barred| *barred).map(|_| false)
+            disables_parallel_use
+                .as_bool()
+                .filter(|disables_parallel_use| *disables_parallel_use)
+                .map(|_| false)
         }
         _ => fields.get("parallel_tool_calls").and_then(Value::as_bool),
     };
@@ -198,11 +201,11 @@ pub fn parse_calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
 }
 
 /// Encodes calls in the chat API's form; in a stream each has its index.
-pub fn encode_calls(calls: &[ToolCall], is_stream: bool) -> Value {
+pub fn encode_calls(calls: &[ToolCall], is_streamed: bool) -> Value {
     let encode_call = |(index, call): (usize, &ToolCall)| {
         let function = json!({ "name": call.name, "arguments": call.arguments });
         let mut encoded = json!({ "id": call.id, "type": "function", "function": function });
-        if is_stream {
+        if is_streamed {
             encoded["index"] = json!(index);
         }
         // Gemini's own OpenAI-compatible API puts the signature in the same place.

@@ -36,7 +36,7 @@ pub struct SseDecoder {
     skip_line_feed: bool,
     first_line: bool,
     broken: bool,
-    sensible: bool,
+    has_known_field: bool,
     /// An `event:` line after complete data: it belongs to this event or to the next one.
     pending_line: Option<String>,
 }
@@ -53,7 +53,7 @@ impl SseDecoder {
             skip_line_feed: false,
             first_line: true,
             broken: false,
-            sensible: false,
+            has_known_field: false,
             pending_line: None,
         }
     }
@@ -112,7 +112,9 @@ impl SseDecoder {
     /// page or plain text.
     pub fn looks_like_event_stream(&self) -> bool {
         let starts_field = |field: &[u8]| self.line.starts_with(field);
-        self.sensible || FIELD_NAMES.iter().any(|field| starts_field(field)) || starts_field(b":")
+        self.has_known_field
+            || FIELD_NAMES.iter().any(|field| starts_field(field))
+            || starts_field(b":")
     }
 
     /// Returns the next complete event; `None` if more bytes are needed.
@@ -161,7 +163,7 @@ impl SseDecoder {
         let field_name = FIELD_NAMES
             .into_iter()
             .find(|name| field.eq_ignore_ascii_case(name));
-        self.sensible |= colon == 0 || field_name.is_some();
+        self.has_known_field |= colon == 0 || field_name.is_some();
         match field_name.unwrap_or(field) {
             b"event" if self.has_data && self.is_complete() => {
                 self.pending_line = Some(value.into_owned());

@@ -105,11 +105,11 @@ const TOTAL_PATHS: &[&[&str]] = &[&["total_tokens"], &["totalTokens"], &["total_
 pub(super) fn parse_count(value: &Value) -> Option<u64> {
     let float = match value {
         Value::Number(number) => match number.as_u64() {
-            Some(whole) => return Some(whole),
+            Some(integer) => return Some(integer),
             None => number.as_f64()?,
         },
         Value::String(text) => match text.trim().parse::<u64>() {
-            Ok(whole) => return Some(whole),
+            Ok(integer) => return Some(integer),
             Err(_) => text.trim().parse::<f64>().ok()?,
         },
         _ => return None,

@@ -235,9 +235,9 @@ fn check_all_commands_refuse(folder: &Folder, why: &str) {
     assert!(output_text.contains(why), "{output_text}");
     assert_eq!(folder_contents(folder), before, "with a replica");
     let mut doctor = command(folder, &["doctor"]);
-    let said_text = doctor.output().unwrap();
-    assert_eq!(said_text.status.code(), Some(1));
-    let text = String::from_utf8(said_text.stdout).unwrap();
+    let output = doctor.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
     assert!(
         text.contains("broken   database") && text.contains(why),
         "{text}"
@@ -260,17 +260,20 @@ fn a_database_that_is_missing_is_refused_and_nothing_is_deleted() {
     let folder = Folder::new();
     let (ada, ids) = folder_with_documents(&folder, 3);
     backdate_files(&folder);
-    let (database_path, away) = (
+    let (database_path, moved_path) = (
         data_folder(&folder).join("quire.db"),
         folder.path().join("away.db"),
     );
-    fs::rename(&database_path, &away).unwrap();
+    fs::rename(&database_path, &moved_path).unwrap();
     check_all_commands_refuse(&folder, "has no database");
-    fs::rename(&away, &database_path).unwrap();
+    fs::rename(&moved_path, &database_path).unwrap();
     let server = start(&folder);
     check_documents(&mut server.known(&ada), &ids);
-    let healed = run_command(&folder, &["doctor", "--port", "0"]);
-    assert!(healed.contains("every document has its file"), "{healed}");
+    let repaired = run_command(&folder, &["doctor", "--port", "0"]);
+    assert!(
+        repaired.contains("every document has its file"),
+        "{repaired}"
+    );
 }
 
 #[test]
@@ -313,21 +316,21 @@ fn a_log_without_its_database_is_refused_and_kept() {
     let mut ada = Client::new(server.address).registered("ada@example.com");
     let ids: Vec<_> = (0..2).map(|n| upload(&mut ada, n)).collect();
     server.kill();
-    let (database_path, away) = (
+    let (database_path, moved_path) = (
         data_folder(&folder).join("quire.db"),
         folder.path().join("away.db"),
     );
     let log = data_folder(&folder).join("quire.db-wal");
     let committed = fs::read(&log).unwrap();
     assert!(!committed.is_empty());
-    fs::rename(&database_path, &away).unwrap();
+    fs::rename(&database_path, &moved_path).unwrap();
     check_all_commands_refuse(&folder, "quire.db-wal");
     // An empty file in its place would make SQLite delete the log.
     fs::write(&database_path, b"").unwrap();
     check_all_commands_refuse(&folder, "quire.db-wal");
     fs::remove_file(&database_path).unwrap();
     assert_eq!(fs::read(&log).unwrap(), committed);
-    fs::rename(&away, &database_path).unwrap();
+    fs::rename(&moved_path, &database_path).unwrap();
     let server = start(&folder);
     check_documents(&mut server.known(&ada), &ids);
 }
@@ -345,17 +348,17 @@ fn a_log_of_another_database_is_refused_and_neither_changes() {
     let server = start(&elsewhere);
     Client::new(server.address).registered("mallory@example.com");
     server.kill();
-    let of_another_quire = fs::read(data_folder(&elsewhere).join("quire.db-wal")).unwrap();
+    let other_installation_log = fs::read(data_folder(&elsewhere).join("quire.db-wal")).unwrap();
     let strange = elsewhere.path().join("strange.db");
     let db = rusqlite::Connection::open(&strange).unwrap();
     db.execute_batch(
         "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(9999));",
     )
     .unwrap();
-    let of_a_stranger = fs::read(elsewhere.path().join("strange.db-wal")).unwrap();
+    let foreign_log = fs::read(elsewhere.path().join("strange.db-wal")).unwrap();
     drop(db);
 
-    for other in [of_another_quire, of_a_stranger] {
+    for other in [other_installation_log, foreign_log] {
         assert!(!other.is_empty());
         fs::write(&log, &other).unwrap();
         check_all_commands_refuse(&folder, "do not belong together");

@@ -45,13 +45,13 @@ fn imported_requests_are_validated_before_a_rerun() {
         analysis["analysis_id"].as_str().unwrap()
     );
     let archive = ada.get("/api/users/me/export").bytes;
-    let not_mine = "document_01ARYZ6S410000000000000000";
+    let foreign_id = "document_01ARYZ6S410000000000000000";
     for (n, field, value) in [
         (0, "samples", json!(4_000_000)),
         (1, "models", json!(vec!["demo/extract"; 17])),
         (2, "parameters", json!({ "temperature": 9.0 })),
         (3, "prompt", json!("x".repeat(200_001))),
-        (4, "documents", json!([not_mine])),
+        (4, "documents", json!([foreign_id])),
         (
             5,
             "turns",

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::reasoning::{last_request_body, server_speaking};
+use crate::reasoning::{last_request_body, server_with_format};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
@@ -56,7 +56,7 @@ fn answer_message() -> Value {
 #[test]
 fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
     let provider = answering_provider();
-    let server = server_speaking("anthropic", &provider);
+    let server = server_with_format("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/messages", answer_message());
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -138,7 +138,7 @@ fn refused_cache_marks_are_omitted_on_retry() {
             ]),
         }
     });
-    let server = server_speaking("anthropic", &provider);
+    let server = server_with_format("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/messages", answer_message());
     assert_eq!(answer.status, 200, "{}", answer.text());

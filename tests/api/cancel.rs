@@ -81,7 +81,7 @@ fn disconnect_and_measure(
         };
         read_until(socket, mark);
     }
-    let left_at = Instant::now();
+    let disconnected_at = Instant::now();
     drop(socket);
     if let Some(id) = id {
         assert_eq!(
@@ -94,7 +94,7 @@ fn disconnect_and_measure(
     let remaining = provider.wait_for_disconnects(hanging);
     assert_eq!(remaining.len(), hanging, "{remaining:?}");
     let last = remaining.iter().map(|(_, at)| *at).max().unwrap();
-    last.saturating_duration_since(left_at)
+    last.saturating_duration_since(disconnected_at)
 }
 
 fn is_provider_model(model: &Value) -> bool {

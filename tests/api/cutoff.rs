@@ -39,7 +39,7 @@ fn api_key(owner: &mut Client, body: Value) -> String {
 }
 
 /// Sends 33 requests at once. Returns the status and finish reason of each.
-fn ask_at_once(server: &Server, key: &str) -> Vec<(u16, Value)> {
+fn ask_concurrently(server: &Server, key: &str) -> Vec<(u16, Value)> {
     let ask = |number: usize| {
         let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
         let answer = { client }.post("/v1/chat/completions", question_request(number));
@@ -77,7 +77,7 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
             let path = format!("/api/admin/users/{id}/budget");
             assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);
         }
-        let response = ask_at_once(&server, &key);
+        let response = ask_concurrently(&server, &key);
         let answered_rows: Vec<_> = response
             .iter()
             .filter(|(status, _)| *status == 200)

@@ -243,7 +243,7 @@ fn runs_that_waited_for_their_turn_are_not_forgotten() {
 #[test]
 fn a_run_survives_being_killed_again_and_again() {
     let pause = Duration::from_millis(15);
-    let slowly = |model: &str, text: &str| {
+    let slow_line = |model: &str, text: &str| {
         on(model)
             .sse_in_pieces(&answer_stream(text), 100, pause)
             .times(9)
@@ -254,8 +254,8 @@ fn a_run_survives_being_killed_again_and_again() {
         "All of them say that it is thin.",
     );
     let provider = Provider::script([
-        slowly("a", member),
-        slowly("writer", writer),
+        slow_line("a", member),
+        slow_line("writer", writer),
         model_list_line(9),
     ]);
     let folder = Folder::new();

@@ -168,24 +168,24 @@ fn user_judges_blindly() {
         .post(&duel, json!({ "token": skipped, "preferred": "skip" }))
         .json();
     assert!(next["token"] != skipped && next["judged"] == 0);
-    let mut lefts = 0;
+    let mut left_count = 0;
     for judged in 1..=of {
         let right = next["left"]["text"] == "It is 4.";
-        lefts += u64::from(right);
+        left_count += u64::from(right);
         let preferred = if right { "left" } else { "right" };
         let message = json!({ "token": next["token"], "preferred": preferred });
         next = client.post(&duel, message).json();
         assert!(next["done"] == true || next["judged"] == judged, "{next}");
     }
     assert_eq!(next, json!({ "done": true }));
-    assert!(lefts > 0 && lefts < of, "the sides are drawn");
+    assert!(left_count > 0 && left_count < of, "the sides are drawn");
     let strengths = client.get(&path).json()["report"]["strengths"].clone();
-    let of_place = |place: u64| {
+    let strength_of = |place: u64| {
         let mut all = strengths.as_array().unwrap().iter();
         let entry = all.find(|one| one["place"] == place).unwrap();
         entry["strength"].as_f64().unwrap()
     };
-    assert!(of_place(1) > of_place(0) + 1.0, "{strengths}");
+    assert!(strength_of(1) > strength_of(0) + 1.0, "{strengths}");
     let preference = client.get(&path).json()["judge"]["preference"].clone();
     assert_eq!(preference["labels"], of, "{preference}");
     assert!(
@@ -384,7 +384,7 @@ fn a_budget_that_compares_nothing_is_refused() {
 }
 
 /// Returns the statuses of these requests, sent at once.
-fn post_at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
+fn post_concurrently(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
     std::thread::scope(|scope| {
         let tries: Vec<_> = (requests.iter())
             .map(|(path, body)| {
@@ -406,7 +406,7 @@ fn concurrent_apply_and_revert_succeed_once() {
     wait_until_ended(&mut client, &path);
     let (apply, revert) = (format!("{path}/apply"), format!("{path}/revert"));
     for (path, experiment_body) in [(&apply, json!({ "as": "default" })), (&revert, json!({}))] {
-        let mut statuses = post_at_once(&client, &vec![(path.as_str(), experiment_body); 6]);
+        let mut statuses = post_concurrently(&client, &vec![(path.as_str(), experiment_body); 6]);
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409, 409, 409, 409, 409], "{path}");
     }
@@ -427,7 +427,7 @@ fn an_experiment_canceled_while_starting_does_not_run() {
     for _ in 0..12 {
         client.post(&cancel, json!({}));
         let both = [(resume.as_str(), json!({})), (cancel.as_str(), json!({}))];
-        let statuses = post_at_once(&client, &both);
+        let statuses = post_concurrently(&client, &both);
         assert!(
             statuses.iter().all(|status| matches!(status, 200 | 409)),
             "{statuses:?}"

@@ -180,19 +180,19 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
     );
     let id = id_of(&client.post("/api/analyze", requested_run));
     assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
-    let mut saw = Vec::new();
+    let mut seen = Vec::new();
     for asked in provider.requests() {
         let pictures = asked
             .body
             .to_string()
             .matches("data:image/png;base64,")
             .count();
-        saw.push((asked.model(), pictures));
+        seen.push((asked.model(), pictures));
     }
-    saw.sort();
+    seen.sort();
     // A model unknown to the catalog gets the image; only models known not to accept images are skipped.
     let expected = [("blind", 0), ("gpt-4o", 1), ("gpt-4o", 1), ("own", 1)];
-    assert_eq!(saw, expected.map(|(name, count)| (name.to_owned(), count)));
+    assert_eq!(seen, expected.map(|(name, count)| (name.to_owned(), count)));
     let all = event_list(&mut client, &id);
     let notes = events_named(&all, "analysis.completed")[0]["notes"].to_string();
     assert!(

@@ -25,7 +25,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(180);
 
 /// The possible outcomes of a call.
 #[derive(Debug, Clone, Copy)]
-enum Fate {
+enum ProviderBehavior {
     Answers,
     Slow,
     Refused(u16),
@@ -33,34 +33,38 @@ enum Fate {
     Silent,
     Stalls,
     Garbage,
-    Lies,
+    WrongFormat,
 }
 
-fn any_fate() -> impl Strategy<Value = Fate> + Clone {
+fn any_fate() -> impl Strategy<Value = ProviderBehavior> + Clone {
     prop_oneof![
-        4 => Just(Fate::Answers),
-        2 => Just(Fate::Slow),
+        4 => Just(ProviderBehavior::Answers),
+        2 => Just(ProviderBehavior::Slow),
         4 => prop_oneof![Just(400), Just(401), Just(402), Just(404), Just(429), Just(500), Just(529)]
-            .prop_map(Fate::Refused),
-        1 => Just(Fate::Cut),
-        1 => Just(Fate::Silent),
-        1 => Just(Fate::Stalls),
-        1 => Just(Fate::Garbage),
-        1 => Just(Fate::Lies),
+            .prop_map(ProviderBehavior::Refused),
+        1 => Just(ProviderBehavior::Cut),
+        1 => Just(ProviderBehavior::Silent),
+        1 => Just(ProviderBehavior::Stalls),
+        1 => Just(ProviderBehavior::Garbage),
+        1 => Just(ProviderBehavior::WrongFormat),
     ]
 }
 
-fn scripted_line(model: &str, outcome: Fate, delay: u64) -> ScriptLine {
+fn scripted_line(model: &str, outcome: ProviderBehavior, delay: u64) -> ScriptLine {
     let line = on(model).after(Duration::from_millis(delay));
     match outcome {
-        Fate::Answers => line.sse(&answer_stream(ANSWER_TEXT)),
-        Fate::Slow => line.sse_in_pieces(&answer_stream(ANSWER_TEXT), 50, Duration::from_millis(5)),
-        Fate::Refused(status) => line.status(status, JSON, "{\"error\":{\"message\":\"no\"}}"),
-        Fate::Cut => line.cut(&unfinished_stream(ANSWER_TEXT)),
-        Fate::Silent => line.hang(),
-        Fate::Stalls => line.stall(&unfinished_stream(ANSWER_TEXT)),
-        Fate::Garbage => line.raw(b"\x00\x9f\x92\x96\r\n\r\n"),
-        Fate::Lies => line.with_wrong_length(
+        ProviderBehavior::Answers => line.sse(&answer_stream(ANSWER_TEXT)),
+        ProviderBehavior::Slow => {
+            line.sse_in_pieces(&answer_stream(ANSWER_TEXT), 50, Duration::from_millis(5))
+        }
+        ProviderBehavior::Refused(status) => {
+            line.status(status, JSON, "{\"error\":{\"message\":\"no\"}}")
+        }
+        ProviderBehavior::Cut => line.cut(&unfinished_stream(ANSWER_TEXT)),
+        ProviderBehavior::Silent => line.hang(),
+        ProviderBehavior::Stalls => line.stall(&unfinished_stream(ANSWER_TEXT)),
+        ProviderBehavior::Garbage => line.raw(b"\x00\x9f\x92\x96\r\n\r\n"),
+        ProviderBehavior::WrongFormat => line.with_wrong_length(
             200,
             "text/event-stream",
             &unfinished_stream(ANSWER_TEXT),
@@ -72,7 +76,7 @@ fn scripted_line(model: &str, outcome: Fate, delay: u64) -> ScriptLine {
 /// Checks that every started member has exactly one outcome, and so does the run.
 fn check_outcomes(events: &[Event]) {
     check_complete_stream(events);
-    let mut under_way: BTreeMap<(String, String), i32> = BTreeMap::new();
+    let mut open_calls: BTreeMap<(String, String), i32> = BTreeMap::new();
     for event in events {
         let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
         let step = match event.name.as_str() {
@@ -80,12 +84,14 @@ fn check_outcomes(events: &[Event]) {
             "member.completed" | "member.failed" => -1,
             _ => continue,
         };
-        let count = under_way.entry((word("stage"), word("model"))).or_default();
+        let count = open_calls
+            .entry((word("stage"), word("model")))
+            .or_default();
         *count += step;
         assert!((0..=1).contains(count), "{event:?} in {events:?}");
     }
     if events.last().unwrap().name != "analysis.cancelled" {
-        assert!(under_way.values().all(|count| *count == 0), "{events:?}");
+        assert!(open_calls.values().all(|count| *count == 0), "{events:?}");
     }
 }
 
@@ -127,10 +133,10 @@ fn any_mix_and_order_of_failures_ends() {
             .collect();
         check_outcomes(&events);
         let analysis = wait_until_ended(&mut client, &id);
-        let answers = members
-            .iter()
-            .any(|(outcome, _)| matches!(outcome, Fate::Answers | Fate::Slow));
-        if answers && matches!(last.0, Fate::Answers | Fate::Slow) {
+        let answers = members.iter().any(|(outcome, _)| {
+            matches!(outcome, ProviderBehavior::Answers | ProviderBehavior::Slow)
+        });
+        if answers && matches!(last.0, ProviderBehavior::Answers | ProviderBehavior::Slow) {
             prop_assert_eq!(&analysis["status"], "completed");
         }
         if !answers {
@@ -146,7 +152,7 @@ fn any_mix_and_order_of_failures_ends() {
 fn crowded_server(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
     let providers = rooms.map(|room| {
         let provider =
-            Provider::acting(|_| on("").after(CLOSE_TIMEOUT).sse(&answer_stream(ANSWER_TEXT)));
+            Provider::with_script(|_| on("").after(CLOSE_TIMEOUT).sse(&answer_stream(ANSWER_TEXT)));
         provider.limit_concurrency(room);
         provider
     });
@@ -163,7 +169,7 @@ fn crowded_server(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server)
     (providers, server)
 }
 
-fn ask_at_once(client: &mut Client, runs: usize, models: &[&str]) {
+fn ask_concurrently(client: &mut Client, runs: usize, models: &[&str]) {
     let ids: Vec<String> = (0..runs).map(|_| begin(client, models)).collect();
     for id in ids {
         let analysis = wait_until_ended(client, &id);
@@ -176,7 +182,7 @@ fn ask_at_once(client: &mut Client, runs: usize, models: &[&str]) {
 fn calls_per_provider_stay_within_its_limit() {
     let (providers, server) = crowded_server([1, 3], "64");
     let mut client = server.user("ada@example.com");
-    ask_at_once(&mut client, 4, &["p/a", "q/b", "q/c", "q/d"]);
+    ask_concurrently(&mut client, 4, &["p/a", "q/b", "q/c", "q/d"]);
     assert_eq!(providers[0].connections(), 4);
     assert_eq!(providers[1].connections(), 12);
 }
@@ -184,10 +190,10 @@ fn calls_per_provider_stay_within_its_limit() {
 #[test]
 fn total_concurrent_calls_stay_within_the_setting() {
     let provider =
-        Provider::acting(|_| on("").after(CLOSE_TIMEOUT).sse(&answer_stream(ANSWER_TEXT)));
+        Provider::with_script(|_| on("").after(CLOSE_TIMEOUT).sse(&answer_stream(ANSWER_TEXT)));
     provider.limit_concurrency(3);
     let server = server(&provider, &[("MAX_CALLS", "3")]);
     let mut client = server.user("ada@example.com");
-    ask_at_once(&mut client, 5, &["p/a", "p/b", "p/c", "p/d"]);
+    ask_concurrently(&mut client, 5, &["p/a", "p/b", "p/c", "p/d"]);
     assert_eq!(provider.connections(), 20);
 }

@@ -198,11 +198,11 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
     let accepted_upload = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
     assert_eq!(accepted_upload.status, 200, "{}", accepted_upload.text());
     // The reserve is restored automatically.
-    let is_back = (0..600).any(|_| {
+    let is_restored = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
         fs::metadata(&reserve).is_ok_and(|file| file.len() == 4 << 20)
     });
-    assert!(is_back);
+    assert!(is_restored);
 }
 
 /// The reserve is for signing in and deleting. Operations that only store data must not use it up.

@@ -173,8 +173,8 @@ fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
     let mut client = Client::new(first.address);
     assert_eq!(client.get("/health").status, 200);
     // A client that connects and sends nothing does not block others.
-    let mute = UnixStream::connect(&socket).unwrap();
-    drop(mute);
+    let silent_client = UnixStream::connect(&socket).unwrap();
+    drop(silent_client);
     let second = start_replacement(&folder, &[("PORT", "0"), ("USE_MOCK", "true")]);
     assert_eq!(first.code(), Some(0));
     assert_eq!(second.known(&client).get("/health").status, 200);

@@ -28,7 +28,7 @@ fn ask_body(model: &str) -> Value {
 fn a_key_is_limited_to_its_scopes() {
     let server = Server::start();
     let mut owner = server.user("ada@example.com");
-    for (scopes, open, shut) in [
+    for (scopes, allowed, forbidden) in [
         (
             json!(["chat"]),
             &["/v1/models"][..],
@@ -81,10 +81,10 @@ fn a_key_is_limited_to_its_scopes() {
     ] {
         let key = create_key(&mut owner, json!({ "name": "k", "scopes": scopes }));
         let mut client = client_with_key(&server, &key);
-        for path in open {
+        for path in allowed {
             assert_eq!(client.get(path).status, 200, "{scopes} {path}");
         }
-        for path in shut {
+        for path in forbidden {
             let response = client.get(path);
             assert_eq!(response.status, 403, "{scopes} {path}");
             assert!(response.text().contains("scope"), "{}", response.text());
@@ -286,7 +286,7 @@ fn concurrent_requests_cannot_share_a_reservation() {
     assert_eq!(ada.put(&budget, json!({ "day_usd": 0.0025 })).status, 200);
     for key in [of_the_key, of_the_person] {
         let before = provider.requests().len();
-        let statuses = ask_at_once(&server, &key);
+        let statuses = ask_concurrently(&server, &key);
         let answered_count = statuses.iter().filter(|status| **status == 200).count();
         assert!((1..=2).contains(&answered_count), "{statuses:?}");
         // The status is not 503, because waiting does not help and a program would retry forever.
@@ -301,7 +301,7 @@ fn concurrent_requests_cannot_share_a_reservation() {
 }
 
 /// Sends requests from twelve programs with one key at once. Returns their statuses.
-fn ask_at_once(server: &Server, key: &str) -> Vec<u16> {
+fn ask_concurrently(server: &Server, key: &str) -> Vec<u16> {
     let ask = |n: usize| {
         let mut body = ask_body("openai/gpt-4o");
         body["max_tokens"] = json!(100);
@@ -380,7 +380,7 @@ fn a_key_without_scopes_does_work_and_nothing_else() {
     let mut admin = server.user("root@example.com");
     let key = create_key(&mut admin, json!({ "name": "plain" }));
     let mut client = client_with_key(&server, &key);
-    let mut shut = 0;
+    let mut forbidden = 0;
     for route in quire::http::routes::ROUTES {
         let path = route.path.replace("{id}", "x").replace("{key}", "x");
         let is_account = path.starts_with("/api/users/me/api-keys")
@@ -403,9 +403,9 @@ fn a_key_without_scopes_does_work_and_nothing_else() {
             route.verb.as_str(),
             answer.text()
         );
-        shut += 1;
+        forbidden += 1;
     }
-    assert!(shut > 30, "{shut}");
+    assert!(forbidden > 30, "{forbidden}");
     client
         .put("/api/users/me", json!({ "email": "other@example.com" }))
         .refused(403, "FORBIDDEN");

@@ -337,9 +337,9 @@ fn connections_over_the_limit_are_refused() {
         socket
     };
     let (one, _two) = (open(), open());
-    let turned_away = rest(&mut server.connect());
-    assert!(turned_away.starts_with("HTTP/1.1 503"), "{turned_away}");
-    assert!(turned_away.contains("retry-after: 1") && turned_away.contains("SERVICE_UNAVAILABLE"));
+    let rejection = rest(&mut server.connect());
+    assert!(rejection.starts_with("HTTP/1.1 503"), "{rejection}");
+    assert!(rejection.contains("retry-after: 1") && rejection.contains("SERVICE_UNAVAILABLE"));
     drop(one);
     // The slot is free again once the server has seen the close.
     let free = (0..500).any(|_| {
@@ -366,13 +366,13 @@ fn one_address_cannot_hold_all_connections() {
         .enable_all()
         .build()
         .unwrap();
-    let from_elsewhere = runtime.block_on(async move {
+    let other_address_status = runtime.block_on(async move {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
         socket.connect(address).await.unwrap().into_std().unwrap()
     });
-    from_elsewhere.set_nonblocking(false).unwrap();
-    let mut other = from_elsewhere;
+    other_address_status.set_nonblocking(false).unwrap();
+    let mut other = other_address_status;
     assert!(send_request(&mut other).starts_with("HTTP/1.1 200"));
     drop(connections);
 }

@@ -220,7 +220,7 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
 }
 
 /// Checks that all open requests and calls of a locked or deleted account end.
-fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
+fn check_everything_open_ends(end: impl Fn(&Server, &mut Client, &str)) {
     let provider = provider();
     let server = server(&provider, &[]);
     let mut admin = server.user("root@example.org");
@@ -269,12 +269,12 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
 
 #[test]
 fn a_lock_ends_calls_and_streams() {
-    ends_what_is_open(|_, admin, user| lock(admin, user, true));
+    check_everything_open_ends(|_, admin, user| lock(admin, user, true));
 }
 
 #[test]
 fn deleting_an_account_ends_calls_and_streams() {
-    ends_what_is_open(|_, admin, user| {
+    check_everything_open_ends(|_, admin, user| {
         let answer = admin.delete(&format!("/api/admin/users/{user}"));
         assert_eq!(answer.status, 200, "{}", answer.text());
     });
@@ -282,7 +282,7 @@ fn deleting_an_account_ends_calls_and_streams() {
 
 #[test]
 fn a_lock_from_the_command_line_ends_calls_and_streams() {
-    ends_what_is_open(|server, _, _| {
+    check_everything_open_ends(|server, _, _| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
             .args(["user", "disable", "ada@example.org", "--data"])
             .arg(server.folder())

@@ -135,16 +135,16 @@ fn dns_rebinding_is_refused() {
         );
         answer[9..12].to_owned()
     };
-    let (evil, local) = (format!("evil.example:{port}"), format!("localhost:{port}"));
+    let (foreign_host, local) = (format!("evil.example:{port}"), format!("localhost:{port}"));
     let url_of = |host: &str| format!("http://{host}/mcp");
     for (target, host, origin, expected) in [
-        ("/mcp", &evil, &evil, "403"),
-        ("/mcp", &local, &evil, "403"),
-        ("/mcp", &evil, &local, "403"),
+        ("/mcp", &foreign_host, &foreign_host, "403"),
+        ("/mcp", &local, &foreign_host, "403"),
+        ("/mcp", &foreign_host, &local, "403"),
         ("/mcp", &local, &local, "200"),
         // An absolute request URI overrides the Host header.
-        (&*url_of(&local), &evil, &local, "200"),
-        (&*url_of(&evil), &local, &local, "403"),
+        (&*url_of(&local), &foreign_host, &local, "200"),
+        (&*url_of(&foreign_host), &local, &local, "403"),
     ] {
         assert_eq!(
             status(target, host, origin),

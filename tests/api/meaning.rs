@@ -191,14 +191,14 @@ fn semantic_search_finds_other_words_once_enabled() {
 
 #[test]
 fn a_restart_continues_with_the_vectors_that_are_missing() {
-    let hangs = Provider::answering(|request: &ReceivedRequest| {
+    let hanging_provider = Provider::answering(|request: &ReceivedRequest| {
         match request.body["input"].as_array().map_or(0, Vec::len) {
             // The first call checks whether the model computes vectors.
             1 => embedded(request),
             _ => on("").hang(),
         }
     });
-    let server = priced_server(&hangs, &[]);
+    let server = priced_server(&hanging_provider, &[]);
     let mut client = server.user("ada@example.com");
     upload(&mut client, &lease());
     let chosen = client.put(
@@ -207,8 +207,8 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
     );
     assert_eq!(chosen.json()["state"], "working", "{}", chosen.text());
     let folder = server.stop();
-    let works = provider();
-    let url = works.base_url();
+    let working_provider = provider();
+    let url = working_provider.base_url();
     let settings = [
         ("OPENAI_API_KEY", "sk-test"),
         ("OPENAI_BASE_URL", url.as_str()),
@@ -280,12 +280,15 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let document = upload(&mut client, &lease());
-    let in_all = "/api/search?q=quit%20early";
-    let in_one = format!("/api/documents/{document}/search?q=quit%20early");
+    let global_search = "/api/search?q=quit%20early";
+    let document_search = format!("/api/documents/{document}/search?q=quit%20early");
     let tool = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
         "name": "search_documents", "arguments": { "query": "quit early", "limit": 3 } } });
     let search_all = |client: &mut Client| {
-        let (all, one) = (client.get(in_all).json(), client.get(&in_one).json());
+        let (all, one) = (
+            client.get(global_search).json(),
+            client.get(&document_search).json(),
+        );
         let response = client.post("/mcp", tool.clone()).json();
         let finds = |results: &Value| results.to_string().contains("Clause 60.");
         assert_eq!(all["meaning"], one["meaning"]);
@@ -318,7 +321,7 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     let key = client.post("/api/users/me/api-keys", limited).json();
     let bearer = format!("Bearer {}", key["key"].as_str().unwrap());
     let mut program = Client::new(server.address).with("authorization", &bearer);
-    let by_words = program.get(in_all).json();
+    let by_words = program.get(global_search).json();
     assert!(
         by_words["meaning"]["error"]
             .to_string()
@@ -326,7 +329,7 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
         "{by_words}"
     );
     let mut other = server.user("bob@example.com");
-    assert_eq!(other.get(in_all).json()["meaning"], Value::Null);
+    assert_eq!(other.get(global_search).json()["meaning"], Value::Null);
     let missing = client.get("/api/documents/doc_01ARYZ6S41TSV4RRFFQ69G5FAV/search?q=x");
     assert_eq!(missing.status, 404, "{}", missing.text());
     assert_eq!(embeddings(&provider), before + 3);

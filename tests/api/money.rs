@@ -178,9 +178,9 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
 #[test]
 fn a_run_out_of_budget_ends_with_its_best_answer() {
     // The first answer uses far more than estimated.
-    let dear = answer_stream("It is thin.")
+    let expensive = answer_stream("It is thin.")
         .replace("\"completion_tokens\":7", "\"completion_tokens\":900000");
-    let provider = Provider::script([on("gpt-4o").sse(&dear)]);
+    let provider = Provider::script([on("gpt-4o").sse(&expensive)]);
     let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let extra = json!({

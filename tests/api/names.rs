@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::reasoning::{last_request_body, server_speaking};
+use crate::reasoning::{last_request_body, server_with_format};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
@@ -96,7 +96,7 @@ fn ignored_speaker_names_are_reported() {
             json!({ "type": "message_stop" }),
         ])
     });
-    let server = server_speaking("anthropic", &provider);
+    let server = server_with_format("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let answer = client.post(CHAT_PATH, chat_request("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());

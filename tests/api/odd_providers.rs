@@ -14,7 +14,8 @@ use crate::support::provider::on;
 use crate::upstream::{
     Answer, BROKE, Broken, CACHED, COUNTED, Case, JSON, Refused, T, anthropic, block, broken_case,
     case_for_both, check, chunk, complete_case, done, end, end_line, events, events_with, gemini,
-    message_delta, message_start, ollama, sse, start_playing, text, usage, usage_line, usual_usage,
+    message_delta, message_start, ollama, sse, start_with_cases, text, usage, usage_line,
+    usual_usage,
 };
 
 const HALF: &str = "Seven plus ";
@@ -449,7 +450,7 @@ fn nonstandard_error_responses_are_classified() {
         usual_usage(),
         done(),
     ]);
-    let thinks_only = Case {
+    let reasoning_only = Case {
         model: "thinks-only",
         lines: vec![thought],
         unstreamed: Refused(502, "empty answer"),
@@ -483,6 +484,6 @@ fn nonstandard_error_responses_are_classified() {
         case_for_both("ge/thought-too-long", vec![sse(&[json!({ "candidates": [{ "finishReason": "MAX_TOKENS" }], "usageMetadata": { "promptTokenCount": 100, "thoughtsTokenCount": 500 } })])], Refused(502, "raise max_tokens"), None),
         case_for_both("ge/malformed-call", vec![sse(&[gemini(json!([]), json!("MALFORMED_FUNCTION_CALL"))])], Refused(502, "unusable"), None),
         case_for_both("an/refusal", vec![anthropic(&[message_start(json!({})), message_delta("refusal", json!({})), message_stop()])], Refused(400, "refused"), None),
-        thinks_only,
+        reasoning_only,
     ]);
 }

@@ -10,7 +10,7 @@ use crate::support::provider::on;
 use crate::upstream::{
     Answer, BROKE, CACHED, COUNTED, Case, T, anthropic, block, broken_case, case_for_both, check,
     chunk, complete_case, done, end, end_line, events, events_with, gemini, message_delta,
-    message_start, ollama, sse, start_playing, text, usage, usage_line, usual_usage,
+    message_start, ollama, sse, start_with_cases, text, usage, usage_line, usual_usage,
 };
 
 const HALF: &str = "Seven plus ";
@@ -144,7 +144,7 @@ fn irregular_reasoning_marks_are_separated() {
             done(),
         ])
     };
-    let flagged = json!({ "google": { "thought": true } });
+    let thought_flag = json!({ "google": { "thought": true } });
     check(&[
         complete_case(
             "close-twice",
@@ -160,7 +160,7 @@ fn irregular_reasoning_marks_are_separated() {
             "gemini-flag",
             sse(&[
                 chunk(
-                    json!({ "content": "<thought>Okay.", "extra_content": flagged }),
+                    json!({ "content": "<thought>Okay.", "extra_content": thought_flag }),
                     Value::Null,
                 ),
                 text("</thought>"),
@@ -228,7 +228,7 @@ fn irregular_reasoning_marks_are_separated() {
 
 #[test]
 fn unknown_token_count_fields_are_parsed() {
-    let beside = |name: &str, value: Value| {
+    let with_extra_field = |name: &str, value: Value| {
         let mut last = end("stop");
         last[name] = value;
         sse(&[text(T), last, done()])
@@ -257,17 +257,21 @@ fn unknown_token_count_fields_are_parsed() {
         ),
         complete_case(
             "metadata",
-            beside(
+            with_extra_field(
                 "usageMetadata",
                 json!({ "promptTokenCount": 100, "candidatesTokenCount": 7 }),
             ),
             COUNTED,
         ),
-        complete_case("usage-list", beside("usage", json!([plain()])), COUNTED),
+        complete_case(
+            "usage-list",
+            with_extra_field("usage", json!([plain()])),
+            COUNTED,
+        ),
         complete_case("nested", usage_line(json!({ "usage": plain() })), COUNTED),
         complete_case(
             "meta",
-            beside(
+            with_extra_field(
                 "meta",
                 json!({ "billed_units": { "input_tokens": 100, "output_tokens": 7 } }),
             ),

@@ -163,13 +163,13 @@ fn ask_for(client: &mut Client, word: &str) {
 
 #[test]
 fn calls_one_after_the_other_share_one_connection() {
-    let keeper = KeepAliveProvider::start(|_, _| Turn::Answers);
-    let server = keeper.server();
+    let provider = KeepAliveProvider::start(|_, _| Turn::Answers);
+    let server = provider.server();
     let mut client = server.user("ada@example.com");
     for number in 0..6 {
         send_chat(&mut client, number % 2 == 0);
     }
-    let (connections, requests) = keeper.counts();
+    let (connections, requests) = provider.counts();
     // The count includes the request for the model list at startup.
     assert!(requests >= 6, "{requests}");
     assert_eq!(connections, 1, "for {requests} requests");
@@ -177,8 +177,8 @@ fn calls_one_after_the_other_share_one_connection() {
 
 #[test]
 fn a_panel_needs_no_more_connections_than_calls_at_once() {
-    let keeper = KeepAliveProvider::start(|_, _| Turn::Answers);
-    let server = keeper.server();
+    let provider = KeepAliveProvider::start(|_, _| Turn::Answers);
+    let server = provider.server();
     let mut client = server.user("ada@example.com");
     let extra = json!({ "pattern": "critique", "ultra_model": "p/w" });
     let answer = client.post(
@@ -186,20 +186,20 @@ fn a_panel_needs_no_more_connections_than_calls_at_once() {
         short_run_with(&["p/a", "p/b", "p/c"], extra),
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let (connections, requests) = keeper.counts();
+    let (connections, requests) = provider.counts();
     assert!(requests >= 7, "three members, two rounds, and a synthesis");
     assert!(connections <= 4, "{connections} for {requests} requests");
 }
 
 #[test]
 fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
-    let keeper = KeepAliveProvider::start(|number, _| match number {
+    let provider = KeepAliveProvider::start(|number, _| match number {
         1 => Turn::Hangs,
         _ => Turn::Answers,
     });
-    let server = keeper.server();
+    let server = provider.server();
     let own_key = key(&mut server.user("ada@example.com"));
-    let before = keeper.counts().1;
+    let before = provider.counts().1;
     let body = chat_request(true).to_string();
     let mut socket = server.connect();
     let write_result = socket.write_all(
@@ -211,30 +211,30 @@ fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
         .as_bytes(),
     );
     write_result.unwrap();
-    keeper.wait("the call", |counted| counted.requests > before);
+    provider.wait("the call", |counted| counted.requests > before);
     let mut first = [0; 64];
     assert!(socket.read(&mut first).unwrap() > 0);
     drop(socket);
-    keeper.wait("the end of the connection", |counted| counted.closed >= 1);
+    provider.wait("the end of the connection", |counted| counted.closed >= 1);
     let mut client =
         Client::new(server.address).with("authorization", &format!("Bearer {own_key}"));
     send_chat(&mut client, true);
     send_chat(&mut client, false);
-    assert_eq!(keeper.counts().0, 2);
+    assert_eq!(provider.counts().0, 2);
 }
 
 #[test]
 fn a_closed_pooled_connection_does_not_count_as_an_attempt() {
-    let keeper = KeepAliveProvider::start(|number, request| match (number, request) {
+    let provider = KeepAliveProvider::start(|number, request| match (number, request) {
         (1, 3) => Turn::Closes,
         _ => Turn::Answers,
     });
-    let server = keeper.server();
+    let server = provider.server();
     let mut client = server.user("ada@example.com");
     for _ in 0..5 {
         send_chat(&mut client, false);
     }
-    assert_eq!(keeper.counts().0, 2);
+    assert_eq!(provider.counts().0, 2);
     let list = client.get("/api/usage/calls").json();
     let calls = list["calls"].as_array().unwrap();
     assert_eq!(calls.len(), 5, "{list}");

@@ -38,7 +38,7 @@ fn get_health(client: &mut Client) -> Value {
     client.get("/health").json()
 }
 
-fn whole_at(client: &mut Client) -> String {
+fn replicated_until(client: &mut Client) -> String {
     let health = get_health(client);
     health["replica"]["whole_at"]
         .as_str()
@@ -68,7 +68,7 @@ fn current_time() -> String {
     quire::domain::time::Timestamp::from_millis(i64::try_from(millis).unwrap()).to_string()
 }
 
-fn is_whole_after(health: &Value, moment: &str) -> bool {
+fn is_replicated_after(health: &Value, moment: &str) -> bool {
     health["replica"]["whole_at"]
         .as_str()
         .is_some_and(|at| at > moment)
@@ -97,7 +97,7 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     let mut client = Client::new(server.address).registered("ada@example.com");
     let started = current_time();
     wait_for_health(&mut client, "whole", |health| {
-        is_whole_after(health, &started)
+        is_replicated_after(health, &started)
     });
     // Rows can be replicated, but originals cannot.
     let place = folder.path().join("replica/documents");
@@ -116,12 +116,12 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     // No data arrives for many sync intervals, so nothing may be reported as replicated.
     for _ in 0..60 {
         let health = self::get_health(&mut client);
-        assert!(!is_whole_after(&health, &stored_at), "{health}");
+        assert!(!is_replicated_after(&health, &stored_at), "{health}");
         std::thread::sleep(Duration::from_millis(50));
     }
     fs::remove_file(&place).unwrap();
     let health = wait_for_health(&mut client, "whole", |health| {
-        is_whole_after(health, &stored_at)
+        is_replicated_after(health, &stored_at)
     });
     assert_eq!(health["status"], "ok", "{health}");
     assert_eq!(
@@ -156,13 +156,15 @@ fn files_lost_by_the_replica_are_sent_again() {
     for (number, (what, lose)) in losses.iter().enumerate() {
         let stored_at = current_time();
         wait_for_health(&mut client, what, |health| {
-            is_whole_after(health, &stored_at)
+            is_replicated_after(health, &stored_at)
         });
         lose();
         let name = json!({ "name": number.to_string() });
         assert_eq!(client.put("/api/users/me", name).status, 200);
         let lost = current_time();
-        wait_for_health(&mut client, what, |health| is_whole_after(health, &lost));
+        wait_for_health(&mut client, what, |health| {
+            is_replicated_after(health, &lost)
+        });
         assert_eq!(
             fs::read(&original).unwrap(),
             b"Paper of eighty grams is thin.",
@@ -187,7 +189,7 @@ fn originals_are_available_immediately_after_a_restore() {
         .collect();
     let stored_at = current_time();
     wait_for_health(&mut client, "whole", |health| {
-        is_whole_after(health, &stored_at)
+        is_replicated_after(health, &stored_at)
     });
     server.kill();
     let server = start_again(&folder);
@@ -216,7 +218,7 @@ fn a_server_whose_replacement_died_stops_and_takes_over_when_it_is_started_again
     assert_eq!(new.put("/api/users/me", name).status, 200);
     let stored_at = current_time();
     wait_for_health(&mut new, "whole", |health| {
-        is_whole_after(health, &stored_at)
+        is_replicated_after(health, &stored_at)
     });
     // While the second server is running, the first still answers read requests.
     assert_eq!(client.get("/api/users/me").status, 200);

@@ -93,12 +93,15 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
         (&analysis["arms"], &analysis["report"]["leader"]),
         (&json!(2), &json!(1))
     );
-    let board = &analysis["report"]["leaderboard"];
+    let leaderboard = &analysis["report"]["leaderboard"];
     assert_eq!(
-        (&board[0]["parent"], &board[1]["parent"]),
+        (&leaderboard[0]["parent"], &leaderboard[1]["parent"]),
         (&json!(0), &Value::Null)
     );
-    assert_eq!(board[0]["setting"]["prompt"], "Check twice.\n{{question}}");
+    assert_eq!(
+        leaderboard[0]["setting"]["prompt"],
+        "Check twice.\n{{question}}"
+    );
 
     // The writer saw the prompt, questions, expectations, and answers.
     let requests = provider.requests();

@@ -152,15 +152,15 @@ fn a_rejected_provider_key_is_not_stored() {
     let stored_response = admin.post(ADMIN_PATH, forced);
     assert_eq!(stored_response.status, 201, "{}", stored_response.text());
     // A provider without a model list is saved, and the response says so.
-    let without_list = admin
+    let without_model_list = admin
         .post(ADMIN_PATH, new_provider_body(&provider, "bare"))
         .json();
     assert!(
-        without_list["message"]
+        without_model_list["message"]
             .as_str()
             .unwrap()
             .contains("no list"),
-        "{without_list}"
+        "{without_model_list}"
     );
     // A new address needs the key again; the same address does not.
     let id = stored_response.json()["provider"]["id"]

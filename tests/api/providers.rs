@@ -10,7 +10,7 @@ use quire::domain::chat::{
     ModelRequest, Peer, SourcePassage, Task,
 };
 use quire::domain::model::Availability;
-use quire::domain::network::AddressReach;
+use quire::domain::network::AddressScope;
 use quire::domain::parameters::Parameters;
 use quire::llm::{self, CallEvent, Llm, LlmSettings, RunningCall};
 use tokio::runtime::{Builder, Handle};
@@ -28,7 +28,7 @@ pub fn llm_settings(provider: &Provider) -> LlmSettings {
             id: "p".into(),
             base_url: Some(provider.base_url()),
             api_key: Some(PROVIDER_KEY.into()),
-            reach: AddressReach::Anywhere,
+            reach: AddressScope::AnyAddress,
             ..llm::Provider::default()
         }],
         demo: true,
@@ -161,11 +161,11 @@ fn recorded_streams_are_complete_in_chunks_of_any_size() {
 
 #[test]
 fn the_key_travels_in_its_header_and_nowhere_else() {
-    let says_it =
+    let echoes_key =
         format!("{{\"error\":{{\"message\":\"Incorrect API key provided: {PROVIDER_KEY}\"}}}}");
     let provider = Provider::script([
         on("a").sse(&hello_stream()),
-        on("a").status(401, "application/json", &says_it),
+        on("a").status(401, "application/json", &echoes_key),
     ]);
     let llm = Llm::new(llm_settings(&provider));
     assert_eq!(

@@ -93,7 +93,7 @@ pub fn anthropic() -> Provider {
     })
 }
 
-pub fn server_speaking(kind: &str, provider: &Provider) -> Server {
+pub fn server_with_format(kind: &str, provider: &Provider) -> Server {
     let provider_list = json!([{ "id": "p", "kind": kind, "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
     Server::with(&[("QUIRE_PROVIDERS", &provider_list.to_string())])
 }
@@ -125,7 +125,7 @@ pub fn messages(extra_fields: Value) -> Value {
 #[test]
 fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     let provider = anthropic();
-    let server = server_speaking("anthropic", &provider);
+    let server = server_with_format("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let thinking = json!({ "type": "enabled", "budget_tokens": 2048 });
@@ -339,7 +339,7 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
         json!({ "type": "response.completed", "response": { "status": "completed", "usage": { "input_tokens": 3, "output_tokens": 4 } } }),
     ];
     let provider = Provider::answering(move |_: &ReceivedRequest| named_events(&events));
-    let server = server_speaking("responses", &provider);
+    let server = server_with_format("responses", &provider);
     let mut client = server.user("ada@example.com");
     let tools =
         json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }]);

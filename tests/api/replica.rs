@@ -32,7 +32,7 @@ fn wipe(folder: &Folder) {
 }
 
 /// Returns the last time at which everything stored was also in the replica.
-fn whole_at(client: &mut Client) -> String {
+fn replicated_until(client: &mut Client) -> String {
     let health = client.get("/health").json();
     health["replica"]["whole_at"]
         .as_str()
@@ -42,12 +42,12 @@ fn whole_at(client: &mut Client) -> String {
 
 /// Waits until everything stored so far is in the replica.
 fn wait_whole(client: &mut Client) {
-    let mut last = whole_at(client);
+    let mut last = replicated_until(client);
     let mut later = 0;
     // Waits for two syncs, because the first may have started before the last change.
     for _ in 0..600 {
         std::thread::sleep(Duration::from_millis(50));
-        let at = whole_at(client);
+        let at = replicated_until(client);
         if at > last {
             (last, later) = (at, later + 1);
         }
@@ -222,9 +222,9 @@ fn encrypted_replica_restores_the_secret_and_reveals_nothing() {
                 continue;
             }
             let bytes = fs::read(entry.path()).unwrap();
-            let tells = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
+            let contains = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
             assert!(
-                bytes.starts_with(b"QSEALED1") && !tells(b"SQLite format") && !tells(text),
+                bytes.starts_with(b"QSEALED1") && !contains(b"SQLite format") && !contains(text),
                 "{entry:?}"
             );
             file_count += 1;
@@ -272,8 +272,8 @@ fn replicated_data_survives_a_kill_and_a_lost_disk() {
         .ok()
         .and_then(|text| text.parse().ok());
     for round in 0..rounds.unwrap_or(6_u64) {
-        let mut sure = number;
-        let mut before = whole_at(&mut client);
+        let mut confirmed = number;
+        let mut before = replicated_until(&mut client);
         let mut pending = number;
         // Some rounds end right after replication, others in the middle of writing.
         for step in 0..40 + round * 13 % 60 {
@@ -283,10 +283,10 @@ fn replicated_data_survives_a_kill_and_a_lost_disk() {
             if step % 10 == 0 {
                 std::thread::sleep(Duration::from_millis(120));
             }
-            let at = whole_at(&mut client);
+            let at = replicated_until(&mut client);
             if at > before {
                 // A sync that ended after these changes may have started before them, but the next one did not.
-                (sure, pending, before) = (pending, number, at);
+                (confirmed, pending, before) = (pending, number, at);
             }
         }
         server.kill();
@@ -310,8 +310,8 @@ fn replicated_data_survives_a_kill_and_a_lost_disk() {
             wait_whole(&mut client);
         }
         assert!(
-            (sure..=number).contains(&back),
-            "{back} is back of {number}, {sure} were sure"
+            (confirmed..=number).contains(&back),
+            "{back} is back of {number}, {confirmed} were sure"
         );
         number = back;
     }
@@ -355,9 +355,9 @@ fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
             ("USE_MOCK", "true"),
         ],
     );
-    let mut apart = alone.known(&client);
+    let mut other_client = alone.known(&client);
     let name = json!({ "name": "Ada apart" });
-    assert_eq!(apart.put("/api/users/me", name).status, 200);
+    assert_eq!(other_client.put("/api/users/me", name).status, 200);
     alone.signal("-TERM");
     assert_eq!(alone.code(), Some(0));
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
@@ -386,11 +386,11 @@ fn size(folder: &Path) -> (usize, u64) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.fold((0, 0), |(files, bytes), entry| {
         let about = entry.metadata().unwrap();
-        let (nested_files, larger) = match about.is_dir() {
+        let (nested_files, nested_bytes) = match about.is_dir() {
             true => size(&entry.path()),
             false => (1, about.len()),
         };
-        (files + nested_files, bytes + larger)
+        (files + nested_files, bytes + nested_bytes)
     })
 }
 

@@ -285,8 +285,8 @@ fn private_responses_are_not_cacheable() {
     let server = Server::start();
     let mut admin = server.user("root@example.org");
     let mut owner = owner(&server);
-    let gets = ROUTES.iter().filter(|route| route.verb == Verb::Get);
-    let private = gets.filter(|route| route.access() != "open" || route.path == "/metrics");
+    let get_routes = ROUTES.iter().filter(|route| route.verb == Verb::Get);
+    let private = get_routes.filter(|route| route.access() != "open" || route.path == "/metrics");
     for route in private {
         let path = url_of(route, &owner.values);
         let client = match route.access() {
@@ -320,12 +320,12 @@ fn other_users_objects_are_not_found() {
         let label = format!("{} {path}", route.verb.as_str());
         let answer = call_route(&mut other, route, &path);
         assert_ne!(answer.status, 500, "{label}: {}", answer.text());
-        let own_thing = route.path.contains("{id}");
+        let has_id = route.path.contains("{id}");
         match route.access() {
             "admin" => {
                 answer.refused(403, "FORBIDDEN");
             }
-            "user" if own_thing => {
+            "user" if has_id => {
                 // An invalid body may be rejected before the object is looked up.
                 let response = [404, 422].contains(&answer.status);
                 assert!(response, "{label}: {} {}", answer.status, answer.text());

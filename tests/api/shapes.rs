@@ -43,7 +43,7 @@ fn ask_body(model: &str, extra_fields: Value) -> Value {
 fn structured_provider() -> Provider {
     Provider::answering(|request: &ReceivedRequest| {
         let body = request.body.to_string();
-        let is_again = body.contains("That does not match the requested format");
+        let is_retry = body.contains("That does not match the requested format");
         if request.body["response_format"].is_null() {
             return on("").sse(&answer_stream("It lists two pieces."));
         }
@@ -52,7 +52,7 @@ fn structured_provider() -> Provider {
             "fenced" => on("").sse(&answer_stream(&format!(
                 "Here it is:\n```json\n{VALID_ANSWER}\n```\nDone."
             ))),
-            "learns" if is_again => on("").sse(&answer_stream(VALID_ANSWER)),
+            "learns" if is_retry => on("").sse(&answer_stream(VALID_ANSWER)),
             "learns" => on("").sse(&answer_stream(INVALID_ANSWER)),
             _ => on("").sse(&answer_stream("It lists two pieces.")),
         }

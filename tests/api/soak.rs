@@ -78,7 +78,7 @@ enum ClientBehavior {
     Waits,
     Watches,
     /// Disconnects after this many milliseconds, streaming or not.
-    Leaves(bool, u64),
+    Disconnects(bool, u64),
     /// Starts the run in the background, then stops it.
     Stops(u64),
 }
@@ -89,8 +89,8 @@ fn client_behavior(number: usize) -> ClientBehavior {
         0..2 => ClientBehavior::Streams,
         2..5 => ClientBehavior::Waits,
         5..7 => ClientBehavior::Watches,
-        7 => ClientBehavior::Leaves(true, pause),
-        8 => ClientBehavior::Leaves(false, pause),
+        7 => ClientBehavior::Disconnects(true, pause),
+        8 => ClientBehavior::Disconnects(false, pause),
         _ => ClientBehavior::Stops(pause),
     }
 }
@@ -136,7 +136,7 @@ fn run_one_analysis(number: usize, address: SocketAddr, client: &mut Client, key
                 "{number}: {text}"
             );
         }
-        ClientBehavior::Leaves(streams, pause) => {
+        ClientBehavior::Disconnects(streams, pause) => {
             body["stream"] = json!(streams);
             let socket = send_request(address, key, &body);
             std::thread::sleep(Duration::from_millis(pause));
@@ -166,8 +166,8 @@ fn start_analysis(client: &mut Client, body: &mut Value) -> String {
 
 fn send_request(address: SocketAddr, key: &str, body: &Value) -> TcpStream {
     let mut socket = TcpStream::connect(address).unwrap();
-    let patience = Some(Duration::from_secs(30));
-    socket.set_read_timeout(patience).unwrap();
+    let read_timeout = Some(Duration::from_secs(30));
+    socket.set_read_timeout(read_timeout).unwrap();
     let body = body.to_string();
     write!(
         socket,
@@ -251,25 +251,25 @@ fn leaked_resources(after: &ProcessResources, before: &ProcessResources) -> Vec<
 }
 
 fn soak(count: usize) {
-    let provider = Provider::acting(provider_line);
+    let provider = Provider::with_script(provider_line);
     provider.limit_concurrency(CALLS_AT_ONCE);
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, SETTINGS);
-    let mut crowd = create_users(&server);
+    let mut users = create_users(&server);
     // Resources that are created on first use, such as the store's readers, now exist.
-    run_all_analyses(1_000_000, 60, server.address, &crowd);
+    run_all_analyses(1_000_000, 60, server.address, &users);
     provider.wait_idle();
-    let fresh = |crowd: &[(Client, String)]| -> Vec<(Client, String)> {
-        let fresh = crowd
+    let fresh = |users: &[(Client, String)]| -> Vec<(Client, String)> {
+        let fresh = users
             .iter()
             .map(|(client, key)| (client.fresh(), key.clone()));
         fresh.collect()
     };
-    crowd = fresh(&crowd);
+    users = fresh(&users);
     std::thread::sleep(Duration::from_millis(500));
     let before = server.held_resources();
     let started_at = Instant::now();
-    run_all_analyses(0, count, server.address, &crowd);
+    run_all_analyses(0, count, server.address, &users);
     let connection_count = provider.connections();
     eprintln!(
         "{count} analyses, {connection_count} calls in all, in {:?}",
@@ -279,10 +279,10 @@ fn soak(count: usize) {
         connection_count > count,
         "most were held back: {connection_count} calls"
     );
-    crowd = fresh(&crowd);
+    users = fresh(&users);
     provider.wait_idle();
-    wait_until("all analyses end", || nothing_runs(&crowd));
-    drop(crowd);
+    wait_until("all analyses end", || nothing_runs(&users));
+    drop(users);
     wait_until("everything is given back", || {
         let extra = leaked_resources(&server.held_resources(), &before);
         extra.is_empty().then_some(()).ok_or(format!("{extra:?}"))
@@ -298,8 +298,8 @@ fn soak(count: usize) {
     check_recorded_usage(&folder, &provider);
 }
 
-fn nothing_runs(crowd: &[(Client, String)]) -> Result<(), String> {
-    for (client, _) in crowd {
+fn nothing_runs(users: &[(Client, String)]) -> Result<(), String> {
+    for (client, _) in users {
         let list = client.clone().get("/api/analyses?limit=100").json();
         let open = list["analyses"]
             .as_array()

@@ -175,13 +175,14 @@ fn documents_in_a_request_are_read_in_their_place() {
     let block = |source: Value| json!({ "type": "document", "title": "fees", "source": source });
     let text =
         block(json!({ "type": "text", "media_type": "text/plain", "data": "The fee is 42." }));
-    let paged = block(json!({ "type": "base64", "media_type": "application/pdf", "data": pdf }));
+    let pdf_block =
+        block(json!({ "type": "base64", "media_type": "application/pdf", "data": pdf }));
     let part = json!({ "type": "file", "file": { "filename": "f.pdf", "file_data": format!("data:application/pdf;base64,{pdf}") } });
     let input = json!({ "type": "input_file", "filename": "f.pdf", "file_data": format!("data:application/pdf;base64,{pdf}") });
     let messages = |block: &Value| json!({ "model": "p/any", "max_tokens": 50, "messages": [{ "role": "user", "content": [block, { "type": "text", "text": "What is the fee?" }] }] });
     for (path, body, words) in [
         ("/v1/messages", messages(&text), "The fee is 42."),
-        ("/v1/messages", messages(&paged), "[page 2]"),
+        ("/v1/messages", messages(&pdf_block), "[page 2]"),
         ("/v1/chat/completions", messages(&part), "[page 2]"),
         (
             "/v1/responses",
@@ -202,7 +203,8 @@ fn documents_in_a_request_are_read_in_their_place() {
             .unwrap()
     };
     assert!(
-        count(&mut client, &paged) > count(&mut client, &json!({ "type": "text", "text": "a" }))
+        count(&mut client, &pdf_block)
+            > count(&mut client, &json!({ "type": "text", "text": "a" }))
     );
     for (source, why) in [
         (

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::reasoning::{
     anthropic, collect_blocks, last_request_body, messages, named_events, redacted_block,
-    server_speaking, stream_events, thinking_block,
+    server_with_format, stream_events, thinking_block,
 };
 use crate::support::provider::{Provider, ReceivedRequest, on};
 
@@ -16,7 +16,7 @@ fn tool_definitions() -> Value {
 #[test]
 fn blocks_of_thinking_go_through_responses_as_items() {
     let provider = anthropic();
-    let server = server_speaking("anthropic", &provider);
+    let server = server_with_format("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let body = json!({
         "model": "p/thinker", "input": [{ "role": "user", "content": "Warm?" }], "tools": tool_definitions(),
@@ -78,7 +78,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
 #[test]
 fn signed_blocks_are_returned_without_a_request_for_thinking() {
     let provider = anthropic();
-    let server = server_speaking("anthropic", &provider);
+    let server = server_with_format("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let mut body = messages(json!({ "tools": tools }));
@@ -134,7 +134,7 @@ fn blocks_between_words_and_calls_keep_their_place() {
         json!({ "type": "message_stop" }),
     ];
     let provider = Provider::answering(move |_: &ReceivedRequest| named_events(&events));
-    let server = server_speaking("anthropic", &provider);
+    let server = server_with_format("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     for more in [json!({}), json!({ "thinking": { "type": "adaptive" } })] {
@@ -176,7 +176,7 @@ fn a_refusal_of_the_request_keeps_its_vendors_words() {
         let body = json!({ "type": "error", "error": error });
         on("").status(400, "application/json", &body.to_string())
     });
-    let server = server_speaking("anthropic", &provider);
+    let server = server_with_format("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     for stream in [false, true] {
         for (path, field) in [

@@ -15,7 +15,7 @@ use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 /// Returns a provider whose models repeat the question in capital letters.
-fn shouting_provider() -> Provider {
+fn uppercase_provider() -> Provider {
     Provider::answering(|request| {
         let question = messages_of(request)
             .pop()
@@ -69,7 +69,7 @@ fn get_thread(client: &mut Client, turn: &Value) -> Value {
 
 #[test]
 fn a_follow_up_carries_questions_and_answers_and_the_panel() {
-    let provider = shouting_provider();
+    let provider = uppercase_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = ask_and_wait(&mut client, first_question("alpha"));
@@ -120,7 +120,7 @@ fn a_follow_up_carries_questions_and_answers_and_the_panel() {
 
 #[test]
 fn each_panel_member_receives_the_conversation() {
-    let provider = shouting_provider();
+    let provider = uppercase_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({
@@ -153,7 +153,7 @@ fn each_panel_member_receives_the_conversation() {
 
 #[test]
 fn a_question_to_one_model_does_not_change_the_panel() {
-    let provider = shouting_provider();
+    let provider = uppercase_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let body = json!({
@@ -175,7 +175,7 @@ fn a_question_to_one_model_does_not_change_the_panel() {
 
 #[test]
 fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
-    let provider = shouting_provider();
+    let provider = uppercase_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let answer = ask_and_wait(&mut client, first_question("alpha"));
@@ -267,7 +267,7 @@ fn oversized_conversations_are_shortened_and_reported() {
 
 #[test]
 fn documents_stay_with_the_thread_and_keep_their_marks() {
-    let provider = shouting_provider();
+    let provider = uppercase_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let text = b"The paper is 0.1 mm thick. It is made in Basel.";
@@ -445,7 +445,7 @@ fn a_follow_up_resumes_after_the_server_is_killed() {
 
 #[test]
 fn programs_group_the_answers_of_a_panel_in_a_thread() {
-    let provider = shouting_provider();
+    let provider = uppercase_provider();
     let server = server(&provider, &[]);
     let (mut ada, mut bob) = (server.user("a@example.org"), server.user("b@example.org"));
     let body = json!({

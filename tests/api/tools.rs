@@ -209,9 +209,9 @@ fn panel_advises_and_one_member_calls_tools() {
         answer["choices"][0]["finish_reason"], "tool_calls",
         "{answer}"
     );
-    let acted = asked_with_tools(&provider);
-    assert_eq!(acted.len(), 1, "advisers are offered none");
-    assert_eq!(acted[0].model(), "writer");
+    let called = asked_with_tools(&provider);
+    assert_eq!(called.len(), 1, "advisers are offered none");
+    assert_eq!(called[0].model(), "writer");
     let before = provider.requests().len();
     assert!(before >= 3);
 

@@ -192,11 +192,11 @@ fn killed_experiment_resumes_with_the_same_result() {
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let unbroken = start_experiment(
+    let uninterrupted = start_experiment(
         &mut client,
         experiment_body(&models, json!({ "kind": "number" })),
     );
-    let unbroken = wait_until_ended(&mut client, &unbroken);
+    let uninterrupted = wait_until_ended(&mut client, &uninterrupted);
     let path = start_experiment(
         &mut client,
         experiment_body(&models, json!({ "kind": "number" })),
@@ -211,7 +211,7 @@ fn killed_experiment_resumes_with_the_same_result() {
     let mut client = second.known(&client);
     let broken = wait_until_ended(&mut client, &path);
     assert_eq!(broken["status"], "completed", "{broken}");
-    assert_eq!(race_decisions(&broken), race_decisions(&unbroken));
+    assert_eq!(race_decisions(&broken), race_decisions(&uninterrupted));
     // The same experiment runs again, and its owner stops it.
     let path = start_experiment(
         &mut client,
@@ -230,7 +230,7 @@ fn killed_experiment_resumes_with_the_same_result() {
     }
     assert_eq!(
         race_decisions(&wait_until_ended(&mut client, &path)),
-        race_decisions(&unbroken)
+        race_decisions(&uninterrupted)
     );
 }
 

@@ -104,7 +104,7 @@ impl Case {
 }
 
 /// Returns a provider that plays these cases in four API formats, and a server that uses it.
-pub fn start_playing(cases: &[Case]) -> (Provider, Server) {
+pub fn start_with_cases(cases: &[Case]) -> (Provider, Server) {
     let name = |model: &str| model.rsplit('/').next().unwrap().to_owned();
     let script: HashMap<String, Vec<ScriptLine>> = cases
         .iter()
@@ -286,7 +286,7 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
 }
 
 pub fn check(cases: &[Case]) {
-    let (_provider, server) = start_playing(cases);
+    let (_provider, server) = start_with_cases(cases);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
     // Every case is checked, and all failures are reported.
@@ -335,7 +335,7 @@ fn a_price_that_is_not_known_is_not_zero() {
         usage_line(json!({ "prompt_tokens": 100, "completion_tokens": 7 })),
         None,
     )];
-    let (_provider, server) = start_playing(&cases);
+    let (_provider, server) = start_with_cases(&cases);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/chat/completions", request_for(&cases[0], false));
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -408,7 +408,7 @@ fn tool_calls_are_distinguished_under_any_numbering() {
             &two[..1],
         ),
     ];
-    let played = cases.iter().map(|&(model, ref pieces, reason, _)| {
+    let decoded = cases.iter().map(|&(model, ref pieces, reason, _)| {
         let rest = [end(reason), usual_usage(), done()];
         complete_case(
             model,
@@ -416,7 +416,7 @@ fn tool_calls_are_distinguished_under_any_numbering() {
             None,
         )
     });
-    let (_provider, server) = start_playing(&played.collect::<Vec<_>>());
+    let (_provider, server) = start_with_cases(&decoded.collect::<Vec<_>>());
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
     for (model, _, _, expected) in cases {
@@ -456,7 +456,7 @@ fn reasoning_is_returned_to_clients_and_resent_with_tool_results() {
         Answer(T, "stop"),
         None,
     )];
-    let (provider, server) = start_playing(&cases);
+    let (provider, server) = start_with_cases(&cases);
     let mut client = server.user("ada@example.com");
     let mut body = json!({ "model": "up/thinks", "messages": [{ "role": "user", "content": "Warm?" }],
         "tools": [{ "type": "function", "function": { "name": "weather" } }] });

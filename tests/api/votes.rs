@@ -181,12 +181,17 @@ fn programs_get_the_winning_answer_in_the_requested_format() {
     });
     let format = json!({"type": "json_schema", "json_schema": {"name": "km", "schema": schema}});
     let mut keyed = client.clone().with("idempotency-key", "unfit");
-    let unfit = keyed.post(
+    let unsupported_format = keyed.post(
         "/v1/chat/completions",
         ask(QUESTION, json!({"response_format": format.clone()})),
     );
-    assert_eq!(unfit.status, 503, "{}", unfit.text());
-    assert_eq!(unfit.header("x-should-retry"), "false");
+    assert_eq!(
+        unsupported_format.status,
+        503,
+        "{}",
+        unsupported_format.text()
+    );
+    assert_eq!(unsupported_format.header("x-should-retry"), "false");
     // The answer has been paid for, so the same key does not pay again.
     let again = keyed.post(
         "/v1/chat/completions",
@@ -194,9 +199,10 @@ fn programs_get_the_winning_answer_in_the_requested_format() {
     );
     assert_eq!(again.status, 409, "{}", again.text());
     assert!(
-        unfit.text().contains("does not fit") && unfit.text().contains("at a cost of $"),
+        unsupported_format.text().contains("does not fit")
+            && unsupported_format.text().contains("at a cost of $"),
         "{}",
-        unfit.text()
+        unsupported_format.text()
     );
     let streamed = client.post(
         "/v1/chat/completions",

@@ -113,14 +113,14 @@ fn a_second_user_does_not_wait_for_all_files_of_the_first() {
     for one in uploads {
         assert_eq!(one.join().unwrap().json()["status"], "processing");
     }
-    let bobs = slow.send(&bob, "bob\n");
-    assert_eq!(bobs.join().unwrap().json()["status"], "processing");
+    let bob_documents = slow.send(&bob, "bob\n");
+    assert_eq!(bob_documents.join().unwrap().json()["status"], "processing");
     slow.release();
-    let (adas, bobs) = (
+    let (ada_documents, bob_documents) = (
         slow.documents_when_idle(&mut ada),
         slow.documents_when_idle(&mut bob),
     );
-    assert_eq!((adas.len(), bobs.len()), (5, 1));
+    assert_eq!((ada_documents.len(), bob_documents.len()), (5, 1));
     // Bob's document is read first, then Ada's smallest one and her oldest one.
     assert_eq!(
         slow.reading_order()[..4],
@@ -145,8 +145,12 @@ fn one_user_does_not_occupy_every_reader() {
     );
     // While both of Ada's documents are stuck, Bob's is read.
     slow.send(&bob, "bob\n").join().unwrap();
-    let bobs = slow.documents_when_idle(&mut bob);
-    assert_eq!(bobs[0]["status"], "processed", "{}", bobs[0]);
+    let bob_documents = slow.documents_when_idle(&mut bob);
+    assert_eq!(
+        bob_documents[0]["status"], "processed",
+        "{}",
+        bob_documents[0]
+    );
     slow.release();
     slow.wait_until_paused();
     slow.release();

@@ -66,11 +66,11 @@ fn reader_processes(server: u32) -> Vec<u32> {
 fn wait_reading(server: &Executable) -> u32 {
     for _ in 0..400 {
         // A sandboxed process has finished its own startup.
-        let walled = |process: &u32| {
+        let is_sandboxed = |process: &u32| {
             std::fs::read_to_string(format!("/proc/{process}/status"))
                 .is_ok_and(|status| status.contains("Seccomp:\t2"))
         };
-        if let Some(process) = reader_processes(server.id()).into_iter().find(walled) {
+        if let Some(process) = reader_processes(server.id()).into_iter().find(is_sandboxed) {
             return process;
         }
         std::thread::sleep(Duration::from_millis(5));

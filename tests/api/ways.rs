@@ -245,7 +245,7 @@ fn rerun_calls_only_affected_models() {
     assert_eq!(cached, [true, true, true]);
     assert_eq!(report["synthesis"], first["synthesis"]);
     // The estimate works without calling a model: the script has no answer left.
-    let mut foreseen = |changes: Value| {
+    let mut estimate = |changes: Value| {
         let response = client.post(&analysis_path(&id, "/rerun"), changes).json();
         let models = |list: &Value| -> Vec<String> {
             let models = list.as_array().unwrap().iter();
@@ -255,20 +255,20 @@ fn rerun_calls_only_affected_models() {
         };
         (models(&response["taken_over"]), models(&response["calls"]))
     };
-    let (reused, called) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
+    let (reused, called) = estimate(json!({ "dry_run": true, "ultra_model": "p/v" }));
     assert_eq!(
         (reused.join(" "), called.join(" ")),
         ("p/a p/b".into(), "p/v".into())
     );
-    let (reused, called) = foreseen(json!({ "dry_run": true, "models": ["p/b", "p/a"] }));
+    let (reused, called) = estimate(json!({ "dry_run": true, "models": ["p/b", "p/a"] }));
     assert_eq!(
         (reused.len(), called.join(" ")),
         (2, "p/w".into()),
         "{reused:?}"
     );
-    let (reused, called) = foreseen(json!({ "dry_run": true, "cache": "refresh" }));
+    let (reused, called) = estimate(json!({ "dry_run": true, "cache": "refresh" }));
     assert_eq!((reused.len(), called.len()), (0, 3));
-    let (reused, called) = foreseen(json!({ "dry_run": true, "prompt": "Something else?" }));
+    let (reused, called) = estimate(json!({ "dry_run": true, "prompt": "Something else?" }));
     assert_eq!((reused.len(), called.len()), (0, 3));
     client
         .post(

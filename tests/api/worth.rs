@@ -117,7 +117,7 @@ fn a_comparison_is_blind_until_its_one_vote() {
 
     let created = client.post(&path, json!({}));
     assert_eq!(created.status, 200, "{}", created.text());
-    for betraying in [
+    for revealing_text in [
         "gpt",
         "panel",
         "(A",
@@ -127,8 +127,8 @@ fn a_comparison_is_blind_until_its_one_vote() {
         "cost",
     ] {
         assert!(
-            !created.text().contains(betraying),
-            "{betraying}: {}",
+            !created.text().contains(revealing_text),
+            "{revealing_text}: {}",
             created.text()
         );
     }
@@ -264,13 +264,13 @@ fn the_report_states_the_verdict_and_missing_votes() {
     assert_eq!(empty["overall"]["win_rate"], Value::Null);
     assert_eq!(empty["topics"], json!([]));
 
-    let paper = json!({"topic": "paper"});
+    let topic_filter = json!({"topic": "paper"});
     for _ in 0..6 {
-        run_and_vote(&mut client, paper.clone(), "panel");
+        run_and_vote(&mut client, topic_filter.clone(), "panel");
     }
-    let liked = run_and_vote(&mut client, json!({}), "single");
+    let voted = run_and_vote(&mut client, json!({}), "single");
     client.post(
-        &analysis_path(&liked, "/vote"),
+        &analysis_path(&voted, "/vote"),
         json!({"choice": "helpful"}),
     );
     let report = client.get("/api/worth").json();
@@ -293,11 +293,11 @@ fn the_report_states_the_verdict_and_missing_votes() {
     // Without a topic, the pattern's family is used.
     let patterns = client.get("/api/patterns").json();
     let patterns = patterns["patterns"].as_array().unwrap();
-    let summarize = patterns
+    let summarize_pattern = patterns
         .iter()
         .find(|one| one["id"] == "summarize")
         .unwrap();
-    assert_eq!(topics[1]["topic"], summarize["category"]);
+    assert_eq!(topics[1]["topic"], summarize_pattern["category"]);
     assert_eq!(
         (&topics[1]["losses"], &topics[1]["helpful"]),
         (&json!(1), &json!(1))
@@ -315,7 +315,7 @@ fn the_report_states_the_verdict_and_missing_votes() {
     assert!(1.5 < multiple && multiple < 4.0, "{multiple}");
 
     for more in 1..5 {
-        run_and_vote(&mut client, paper.clone(), "panel");
+        run_and_vote(&mut client, topic_filter.clone(), "panel");
         // A single topic in the report still counts as one of two.
         let report = client.get("/api/worth?topic=Paper").json();
         let verdict = if more < 4 { "unknown" } else { "pays" };

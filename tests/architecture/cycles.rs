@@ -227,8 +227,8 @@ fn files_form_no_cycles() {
         .iter()
         .map(|source| (source.name.clone(), modules.imports(source)))
         .collect();
-    let arrows: usize = edges.values().map(BTreeSet::len).sum();
-    assert!(arrows > 1_000, "imports are found: {arrows}");
+    let edge_count: usize = edges.values().map(BTreeSet::len).sum();
+    assert!(edge_count > 1_000, "imports are found: {edge_count}");
     let describe = |circle: &Vec<String>| {
         let lines = circle.iter().map(|file| {
             let within = edges[file].iter().filter(|to| circle.contains(to));

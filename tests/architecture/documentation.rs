@@ -11,7 +11,7 @@ const NUMBERS: &[&str] = &[
 
 /// Returns the lines that declare an undocumented numeric constant: no comment above its group and none beside it.
 fn silent_constants(source: &Source) -> Vec<usize> {
-    let mut is_told = false;
+    let mut is_documented = false;
     let lines = source.text.lines().take(source.own_lines()).enumerate();
     let silent = lines.filter(|(_, line)| {
         let line = line.trim_start();
@@ -26,10 +26,10 @@ fn silent_constants(source: &Source) -> Vec<usize> {
         .and_then(|rest| rest.split_once(": "))
         .and_then(|(_, kind)| kind.split_once(" = "));
         let Some((kind, _)) = declared else {
-            is_told = line.starts_with("//") || (is_told && !line.is_empty());
+            is_documented = line.starts_with("//") || (is_documented && !line.is_empty());
             return false;
         };
-        NUMBERS.contains(&kind) && !is_told && !line.contains("// ")
+        NUMBERS.contains(&kind) && !is_documented && !line.contains("// ")
     });
     silent.map(|(number, _)| number + 1).collect()
 }

@@ -328,7 +328,7 @@ fn pure_modules_do_no_io() {
         .filter(|source| ["domain", "wire"].contains(&source.layer_name()))
     {
         for (number, line) in source.code() {
-            for world in [
+            for side_effect in [
                 "std::fs",
                 "std::net",
                 "std::thread",
@@ -337,9 +337,9 @@ fn pure_modules_do_no_io() {
                 "Instant",
                 "RandomState",
             ] {
-                if line.contains(world) {
+                if line.contains(side_effect) {
                     faults.push(format!(
-                        "src/{}:{number}: {world} in a pure folder",
+                        "src/{}:{number}: {side_effect} in a pure folder",
                         source.name
                     ));
                 }

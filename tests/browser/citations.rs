@@ -46,7 +46,7 @@ fn citing_answer(_: &Value) -> Answer {
     )
 }
 
-fn far_settings() -> Vec<(&'static str, String)> {
+fn provider_settings() -> Vec<(&'static str, String)> {
     let address = provider(&["one"], citing_answer);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["one"] }]);
     vec![("QUIRE_PROVIDERS", providers.to_string())]
@@ -56,7 +56,7 @@ fn far_settings() -> Vec<(&'static str, String)> {
 fn citation_opens_its_page_and_shows_its_check() {
     let Some(_turn) = wait_for_turn() else { return };
     let axe = axe();
-    let server = Server::start_with(far_settings());
+    let server = Server::start_with(provider_settings());
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
         if dark {

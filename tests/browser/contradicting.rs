@@ -66,11 +66,11 @@ fn judge_reply(body: &Value) -> String {
         };
         ['A', 'B', 'C'].map(stance).to_vec()
     };
-    let forty = "The pump delivers 40 litres a minute";
+    let forty_litres = "The pump delivers 40 litres a minute";
     json!({
         "claims": [
             {"text": "It delivers 40 litres.", "answer": "The pump delivers 40 litres a minute [D1:p2] (A, C).",
-             "stances": stances(forty, "The pump delivers 90 litres a minute")},
+             "stances": stances(forty_litres, "The pump delivers 90 litres a minute")},
             {"text": "The valve was made in Österreich.", "stances": stances("The valve was made in Österreich", "")},
             {"text": "Frost can damage it.", "stances": stances("It must be drained before frost", "")},
             {"text": "It runs on diesel.", "stances": [{"member": "A", "stance": "asserts", "quote": "it runs on diesel fuel only"}]},

@@ -148,9 +148,13 @@ impl Browser {
     }
 
     /// Emulates `prefers-color-scheme` and `prefers-reduced-motion`.
-    pub fn prefer(&self, dark: bool, calm: bool) {
+    pub fn prefer(&self, dark: bool, reduces_motion: bool) {
         let scheme = if dark { "dark" } else { "light" };
-        let motion = if calm { "reduce" } else { "no-preference" };
+        let motion = if reduces_motion {
+            "reduce"
+        } else {
+            "no-preference"
+        };
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }, { "name": "prefers-reduced-motion", "value": motion }]);
         self.cdp(
             "Emulation.setEmulatedMedia",
@@ -262,13 +266,13 @@ impl Browser {
         self.act("css selector", css, "value", json!({ "text": text }));
     }
 
-    fn act(&self, using: &str, what: &str, action: &str, body: Value) {
+    fn act(&self, strategy: &str, what: &str, action: &str, body: Value) {
         let attempt = || {
             let found = self
                 .try_call(
                     "POST",
                     "/elements",
-                    Some(json!({ "using": using, "value": what })),
+                    Some(json!({ "using": strategy, "value": what })),
                 )
                 .ok()?;
             let visible = found
@@ -333,10 +337,10 @@ impl Browser {
             "document.getElementById('toasts')?.replaceChildren();",
             json!([]),
         );
-        let shot = self.cdp("Page.captureScreenshot", how);
+        let screenshot = self.cdp("Page.captureScreenshot", how);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
         std::fs::create_dir_all(&folder).unwrap();
-        let bytes = decoded(shot["data"].as_str().unwrap_or_default());
+        let bytes = decoded(screenshot["data"].as_str().unwrap_or_default());
         std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
     }
 
@@ -378,15 +382,15 @@ impl Browser {
                 .header("content-type", "application/json")
                 .send(body.unwrap_or(json!({})).to_string()),
         };
-        let mut response = response.map_err(|fault| fault.to_string())?;
+        let mut response = response.map_err(|error| error.to_string())?;
         let text = response
             .body_mut()
             .with_config()
             .limit(1 << 28)
             .read_to_string()
-            .map_err(|fault| fault.to_string())?;
+            .map_err(|error| error.to_string())?;
         let value = serde_json::from_str::<Value>(&text)
-            .map_err(|fault| format!("{fault}: {text}"))?["value"]
+            .map_err(|error| format!("{error}: {text}"))?["value"]
             .clone();
         match value["error"].as_str() {
             Some(error) => Err(format!(

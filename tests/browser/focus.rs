@@ -97,11 +97,11 @@ fn nothing_moves_with_reduced_motion() {
         browser.prefer(false, calm);
         browser.go(&server.address("/analyze"));
         browser.wait(".intro-step");
-        let lasting = browser.value(
+        let has_motion = browser.value(
             "(() => { const spinner = document.createElement('span'); spinner.className = 'loading-spinner'; document.body.append(spinner);
               const seconds = (what) => Math.max(0, ...[...document.querySelectorAll('*')].flatMap((node) => getComputedStyle(node)[what].split(',').map(parseFloat)));
               return [seconds('animationDuration'), seconds('transitionDuration')].map((time) => time > 0.001); })()",
         );
-        assert_eq!(lasting, json!([!calm, !calm]), "calm: {calm}");
+        assert_eq!(has_motion, json!([!calm, !calm]), "calm: {calm}");
     }
 }

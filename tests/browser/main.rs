@@ -108,8 +108,8 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
 
     start_run(&browser, "summarize");
     browser.wait(".members .member-body p");
-    let swiped = browser.value("(() => { const grid = document.querySelector('.members'); return getComputedStyle(grid).scrollSnapType !== 'none' && grid.scrollWidth > grid.clientWidth * 1.5; })()");
-    assert_eq!(swiped, json!(true), "a card per member, to be swiped");
+    let snap_type = browser.value("(() => { const grid = document.querySelector('.members'); return getComputedStyle(grid).scrollSnapType !== 'none' && grid.scrollWidth > grid.clientWidth * 1.5; })()");
+    assert_eq!(snap_type, json!(true), "a card per member, to be swiped");
     browser.screenshot("phone-running");
     browser.wait(".results-container");
     browser.screenshot("phone-result");

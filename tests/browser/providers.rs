@@ -114,10 +114,10 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     browser.wait_text("body", "The provider is removed.");
     assert!(!browser.text(".provider-list").contains("far"));
     // Only the intentionally refused requests are logged.
-    let complaints = browser.console_errors();
+    let console_errors = browser.console_errors();
     assert!(
-        complaints.iter().all(|one| one.contains("422")),
-        "{complaints:?}"
+        console_errors.iter().all(|one| one.contains("422")),
+        "{console_errors:?}"
     );
 }
 

@@ -106,8 +106,11 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     browser.wait(".pattern-card");
     assert!(!browser.text("main").contains("House rules"));
     crate::driver::wait_until("the deletion to have arrived", || {
-        let owed = "return localStorage.getItem('quire.deletions');";
-        browser.run(owed, json!([])).is_null().then_some(())
+        let pending_deletions = "return localStorage.getItem('quire.deletions');";
+        browser
+            .run(pending_deletions, json!([]))
+            .is_null()
+            .then_some(())
     });
     let result =
         "const r = await fetch('/api/patterns'); return (await r.text()).includes('House rules');";

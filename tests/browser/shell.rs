@@ -63,11 +63,11 @@ fn shell_opens_offline() {
     crate::driver::wait_until("the shell to be kept", || {
         (browser.run(stored, json!([])) == json!(true)).then_some(())
     });
-    let personal = "const names = await caches.keys();
+    let cached_personal_data = "const names = await caches.keys();
         const paths = [];
         for (const name of names.filter((name) => !name.startsWith('quire-threads-'))) for (const request of await (await caches.open(name)).keys()) paths.push(new URL(request.url).pathname);
         return paths.filter((path) => !path.startsWith('/assets/') && path !== '/login');";
-    assert_eq!(browser.run(personal, json!([])), json!([]));
+    assert_eq!(browser.run(cached_personal_data, json!([])), json!([]));
     browser.cdp("Network.enable", json!({}));
     browser.cdp(
         "Network.emulateNetworkConditions",

@@ -27,7 +27,7 @@ const SHARE_SCRIPT: &str = "
     return (await response.json()).token;";
 
 /// Model `broken` fails every call; `spare` accepts no temperature and counts no tokens.
-fn troubled(asked: &Value) -> Answer {
+fn unreliable_answer(asked: &Value) -> Answer {
     let json = "application/json";
     match asked["model"].as_str() {
         Some("broken") => (
@@ -57,7 +57,7 @@ fn troubled(asked: &Value) -> Answer {
 #[test]
 fn a_model_that_just_failed_does_not_write_the_answer() {
     let Some(_turn) = wait_for_turn() else { return };
-    let address = provider(&["broken", "steady"], troubled);
+    let address = provider(&["broken", "steady"], unreliable_answer);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["broken", "steady"] }]);
     let server = Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),
@@ -123,7 +123,7 @@ fn a_panel_without_vision_says_so_before_and_once_after() {
     let sheet = folder.join("models.json");
     let blind = ["far/spare", "far/steady"].map(|id| json!({ "id": id, "vision": false }));
     std::fs::write(&sheet, json!({ "models": blind }).to_string()).unwrap();
-    let address = provider(&["spare", "steady"], troubled);
+    let address = provider(&["spare", "steady"], unreliable_answer);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["spare", "steady"] }]);
     let server = Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),
@@ -155,7 +155,7 @@ fn a_panel_without_vision_says_so_before_and_once_after() {
 #[test]
 fn fallback_models_are_named_everywhere() {
     let Some(_turn) = wait_for_turn() else { return };
-    let address = provider(&["broken", "spare", "steady"], troubled);
+    let address = provider(&["broken", "spare", "steady"], unreliable_answer);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["broken", "spare", "steady"] }]);
     // None of these models could judge, because their answers are not JSON.
     let server = Server::start_with(vec![
@@ -241,7 +241,7 @@ fn fallback_model_is_named_during_the_run() {
     browser.go(&server.address("/analyze"));
     browser.wait(".intro-step");
     let observed = browser.run(FROM_EVENTS, json!([]));
-    let instead =
+    let fallback =
         json!({ "model": "far/last", "letter": "A", "insteadOf": "far/broken", "text": "Forty." });
     assert_eq!(
         observed["failed"],
@@ -250,7 +250,7 @@ fn fallback_model_is_named_during_the_run() {
     assert_eq!(observed["running"], "in place of far/broken");
     assert_eq!(
         observed["words"],
-        json!([instead, { "model": "far/steady", "letter": "B", "insteadOf": "", "text": "" }])
+        json!([fallback, { "model": "far/steady", "letter": "B", "insteadOf": "", "text": "" }])
     );
     assert_eq!(
         observed["writer"],

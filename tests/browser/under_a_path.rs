@@ -98,8 +98,8 @@ fn check_pages_under_path(style: PathStyle) {
     });
     assert!(browser.url().starts_with(&base), "{}", browser.url());
     let complaints = browser.console_errors();
-    let serious: Vec<_> = (complaints.iter())
+    let serious_errors: Vec<_> = (complaints.iter())
         .filter(|line| line.contains("404"))
         .collect();
-    assert!(serious.is_empty(), "{serious:?}");
+    assert!(serious_errors.is_empty(), "{serious_errors:?}");
 }

@@ -235,7 +235,7 @@ nonsense
     successful_output(workspace.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
     let other = workspace_with_account("bob@example.com");
     let file = workspace.0.join("ada.tar.gz");
-    let taken_counts = import_counts(other.run(&[
+    let imported_counts = import_counts(other.run(&[
         "import",
         "--user",
         "bob@example.com",
@@ -244,11 +244,11 @@ nonsense
     ]));
     assert_eq!(
         (
-            &taken_counts["analyses"]["added"],
-            &taken_counts["stage_answers"]["added"]
+            &imported_counts["analyses"]["added"],
+            &imported_counts["stage_answers"]["added"]
         ),
         (&2.into(), &3.into()),
-        "{taken_counts}"
+        "{imported_counts}"
     );
 }
 

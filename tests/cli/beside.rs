@@ -57,10 +57,10 @@ fn documents_are_listed_searched_and_deleted_while_a_server_runs() {
     assert!(!workspace.data_folder().join("documents").join(id).exists());
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
     // The server's uploads in progress are left alone.
-    let on_its_way = workspace.data_folder().join("tmp").join("0123456789abcdef");
-    std::fs::write(&on_its_way, "half").unwrap();
+    let pending_upload = workspace.data_folder().join("tmp").join("0123456789abcdef");
+    std::fs::write(&pending_upload, "half").unwrap();
     workspace.run(&["documents"]).expect_success();
-    assert!(on_its_way.exists());
+    assert!(pending_upload.exists());
 }
 
 #[test]
@@ -95,13 +95,19 @@ fn commands_that_start_runs_go_to_the_local_server() {
     create_account(&workspace);
     let _server = Running::start(workspace.quire(&["--port", "0", "--use-mock"]));
     std::fs::write(workspace.0.join("sums.toml"), EXPERIMENT_FILE).unwrap();
-    let ran = workspace.run(&["experiment", "run", "sums.toml", "--evaluations", "4"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stdout.contains("# sums"), "{ran:?}");
-    assert!(ran.err.contains("stored as experiment_"), "{ran:?}");
-    let nowhere = "experiment_01ARZ3NDEKTSV4RRFFQ69G0000";
+    let experiment_run = workspace.run(&["experiment", "run", "sums.toml", "--evaluations", "4"]);
+    assert_eq!(experiment_run.code, Some(0), "{experiment_run:?}");
+    assert!(
+        experiment_run.stdout.contains("# sums"),
+        "{experiment_run:?}"
+    );
+    assert!(
+        experiment_run.err.contains("stored as experiment_"),
+        "{experiment_run:?}"
+    );
+    let missing_id = "experiment_01ARZ3NDEKTSV4RRFFQ69G0000";
     let error = workspace
-        .run(&["experiment", "resume", nowhere])
+        .run(&["experiment", "resume", missing_id])
         .expect_refusal(1);
     assert!(error.contains("the server refused"), "{error}");
     let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";

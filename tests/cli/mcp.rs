@@ -52,9 +52,9 @@ fn tools_are_served_over_stdin() {
     assert_eq!(answers.len(), 8, "{answers:?}");
     assert_eq!(of(json!(1))["result"]["serverInfo"]["name"], "quire");
     assert_eq!(of(json!(2))["result"]["tools"].as_array().unwrap().len(), 4);
-    let consulted = &of(json!(3))["result"];
-    assert_eq!(consulted["isError"], false, "{consulted}");
-    assert_eq!(consulted["structuredContent"]["status"], "completed");
+    let panel_result = &of(json!(3))["result"];
+    assert_eq!(panel_result["isError"], false, "{panel_result}");
+    assert_eq!(panel_result["structuredContent"]["status"], "completed");
     let patterns = &of(json!(4))["result"]["structuredContent"]["patterns"];
     assert!(patterns.as_array().unwrap().len() > 10);
     assert_eq!(of(json!(5))["result"]["content"][0]["text"], "no results");

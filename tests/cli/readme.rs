@@ -85,12 +85,12 @@ fn commands_next_to_a_server_work() {
         .iter()
         .flat_map(|block| commands(block))
         .collect();
-    let mine = lines.iter().filter(|line| {
+    let quire_lines = lines.iter().filter(|line| {
         line.starts_with("quire ")
             || line.starts_with("export QUIRE")
             || (has_curl && line.starts_with("curl "))
     });
-    let script: Vec<String> = mine
+    let script: Vec<String> = quire_lines
         .map(|line| {
             line.replace("127.0.0.1:8080", &server.address)
                 .replace("curl -s", "curl -sf")

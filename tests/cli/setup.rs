@@ -228,10 +228,13 @@ fn a_public_address_in_front_of_loopback_needs_the_token() {
     let mut server = behind(&workspace, "https://quire.example.com");
     let lines = startup_output(&mut server);
     let link = setup_token(&lines);
-    let (status, told_eve) = register(&server, "eve@example.com", None);
-    assert_eq!((status, &told_eve["user"]["role"]), (200, &json!("user")));
-    let (_, told_ada) = register(&server, "ada@example.com", Some(&link));
-    assert_eq!(told_ada["user"]["role"], "admin", "{told_ada}");
+    let (status, eve_message) = register(&server, "eve@example.com", None);
+    assert_eq!(
+        (status, &eve_message["user"]["role"]),
+        (200, &json!("user"))
+    );
+    let (_, ada_message) = register(&server, "ada@example.com", Some(&link));
+    assert_eq!(ada_message["user"]["role"], "admin", "{ada_message}");
     drop(server);
     // A loopback address exposes nothing.
     let other = Workspace::new();

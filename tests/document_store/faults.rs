@@ -109,8 +109,8 @@ fn a_server_killed_between_object_and_row_leaves_an_object_that_housekeeping_rem
     wait_for("it is removed", || !bucket.files().contains_key(&orphan));
     assert_eq!(objects(), [key_of(&first)]);
     let stored = bucket.files();
-    let theirs = stored.values().filter(|bytes| *bytes == b"theirs");
-    assert_eq!(theirs.count(), 4, "{:?}", stored.keys());
+    let foreign_objects = stored.values().filter(|bytes| *bytes == b"theirs");
+    assert_eq!(foreign_objects.count(), 4, "{:?}", stored.keys());
 }
 
 #[test]

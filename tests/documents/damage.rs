@@ -147,8 +147,8 @@ pub fn damaged_copy(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
             damage_bytes(&mut entries[entry].1, chance);
         }
         if chance.number_below(8) == 0 {
-            let gone = chance.number_below(entries.len());
-            entries.remove(gone);
+            let removed_index = chance.number_below(entries.len());
+            entries.remove(removed_index);
         }
         return pack::write_archive(&entries);
     }

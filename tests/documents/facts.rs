@@ -86,12 +86,12 @@ fn compare_with_reference(
     if sample.pages.is_some_and(|pages| pages != page_count) {
         error(format!("{page_count} pages, not {:?}", sample.pages));
     }
-    for (what, got, wanted) in [
+    for (what, actual, expected) in [
         ("kind", report.kind, &sample.kind),
         ("encoding", report.encoding.as_str(), &sample.encoding),
     ] {
-        if wanted.as_ref().is_some_and(|wanted| wanted != got) {
-            error(format!("{what} {got}, not {wanted:?}"));
+        if expected.as_ref().is_some_and(|expected| expected != actual) {
+            error(format!("{what} {actual}, not {expected:?}"));
         }
     }
 }

@@ -127,8 +127,8 @@ fn check_all(planted: &[Planted<'_>]) {
     let is_lost = |(_, name, file, text, note): &&Planted<'_>| {
         let (got, said) = text_and_notes(file, name);
         let is_there = !text.is_empty() && got.contains(text);
-        let is_said = !note.is_empty() && said.contains(note);
-        !is_there && !is_said
+        let is_reported = !note.is_empty() && said.contains(note);
+        !is_there && !is_reported
     };
     let lost: Vec<_> = planted.iter().filter(is_lost).collect();
     for (what, name, file, ..) in &lost {
@@ -143,6 +143,9 @@ fn check_all(planted: &[Planted<'_>]) {
 fn check_contains(what: &str, file: &[u8], name: &str, text: &str, note: &str) {
     let (got, said) = text_and_notes(file, name);
     let is_there = !text.is_empty() && got.contains(text);
-    let is_said = !note.is_empty() && said.contains(note);
-    assert!(is_there || is_said, "{name}: {what} is lost\n{got}\n{said}");
+    let is_reported = !note.is_empty() && said.contains(note);
+    assert!(
+        is_there || is_reported,
+        "{name}: {what} is lost\n{got}\n{said}"
+    );
 }

@@ -17,17 +17,20 @@ fn questions_find_their_page() {
     std::fs::create_dir_all(&folder).unwrap();
     let library = Library::new(&folder);
     let (mut ours, mut plain) = (Quality::default(), Quality::default());
-    for (language, us, them) in library.measure(12) {
+    for (language, quire, them) in library.measure(12) {
         println!(
             "{language}: recall@5 {:.3} (plain {:.3}), MRR {:.3} (plain {:.3}), {} questions",
-            us.recall_at_5(),
+            quire.recall_at_5(),
             them.recall_at_5(),
-            us.mrr(),
+            quire.mrr(),
             them.mrr(),
-            us.questions
+            quire.questions
         );
-        assert!(us.recall_at_5() >= 0.94 && us.mrr() >= 0.88, "{language}");
-        (ours, plain) = (ours.and(us), plain.and(them));
+        assert!(
+            quire.recall_at_5() >= 0.94 && quire.mrr() >= 0.88,
+            "{language}"
+        );
+        (ours, plain) = (ours.and(quire), plain.and(them));
     }
     drop(library);
     std::fs::remove_dir_all(&folder).unwrap();
@@ -42,17 +45,20 @@ fn questions_find_their_page_in_one_long_document() {
         let name = format!("quire-long-{language}-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let (us, them) = set::measure_long(&folder, language, 4);
+        let (quire, plain) = set::measure_long(&folder, language, 4);
         std::fs::remove_dir_all(&folder).unwrap();
         println!(
             "{language}: recall@5 {:.3} (plain {:.3}), MRR {:.3} (plain {:.3}), {} questions",
-            us.recall_at_5(),
-            them.recall_at_5(),
-            us.mrr(),
-            them.mrr(),
-            us.questions
+            quire.recall_at_5(),
+            plain.recall_at_5(),
+            quire.mrr(),
+            plain.mrr(),
+            quire.questions
         );
-        assert!(us.recall_at_5() >= 0.94 && us.mrr() >= 0.88, "{language}");
+        assert!(
+            quire.recall_at_5() >= 0.94 && quire.mrr() >= 0.88,
+            "{language}"
+        );
     }
 }
 
@@ -62,25 +68,25 @@ fn questions_find_their_page_in_one_long_document() {
 fn other_documents_do_not_change_a_search_within_one() {
     let folder = std::env::temp_dir().join(format!("quire-scope-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let shelf = set::Shelf::new(&folder);
+    let store = set::TwoUserStore::new(&folder);
     let articles = set::load_articles("en");
     let report = set::Article::join_articles("Report", &articles);
-    let id = shelf.put(0, 1, &report);
+    let id = store.put(0, 1, &report);
     let questions: Vec<&String> = articles.iter().flat_map(set::Article::questions).collect();
-    let ask = |shelf: &set::Shelf| -> Vec<Vec<(u32, f64)>> {
+    let ask = |store: &set::TwoUserStore| -> Vec<Vec<(u32, f64)>> {
         let sampled = questions.iter().step_by(20);
         sampled
-            .map(|question| shelf.ask(0, &id, question))
+            .map(|question| store.ask(0, &id, question))
             .collect()
     };
-    let alone = ask(&shelf);
+    let alone = ask(&store);
     assert!(alone.iter().all(|hits| !hits.is_empty()));
     // Adds 200 documents. Half of them belong to the same user and use the same words.
     for number in 0..200 {
         let article = &articles[number % articles.len()];
-        shelf.put(number as u32 % 2, number as u32 + 2, article);
+        store.put(number as u32 % 2, number as u32 + 2, article);
     }
-    assert_eq!(ask(&shelf), alone);
-    drop(shelf);
+    assert_eq!(ask(&store), alone);
+    drop(store);
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -17,7 +17,7 @@ const MODEL: &str = "local/all-minilm-l6-v2";
 const DIMENSIONS: usize = 384;
 
 /// A question, the number of the paragraph that answers it, and its vector.
-struct Asked {
+struct ParagraphQuestion {
     text: String,
     paragraph: u32,
     vector: Vec<f32>,
@@ -38,11 +38,14 @@ fn load_vectors() -> Vec<Vec<f32>> {
     bytes.chunks(DIMENSIONS).map(vector).collect()
 }
 
-fn load_questions(name: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Vec<Asked> {
+fn load_questions(
+    name: &str,
+    vectors: &mut impl Iterator<Item = Vec<f32>>,
+) -> Vec<ParagraphQuestion> {
     let text = String::from_utf8(file(name)).unwrap();
     let request_for = |line: &str| {
         let (paragraph, text) = line.split_once('\t').unwrap();
-        Asked {
+        ParagraphQuestion {
             text: text.to_owned(),
             paragraph: paragraph.parse().unwrap(),
             vector: vectors.next().unwrap(),
@@ -73,7 +76,12 @@ fn store_library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
     store.write_now(write).unwrap();
 }
 
-fn measure_quality(store: &Store, owner: &UserId, all: &[Asked], by_meaning: bool) -> Quality {
+fn measure_quality(
+    store: &Store,
+    owner: &UserId,
+    all: &[ParagraphQuestion],
+    by_meaning: bool,
+) -> Quality {
     let mut quality = Quality::default();
     for asked in all {
         let meaning = QuestionEmbedding {
@@ -106,7 +114,7 @@ fn paraphrases_are_found_by_meaning_and_nothing_is_lost_elsewhere() {
     let paraphrases = load_questions("paraphrases-en.txt", &mut all);
     let ordinary = load_questions("questions-en.txt", &mut all);
     assert_eq!(all.next(), None);
-    let measure = |name: &str, asked: &[Asked]| {
+    let measure = |name: &str, asked: &[ParagraphQuestion]| {
         let [words, meaning] =
             [false, true].map(|by_meaning| measure_quality(&store, &owner, asked, by_meaning));
         println!(

@@ -292,7 +292,7 @@ pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Qua
 pub fn measure_long_on(store: Store, language: &str, step: usize) -> (Quality, Quality) {
     let articles = load_articles(language);
     let report = Article::join_articles("Report", &articles);
-    let shelf = Shelf::on(store);
+    let shelf = TwoUserStore::on(store);
     let id = shelf.put(0, 1, &report);
     let index = Connection::open_in_memory().unwrap();
     create_plain(&index, language);
@@ -316,13 +316,13 @@ pub fn measure_long_on(store: Store, language: &str, step: usize) -> (Quality, Q
 
 /// Documents of two users in one store.
 #[allow(dead_code, reason = "the bench has its own")]
-pub struct Shelf {
+pub struct TwoUserStore {
     store: Store,
     owners: [User; 2],
 }
 
 #[allow(dead_code, reason = "the bench has its own")]
-impl Shelf {
+impl TwoUserStore {
     pub fn new(folder: &Path) -> Self {
         Self::on(open(folder))
     }

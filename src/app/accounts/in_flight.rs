@@ -143,20 +143,20 @@ mod tests {
 
     #[tokio::test]
     async fn ending_an_account_ends_only_its_own_requests() {
-        let presence = RequestsInFlight::default();
-        let (mut one, before) = presence.enter(&user(1));
-        let (mut two, _) = presence.enter(&user(1));
-        let (other, _) = presence.enter(&user(2));
-        presence.end(&user(1));
+        let in_flight = RequestsInFlight::default();
+        let (mut one, before) = in_flight.enter(&user(1));
+        let (mut two, _) = in_flight.enter(&user(1));
+        let (other, _) = in_flight.enter(&user(2));
+        in_flight.end(&user(1));
         one.wait_for_end().await;
         two.wait_for_end().await;
         assert!(!*other.end_signal.borrow());
         // The account was unlocked: new requests are not ended by the earlier lock.
-        let (again, after) = presence.enter(&user(1));
+        let (again, after) = in_flight.enter(&user(1));
         assert!(after > before && !*again.end_signal.borrow());
         drop((one, two));
-        assert_eq!(lock(&presence.state).in_flight.len(), 2);
+        assert_eq!(lock(&in_flight.state).in_flight.len(), 2);
         drop((again, other));
-        assert_eq!(lock(&presence.state).in_flight.len(), 0);
+        assert_eq!(lock(&in_flight.state).in_flight.len(), 0);
     }
 }

@@ -99,17 +99,17 @@ impl LoginThrottle {
     /// `Kind::TooFast`, with the time until the next attempt is allowed.
     pub async fn take(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
         if self.shared.is_shared() {
-            let (subject, rate) = (key.subject(), self.whole_rate_of(&key));
+            let (subject, rate) = (key.subject(), self.total_rate_of(&key));
             let taken = self.shared.take_token(SHARED_KIND, &subject, rate).await;
             if let Some(taken) = taken {
                 return taken.map(drop).map_err(too_fast_error);
             }
         }
-        self.take_here(key, now)
+        self.take_locally(key, now)
     }
 
-    fn take_here(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
-        let rate = self.rate_of(&key);
+    fn take_locally(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
+        let rate = self.local_rate_of(&key);
         let mut buckets = self.lock_buckets(&key);
         if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
             self.evict_full_buckets(&mut buckets, now);
@@ -122,13 +122,13 @@ impl LoginThrottle {
 
     /// Refunds a successful attempt, so that it does not count.
     pub fn refund(&self, key: &ThrottleKey) {
-        let rate = self.whole_rate_of(key);
+        let rate = self.total_rate_of(key);
         if self.shared.is_shared() {
             self.shared.refund_token(SHARED_KIND, &key.subject(), rate);
         }
         let mut buckets = self.lock_buckets(key);
         if let Some(bucket) = buckets.get_mut(key) {
-            bucket.refund(self.rate_of(key));
+            bucket.refund(self.local_rate_of(key));
         }
     }
 
@@ -141,11 +141,11 @@ impl LoginThrottle {
     }
 
     /// Returns this server's share of a key's rate.
-    fn rate_of(&self, key: &ThrottleKey) -> Rate {
-        self.whole_rate_of(key).shared_by(self.shared.divisor())
+    fn local_rate_of(&self, key: &ThrottleKey) -> Rate {
+        self.total_rate_of(key).shared_by(self.shared.divisor())
     }
 
-    fn whole_rate_of(&self, key: &ThrottleKey) -> Rate {
+    fn total_rate_of(&self, key: &ThrottleKey) -> Rate {
         match key {
             ThrottleKey::Pair(..) | ThrottleKey::Device(_) => self.pair_rate,
             ThrottleKey::Account(_) => self.account_rate,
@@ -155,15 +155,15 @@ impl LoginThrottle {
 
     /// Evicts full buckets or, if that is not enough, the least recently used half.
     fn evict_full_buckets(&self, buckets: &mut Buckets, now: Timestamp) {
-        buckets.retain(|key, bucket| !bucket.is_full(self.rate_of(key), now));
+        buckets.retain(|key, bucket| !bucket.is_full(self.local_rate_of(key), now));
         if buckets.len() > MAX_BUCKETS / 2 {
             let mut times: Vec<_> = buckets.values().map(TokenBucket::last_refill).collect();
             let middle = times.len() / 2;
             let (_, &mut median, _) = times.select_nth_unstable(middle);
-            let mut spare = times.len() - middle;
+            let mut retainable_count = times.len() - middle;
             buckets.retain(|_, bucket| {
-                let is_retained = bucket.last_refill() >= median && spare > 0;
-                spare -= usize::from(is_retained);
+                let is_retained = bucket.last_refill() >= median && retainable_count > 0;
+                retainable_count -= usize::from(is_retained);
                 is_retained
             });
         }
@@ -192,21 +192,21 @@ mod tests {
         let throttle = LoginThrottle::new(2);
         let localhost = IpAddr::from([127, 0, 0, 1]);
         let pair = || ThrottleKey::Pair("a@b.co".into(), localhost);
-        assert!(throttle.take_here(pair(), at(0)).is_ok());
-        assert!(throttle.take_here(pair(), at(0)).is_ok());
-        let error = throttle.take_here(pair(), at(0)).expect_err("third");
+        assert!(throttle.take_locally(pair(), at(0)).is_ok());
+        assert!(throttle.take_locally(pair(), at(0)).is_ok());
+        let error = throttle.take_locally(pair(), at(0)).expect_err("third");
         assert_eq!(error.kind, Kind::TooFast);
         assert_eq!(error.retry_after, Some(Duration::from_secs(30)));
         for (key, max_attempts) in [
             (ThrottleKey::Network(localhost), 10),
             (ThrottleKey::Account("a@b.co".into()), 40),
         ] {
-            assert!((0..max_attempts).all(|_| throttle.take_here(key.clone(), at(0)).is_ok()));
-            assert!(throttle.take_here(key, at(0)).is_err());
+            assert!((0..max_attempts).all(|_| throttle.take_locally(key.clone(), at(0)).is_ok()));
+            assert!(throttle.take_locally(key, at(0)).is_err());
         }
         throttle.refund(&pair());
-        assert!(throttle.take_here(pair(), at(0)).is_ok());
-        assert!(throttle.take_here(pair(), at(30)).is_ok());
+        assert!(throttle.take_locally(pair(), at(0)).is_ok());
+        assert!(throttle.take_locally(pair(), at(30)).is_ok());
     }
 
     #[test]
@@ -223,24 +223,24 @@ mod tests {
         let address = |n: usize| ThrottleKey::Pair(n.to_string(), [127, 0, 0, 1].into());
         let device = |n: usize| ThrottleKey::Device(SessionId::new(at(0), n as u128));
         for n in 0..3 * MAX_BUCKETS {
-            throttle.take_here(address(n), at(0)).expect("its first");
-            throttle.take_here(device(n), at(0)).expect("its first");
+            throttle.take_locally(address(n), at(0)).expect("its first");
+            throttle.take_locally(device(n), at(0)).expect("its first");
         }
         assert!(throttle.device_buckets.lock().expect("sound").len() <= MAX_BUCKETS);
         assert!(throttle.buckets.lock().expect("sound").len() <= MAX_BUCKETS);
         assert!(
             throttle
-                .take_here(address(3 * MAX_BUCKETS - 1), at(1))
+                .take_locally(address(3 * MAX_BUCKETS - 1), at(1))
                 .is_err(),
             "the newest is remembered"
         );
         // Attempts without a device do not evict a device's bucket either.
         for n in 3 * MAX_BUCKETS..6 * MAX_BUCKETS {
-            throttle.take_here(address(n), at(0)).expect("its first");
+            throttle.take_locally(address(n), at(0)).expect("its first");
         }
         assert!(
             throttle
-                .take_here(device(3 * MAX_BUCKETS - 1), at(1))
+                .take_locally(device(3 * MAX_BUCKETS - 1), at(1))
                 .is_err()
         );
     }

@@ -218,7 +218,8 @@ impl Accounts {
 
     /// Hashes a new password that satisfies the rules.
     pub(in crate::app) async fn checked_password_hash(&self, new: &str) -> Result<String> {
-        check_password(new).map_err(|weak| Error::new(Kind::BadRequest, weak.message()))?;
+        check_password(new)
+            .map_err(|weak_password| Error::new(Kind::BadRequest, weak_password.message()))?;
         self.passwords.hash(new).await
     }
 }

@@ -56,7 +56,7 @@ impl Accounts {
     ) -> Result<User> {
         let (email, name) = validate(&new)?;
         check_password(&new.password)
-            .map_err(|weak| Error::new(Kind::BadRequest, weak.message()))?;
+            .map_err(|weak_password| Error::new(Kind::BadRequest, weak_password.message()))?;
         let address = email.as_str().to_owned();
         let existing = self
             .store

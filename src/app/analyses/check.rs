@@ -260,10 +260,12 @@ impl Analyses<'_> {
         errors: &mut Vec<FieldError>,
     ) -> Option<Model> {
         let listed_model = self.llm.find(user, name);
-        if let (None, Some(keyless)) = (&listed_model, self.llm.model_without_key(user, name)) {
+        if let (None, Some(model_without_key)) =
+            (&listed_model, self.llm.model_without_key(user, name))
+        {
             let why = format!(
                 "{name} is {}, which needs a key for its provider {}",
-                keyless.id, keyless.provider
+                model_without_key.id, model_without_key.provider
             );
             errors.push(field_error(location, NEEDS_KEY_KIND, &why));
         } else if listed_model.is_none() {
@@ -425,9 +427,9 @@ mod tests {
         assert!(why.contains("none from openai, local is ready"), "{why}");
         assert!(why.contains("Models page"), "{why}");
         let why = no_model_text(&providers, true);
-        let names_none = |word: &&str| !why.contains(*word);
+        let is_not_named = |word: &&str| !why.contains(*word);
         assert!(
-            providers.iter().chain(&["quire models"]).all(names_none),
+            providers.iter().chain(&["quire models"]).all(is_not_named),
             "{why}"
         );
     }

@@ -10,7 +10,7 @@ use crate::app::{Error, Result};
 use crate::domain::analysis::Member;
 use crate::domain::chat::{SourcePassage, estimate_tokens};
 use crate::domain::context_mode::{
-    self, ContextMode, DocumentSizes, Fit, FitChoice, MemberFit, MemberNeeds,
+    self, ContextChoice, ContextMode, DocumentSizes, Fit, MemberFit, MemberNeeds,
 };
 use crate::domain::id::UserId;
 use crate::domain::money::Price;
@@ -59,13 +59,15 @@ impl Analyses<'_> {
         let (Some(user), false) = (user, new.documents.is_empty()) else {
             return Ok(ContextAllocation::default());
         };
-        let volume = self.documents.sizes_of(user, &new.documents).await?;
-        if volume.chars == 0 {
+        let document_sizes = self.documents.sizes_of(user, &new.documents).await?;
+        if document_sizes.chars == 0 {
             return Ok(ContextAllocation::default());
         }
         if new.request.reading == ContextMode::Parts
             && new.request.passages.is_none()
-            && let Some(allocation) = self.split_into_parts(user, new, volume, &panel).await?
+            && let Some(allocation) = self
+                .split_into_parts(user, new, document_sizes, &panel)
+                .await?
         {
             return Ok(allocation);
         }
@@ -75,7 +77,7 @@ impl Analyses<'_> {
             ContextMode::Parts => ContextMode::Whole,
             other => other,
         };
-        self.allocate_passages(user, new, (mode, volume), panel)
+        self.allocate_passages(user, new, (mode, document_sizes), panel)
             .await
     }
 
@@ -95,9 +97,9 @@ impl Analyses<'_> {
                 self.member_needs(user, new, member, &panel, texts),
             )
         };
-        let choices: Vec<FitChoice> = panel.members.iter().map(&choice).collect();
+        let choices: Vec<ContextChoice> = panel.members.iter().map(&choice).collect();
         let writer = choice(panel.synthesizer);
-        refuse_if_none(&choices, panel.members)?;
+        require_any_fit(&choices, panel.members)?;
         if writer.fit == Fit::Cannot {
             return Err(no_room_error(&panel.synthesizer.model, &writer.reason));
         }
@@ -110,7 +112,7 @@ impl Analyses<'_> {
         }
         // The largest allocation is stored in `sources`, which the pages show.
         budgets.sort_unstable_by_key(|&budget| std::cmp::Reverse(budget));
-        let passage_list_index = |choice: &FitChoice| {
+        let passage_list_index = |choice: &ContextChoice| {
             let budget = passage_budget(choice);
             budgets.iter().position(|&size| size == budget).unwrap_or(0) as u32
         };
@@ -138,7 +140,7 @@ impl Analyses<'_> {
         if allocation
             .member_fits
             .iter()
-            .any(|fitting| fitting.fit != Fit::Whole)
+            .any(|member_fit| member_fit.fit != Fit::Whole)
         {
             allocation
                 .notes
@@ -159,7 +161,7 @@ impl Analyses<'_> {
         let needs_selection = allocation
             .member_fits
             .iter()
-            .any(|fitting| fitting.fit != Fit::Whole);
+            .any(|member_fit| member_fit.fit != Fit::Whole);
         let (meaning, retrieval) = match needs_selection {
             true => self.question_embedding(user, new, members).await?,
             false => (None, None),
@@ -192,7 +194,7 @@ impl Analyses<'_> {
         &self,
         user: &UserId,
         new: &CheckedRequest,
-        volume: DocumentSizes,
+        document_sizes: DocumentSizes,
         panel: &PlannedPanel<'_>,
     ) -> Result<Option<ContextAllocation>> {
         let mut readers: Vec<Member> = Vec::new();
@@ -205,9 +207,11 @@ impl Analyses<'_> {
             }
         }
         let base_needs = |member: &Member| self.member_needs(user, new, member, panel, 0);
-        readers.retain(|member| context_mode::part_size(volume, &[base_needs(member)]).is_some());
+        readers.retain(|member| {
+            context_mode::part_size(document_sizes, &[base_needs(member)]).is_some()
+        });
         let needs: Vec<MemberNeeds> = readers.iter().map(base_needs).collect();
-        let Some(chars) = context_mode::part_size(volume, &needs) else {
+        let Some(chars) = context_mode::part_size(document_sizes, &needs) else {
             return Err(no_room_error(
                 &panel.members[0].model,
                 "its context window is too small for even one part",
@@ -241,13 +245,13 @@ impl Analyses<'_> {
             "read in {} parts by the panel; every member gets the notes",
             parts.len()
         );
-        let fitting = |member: &Member| MemberFit {
+        let member_fit = |member: &Member| MemberFit {
             model: member.model.clone(),
             fit: Fit::Parts,
             why: why.clone(),
         };
         Ok(Some(ContextAllocation {
-            member_fits: panel_members.map(fitting).collect(),
+            member_fits: panel_members.map(member_fit).collect(),
             readers: (0..parts.len())
                 .map(|part| reader_of_part(&readers, part))
                 .collect(),
@@ -278,7 +282,7 @@ impl Analyses<'_> {
         };
         let peers = if panel.reads_peers { texts } else { 0 };
         let history_budget = panel.history_tokens.get(&member.model);
-        let earlier = history_budget.map_or(0, |&history_budget| {
+        let earlier_tokens = history_budget.map_or(0, |&history_budget| {
             thread::thread_tokens(&new.context.turns, history_budget)
         });
         MemberNeeds {
@@ -290,23 +294,27 @@ impl Analyses<'_> {
                 .parameters
                 .max_tokens
                 .map_or(answer_tokens, u64::from),
-            question: estimate_tokens(&new.request.prompt) + earlier,
+            question: estimate_tokens(&new.request.prompt) + earlier_tokens,
             peers: peers * PEER_ANSWER_TOKENS,
-            affordable: affordable_input_tokens(new, model.price.as_ref(), panel.members.len()),
+            affordable_tokens: affordable_input_tokens(
+                new,
+                model.price.as_ref(),
+                panel.members.len(),
+            ),
         }
     }
 }
 
 // Returns the note about how much of the documents was read.
-fn reading_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
+fn reading_note(sources: &[SourcePassage], document_sizes: DocumentSizes) -> String {
     let chars: u64 = sources
         .iter()
         .map(|source| source.text.chars().count() as u64)
         .sum();
     format!(
         "passages were chosen for the question: at most {} of the documents' {} characters were read",
-        chars.min(volume.chars),
-        volume.chars
+        chars.min(document_sizes.chars),
+        document_sizes.chars
     )
 }
 
@@ -325,7 +333,7 @@ fn affordable_input_tokens(
 }
 
 // Returns the token budget for passages, including the framing around each passage.
-fn passage_budget(choice: &FitChoice) -> usize {
+fn passage_budget(choice: &ContextChoice) -> usize {
     match choice.fit {
         Fit::Whole => 2 * choice.chars + context_mode::PASSAGES_BUDGET,
         _ => choice.chars,
@@ -359,7 +367,7 @@ fn check_count(parts: usize) -> Result<()> {
     ))
 }
 
-fn refuse_if_none(choices: &[FitChoice], members: &[Member]) -> Result<()> {
+fn require_any_fit(choices: &[ContextChoice], members: &[Member]) -> Result<()> {
     if choices.iter().any(|choice| choice.fit != Fit::Cannot) {
         return Ok(());
     }
@@ -375,7 +383,11 @@ fn no_room_error(model: &str, why: &str) -> Error {
     .resolve("choose a model with a larger context window, or fewer documents")
 }
 
-fn remove_unfit_members(members: &mut Vec<Member>, choices: &[FitChoice], notes: &mut Vec<String>) {
+fn remove_unfit_members(
+    members: &mut Vec<Member>,
+    choices: &[ContextChoice],
+    notes: &mut Vec<String>,
+) {
     let mut choices = choices.iter();
     members.retain(|member| match choices.next() {
         Some(choice) if choice.fit == Fit::Cannot => {

@@ -69,7 +69,7 @@ impl Analyses<'_> {
             .store
             .read(move |db| ResolvedPosition::load(db, &user, &requested_position));
         let resolved = lookup.await??;
-        check_room(resolved.turns)?;
+        check_turn_count(resolved.turns)?;
         context.thread = resolved.thread;
         context.follows = resolved.follows;
         context.project = resolved.project.as_ref().map(|project| project.id.clone());
@@ -105,14 +105,14 @@ impl Analyses<'_> {
             Ok(Some((row, newest)))
         });
         let (row, newest) = lookup.await?.ok_or_else(unknown)?;
-        check_room(row.turns)?;
+        check_turn_count(row.turns)?;
         context.thread = Some(row.id);
         context.follows = newest;
         Ok(())
     }
 }
 
-fn check_room(turns: u64) -> Result<()> {
+fn check_turn_count(turns: u64) -> Result<()> {
     if turns < MAX_TURNS {
         return Ok(());
     }
@@ -141,8 +141,8 @@ impl CarriedThread {
             }
             request.fill(old);
         }
-        let has_own = !request.document_ids.is_empty() || request.document_id.is_some();
-        let thread = self.documents.iter().filter(|_| !has_own);
+        let has_own_documents = !request.document_ids.is_empty() || request.document_id.is_some();
+        let thread = self.documents.iter().filter(|_| !has_own_documents);
         for document in thread.chain(&self.project_documents) {
             let id = document.to_string();
             if request.document_ids.len() < MAX_DOCUMENTS && !request.document_ids.contains(&id) {
@@ -267,7 +267,7 @@ impl ResolvedPosition {
             requested.model.as_deref(),
         )? {
             Ok(stopped) => carried_thread.stopped = stopped,
-            Err(refused) => return Ok(Err(refused)),
+            Err(refusal) => return Ok(Err(refusal)),
         }
         Ok(Ok(Self {
             turns: row.map_or(0, |row| row.turns),
@@ -400,11 +400,11 @@ fn turns_of(
     {
         let mut earlier_turns = first.context.turns;
         earlier_turns.pop();
-        let (system_turns, spoken_turns): (Vec<_>, Vec<_>) = earlier_turns
+        let (system_turns, dialogue_turns): (Vec<_>, Vec<_>) = earlier_turns
             .into_iter()
             .partition(|turn| turn.role == MessageRole::System);
         system.extend(system_turns);
-        messages.extend(spoken_turns);
+        messages.extend(dialogue_turns);
     }
     for turn in path {
         messages.push(Message::new(MessageRole::User, turn.question.clone()));

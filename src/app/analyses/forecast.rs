@@ -24,9 +24,9 @@ pub struct AnalysisForecast {
     /// Why a budget would refuse the analysis; `None` if it would start.
     pub refusal: Option<Error>,
     /// Models whose context window is too small, each with its window size in tokens.
-    pub too_small: Vec<(String, u64)>,
+    pub small_window_models: Vec<(String, u64)>,
     /// Models of the panel that are known not to accept the request's images.
-    pub blind_models: Vec<String>,
+    pub models_without_vision: Vec<String>,
     /// Whether no model of the panel accepts the images.
     pub no_model_sees_images: bool,
 }
@@ -78,11 +78,11 @@ impl Analyses<'_> {
             Err(refusal) if refusal.kind != Kind::BudgetExceeded => return Err(refusal),
             result => result.err(),
         };
-        let (blind_models, is_unseen) = self.blind_models(user, &plan);
+        let (models_without_vision, no_model_sees_images) = self.models_without_vision(user, &plan);
         Ok(AnalysisForecast {
-            blind_models,
-            no_model_sees_images: is_unseen,
-            too_small: self.too_small(user, &calls),
+            models_without_vision,
+            no_model_sees_images,
+            small_window_models: self.small_window_models(user, &calls),
             budget_standing: standing,
             refusal,
             calls,
@@ -92,7 +92,7 @@ impl Analyses<'_> {
 
     // Returns the models that reject images, and whether all models do. A model that is not in the catalog is assumed
     // to accept images: only a call can tell.
-    fn blind_models(&self, user: Option<&UserId>, plan: &Plan) -> (Vec<String>, bool) {
+    fn models_without_vision(&self, user: Option<&UserId>, plan: &Plan) -> (Vec<String>, bool) {
         if plan.pictures.is_empty() {
             return (Vec::new(), false);
         }
@@ -106,12 +106,19 @@ impl Analyses<'_> {
                 .find(user, id)
                 .is_some_and(|model| model.rejects_images())
         });
-        let is_unseen = models.len() == count;
-        (models.into_iter().map(str::to_owned).collect(), is_unseen)
+        let no_model_sees_images = models.len() == count;
+        (
+            models.into_iter().map(str::to_owned).collect(),
+            no_model_sees_images,
+        )
     }
 
     // Returns the models whose context window is too small for a call, with its size in tokens; 0 means unknown.
-    fn too_small(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Vec<(String, u64)> {
+    fn small_window_models(
+        &self,
+        user: Option<&UserId>,
+        calls: &[CallEstimate],
+    ) -> Vec<(String, u64)> {
         let mut small_windows = BTreeMap::new();
         for call in calls {
             let model = self.llm.find(user, &call.model);

@@ -67,12 +67,12 @@ impl Analyses<'_> {
 pub(super) fn history_notes(turns: &[Message], budgets: &BTreeMap<String, u64>) -> Vec<String> {
     let text_turns = thread::earlier_messages(turns);
     let note = |(model, budget): (&String, &u64)| {
-        let seen = thread::carried_turns(&text_turns, *budget);
-        seen.is_reduced().then(|| {
+        let carried = thread::carried_turns(&text_turns, *budget);
+        carried.is_incomplete().then(|| {
             format!(
                 "{model} did not see the whole conversation: {} of its earlier turns were left out and {} shortened, \
                  so that it fits the context window",
-                seen.omitted, seen.truncated
+                carried.omitted, carried.truncated
             )
         })
     };

@@ -64,8 +64,10 @@ impl Analyses<'_> {
                 format!("at most {MAX_IMAGES} images at once"),
             ));
         }
-        let room = MAX_IMAGES - pictures.len();
-        let (scans, omitted_count) = documents.scans_among(user, &new.documents, room).await?;
+        let remaining_count = MAX_IMAGES - pictures.len();
+        let (scans, omitted_count) = documents
+            .scans_among(user, &new.documents, remaining_count)
+            .await?;
         pictures.extend(scans);
         let mut warnings = documents.warnings(user, &new.documents).await?;
         if omitted_count > 0 {

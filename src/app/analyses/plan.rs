@@ -16,7 +16,7 @@ use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
 use crate::domain::plan::{EvidencePlan, PlanImage};
-use crate::domain::standing::{self, MemberStanding};
+use crate::domain::standing::{self, MemberTrackRecord};
 use crate::domain::thread;
 use crate::domain::usage;
 
@@ -39,7 +39,7 @@ struct PlanParts {
     /// Stages other than those that read documents in parts.
     stages: Vec<Stage>,
     arrangement: Arrangement,
-    standings: Vec<MemberStanding>,
+    standings: Vec<MemberTrackRecord>,
     history_budgets: BTreeMap<String, u64>,
     evidence: EvidencePlan,
     notes: Vec<String>,
@@ -78,12 +78,12 @@ impl Analyses<'_> {
             .await?;
         let mut stages = arrange::stages_at_depth(&pattern, new.request.depth.unwrap_or_default());
         stages.extend(tie_stage(arrangement, &standings));
-        let rooms = self.history_budgets(user, new, (&members, &synthesizer), stages.len() > 1);
+        let budgets = self.history_budgets(user, new, (&members, &synthesizer), stages.len() > 1);
         let panel = PlannedPanel {
             members: &mut members,
             synthesizer: &mut synthesizer,
             reads_peers: stages.len() > 1,
-            history_tokens: &rooms,
+            history_tokens: &budgets,
         };
         let mut allocation = self.allocate_context(user, new, panel).await?;
         number_samples(&mut members, new.context.sample);
@@ -93,7 +93,7 @@ impl Analyses<'_> {
         notes.extend(material.notes(&models));
         notes.extend(blind_note(new, &models));
         notes.extend(material.warnings);
-        notes.extend(history_budgets::history_notes(&new.context.turns, &rooms));
+        notes.extend(history_budgets::history_notes(&new.context.turns, &budgets));
         notes.append(&mut allocation.notes);
         notes.extend(demo_format_note(new, arrangement, models.last()));
         let parts = PlanParts {
@@ -105,7 +105,7 @@ impl Analyses<'_> {
             stages,
             arrangement,
             standings,
-            history_budgets: rooms,
+            history_budgets: budgets,
             notes,
             context: allocation,
         };
@@ -354,7 +354,7 @@ fn has_images(new: &CheckedRequest) -> bool {
 }
 
 // Returns the stage in which the synthesizer breaks a tie, if the catalog does not rank all members.
-fn tie_stage(arrangement: Arrangement, standings: &[MemberStanding]) -> Option<Stage> {
+fn tie_stage(arrangement: Arrangement, standings: &[MemberTrackRecord]) -> Option<Stage> {
     let may_stay_tied = arrangement == Arrangement::Vote && !standing::ranks_all_members(standings);
     may_stay_tied.then(ballot::tie_stage)
 }

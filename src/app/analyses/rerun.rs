@@ -79,7 +79,7 @@ impl Analyses<'_> {
             let why = "no model has answered yet, so there is nothing to write an answer from";
             return Err(Error::new(Kind::Conflict, why).resolve("wait for the first answer"));
         }
-        if !self.engine.finish_early(id) && !self.engine.finish_early_elsewhere(id).await? {
+        if !self.engine.finish_early(id) && !self.engine.finish_early_on_other_server(id).await? {
             let why = "this analysis is no longer running";
             return Err(Error::new(Kind::Conflict, why));
         }
@@ -108,7 +108,7 @@ impl Analyses<'_> {
         }
         if !analysis.status.is_over()
             && !self.engine.skip_model(id, model)
-            && !self.engine.skip_model_elsewhere(id, model).await?
+            && !self.engine.skip_model_on_other_server(id, model).await?
         {
             let why = "this analysis is no longer running";
             return Err(Error::new(Kind::Conflict, why));

@@ -41,7 +41,7 @@ impl Analyses<'_> {
                 Some(_) if self.engine.cancel(id, reason) => {}
                 // No server executes the run, so none would receive the command.
                 Some(lease) => return self.fail(id.clone(), Some(lease), reason).await,
-                None if self.engine.cancel_elsewhere(id, reason).await? => {}
+                None if self.engine.cancel_on_other_server(id, reason).await? => {}
                 // No server is executing the run, because its end could not be stored. Store the end now.
                 None => return self.fail(id.clone(), None, reason).await,
             }
@@ -76,16 +76,16 @@ impl Analyses<'_> {
     /// Returns an error if the list of unfinished analyses cannot be read, or the leases cannot be stored.
     pub(in crate::app) async fn resume(&self) -> Result<()> {
         for (id, lease) in self.abandoned_runs().await? {
-            let Err(fault) = self.resume_one(id.clone(), lease).await else {
+            let Err(error) = self.resume_one(id.clone(), lease).await else {
                 continue;
             };
             log::error(
                 "analysis could not be resumed",
-                &[("analysis", &id), ("fault", &fault)],
+                &[("analysis", &id), ("fault", &error)],
             );
             // The database was unavailable, which does not mean that the analysis is unreadable, so free the
             // lease: any server may then try again at its next check.
-            if let Some(lease) = lease.filter(|_| fault.kind == Kind::Unavailable) {
+            if let Some(lease) = lease.filter(|_| error.kind == Kind::Unavailable) {
                 self.engine.free_lease(id, lease).await;
             }
         }
@@ -114,17 +114,17 @@ impl Analyses<'_> {
         let is_idle = |(id, lease): &(AnalysisId, RunLease)| {
             lease.number() < MAX_LEASES && !self.engine.is_running_here(id)
         };
-        let idle = own_runs.into_iter().filter(is_idle);
-        let idle: Vec<_> = idle.filter(|run| !runs.contains(run)).collect();
+        let idle_runs = own_runs.into_iter().filter(is_idle);
+        let idle_runs: Vec<_> = idle_runs.filter(|run| !runs.contains(run)).collect();
         // A run that the engine is still giving up is taken over at the next check.
         runs.retain(|(id, _)| !self.engine.is_running_here(id));
-        if !idle.is_empty() {
+        if !idle_runs.is_empty() {
             let boot = membership.boot();
-            let again = move |db: &Writer| servers::lease_again(db, idle, &boot);
-            runs.extend(self.store.write(again).await?);
+            let renew_leases = move |db: &Writer| servers::lease_again(db, idle_runs, &boot);
+            runs.extend(self.store.write(renew_leases).await?);
         }
-        let leased = |(id, lease)| (id, Some(lease));
-        Ok(runs.into_iter().map(leased).collect())
+        let with_lease = |(id, lease)| (id, Some(lease));
+        Ok(runs.into_iter().map(with_lease).collect())
     }
 
     async fn resume_one(&self, id: AnalysisId, lease: Option<RunLease>) -> Result<()> {
@@ -159,7 +159,7 @@ impl Analyses<'_> {
         }
         let calls = estimate::estimate_calls(&analysis.plan);
         let forecast = estimate::total_estimate(&calls);
-        let bound = estimate::upper_bound(&calls).unwrap_or_default();
+        let max_usage = estimate::upper_bound(&calls).unwrap_or_default();
         let (cache, cache_age) = (analysis.plan.cache, cache_age(&analysis.plan));
         let pictures = self
             .pictures(analysis.user.as_ref(), &analysis.plan)
@@ -180,7 +180,7 @@ impl Analyses<'_> {
                 .context
                 .key
                 .as_ref()
-                .map(|key| self.key_limits.restore_reservation(key, bound)),
+                .map(|key| self.key_limits.restore_reservation(key, max_usage)),
             key: analysis.context.key,
             cache_age,
             reusable_answers: Vec::new(),

@@ -4,7 +4,7 @@ use super::Analyses;
 use crate::app::Result;
 use crate::domain::id::UserId;
 use crate::domain::model::Model;
-use crate::domain::standing::MemberStanding;
+use crate::domain::standing::MemberTrackRecord;
 use crate::store::model_records;
 
 impl Analyses<'_> {
@@ -16,7 +16,7 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         models: &[Model],
-    ) -> Result<Vec<MemberStanding>> {
+    ) -> Result<Vec<MemberTrackRecord>> {
         let records = match user {
             // A single model is not compared with anything, so its record is not needed.
             Some(user) if models.len() > 1 => {
@@ -30,7 +30,7 @@ impl Analyses<'_> {
             }
             _ => model_records::ModelRecords::default(),
         };
-        let standing = |model: &Model| MemberStanding {
+        let standing = |model: &Model| MemberTrackRecord {
             strength: model.strength,
             experiments: records
                 .experiments

@@ -35,7 +35,7 @@ impl StoppedRun {
             return Ok(Err(Error::missing()));
         };
         let answers = analyses::answers_of(db, id)?;
-        let continued = match continue_of {
+        let answer_to_continue = match continue_of {
             Some(_) => chosen_answer(&answers, model).cloned(),
             None => None,
         };
@@ -45,7 +45,7 @@ impl StoppedRun {
                 "stop it first",
             ));
         }
-        if continue_of.is_some() && continued.is_none() {
+        if continue_of.is_some() && answer_to_continue.is_none() {
             return Ok(conflict_error(
                 "there is no stopped text to continue",
                 "ask again",
@@ -54,7 +54,7 @@ impl StoppedRun {
         let run = Self {
             analysis,
             answers,
-            answer_to_continue: continued,
+            answer_to_continue,
         };
         Ok(run.check().map(|()| Some(run)))
     }
@@ -92,14 +92,14 @@ impl StoppedRun {
             request.prompt.clone_from(&self.analysis.request.prompt);
         }
         let drafts = drafts_of(&self.analysis.plan, &self.answers);
-        let Some(continued) = &self.answer_to_continue else {
+        let Some(answer_to_continue) = &self.answer_to_continue else {
             context.drafts = drafts;
             return;
         };
-        let model = model_of(continued).to_owned();
-        context.answer_prefix.clone_from(&continued.text);
+        let model = model_of(answer_to_continue).to_owned();
+        context.answer_prefix.clone_from(&answer_to_continue.text);
         // A synthesis is continued by the same synthesizer, from the drafts it was written from.
-        let is_synthesis = continued.stage + 1 == self.analysis.plan.stages.len();
+        let is_synthesis = answer_to_continue.stage + 1 == self.analysis.plan.stages.len();
         if is_synthesis && self.has_synthesis() && !drafts.is_empty() {
             request.models.clear();
             request.ultra_model = Some(model);
@@ -141,7 +141,7 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
     let mut assigned_drafts = Vec::new();
     for member in std::mem::take(&mut plan.members) {
         let name = member.name();
-        if let Some(draft) = drafts.iter().find(|draft| was_written_by(draft, &name)) {
+        if let Some(draft) = drafts.iter().find(|draft| is_written_by(draft, &name)) {
             assigned_drafts.push(StageAnswer {
                 member: members.len(),
                 ..draft.clone()
@@ -154,7 +154,7 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
 }
 
 // Whether this model wrote the text. A text by a fallback counts for the model it replaced.
-fn was_written_by(draft: &StageAnswer, name: &str) -> bool {
+fn is_written_by(draft: &StageAnswer, name: &str) -> bool {
     draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
 }
 

@@ -102,7 +102,7 @@ pub fn open(config: &Config) -> Result<ArchivePaths> {
     let store = folder::open_existing(config)?.store;
     let mut archive_paths = paths_for(store, &config.data_dir, config.limits.max_upload);
     let originals = documents::OriginalFiles::of(config, archive_paths.store.clone())?;
-    if originals.are_elsewhere() {
+    if originals.are_outside_folder() {
         archive_paths.originals = Some(originals);
     }
     for path in [&archive_paths.documents, &archive_paths.scratch] {

@@ -74,17 +74,17 @@ fn write_entries(
             },
         ));
     }
-    let (mut original_count, mut faulty) = (0, Vec::new());
+    let (mut original_count, mut faulty_documents) = (0, Vec::new());
     for ExportedDocument { id, name, size } in exported_documents(archive_paths, user)? {
         // The text of a document is exported even if its original is lost.
         let original = archive_paths.original(&id)?;
         let Ok(file) = File::open(original.path()) else {
-            faulty.push(format!("{id} ({name}): its file is missing"));
+            faulty_documents.push(format!("{id} ({name}): its file is missing"));
             continue;
         };
         let length = file.metadata().map_err(Error::internal)?.len();
         if length != size {
-            faulty.push(format!(
+            faulty_documents.push(format!(
                 "{id} ({name}): its file has {length} of {size} bytes"
             ));
         }
@@ -101,7 +101,7 @@ fn write_entries(
     ));
     Ok(ExportOutcome {
         counts,
-        faulty_originals: faulty,
+        faulty_originals: faulty_documents,
     })
 }
 

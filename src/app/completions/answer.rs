@@ -112,13 +112,13 @@ fn vote(run: &RunOutcome) -> Option<String> {
         skipped_members: not_asked,
         ..
     } = StoredVote::recount(&run.plan, &run.answers)?;
-    let (votes, cast) = (outcome.winner().voters.len(), outcome.count.votes_cast());
-    let unasked = match not_asked.len() {
+    let (votes, votes_cast) = (outcome.winner().voters.len(), outcome.count.votes_cast());
+    let not_asked_note = match not_asked.len() {
         0 => String::new(),
         count => format!("; not_asked={count}"),
     };
     Some(format!(
-        "{votes}/{cast}; decided_by={}{unasked}",
+        "{votes}/{votes_cast}; decided_by={}{not_asked_note}",
         outcome.decision.as_str()
     ))
 }
@@ -160,7 +160,7 @@ fn failure(run: &RunOutcome, is_passthrough: bool) -> Error {
             }
         };
     };
-    let kind = Kind::of_call(error.kind);
+    let kind = Kind::from_call_error(error.kind);
     let mut messages = Error::new(kind, why);
     // Only a relayed call shows the provider's status to the client; a panel's failure is Quire's own.
     messages.upstream_status = error.client_visible_status().filter(|_| is_passthrough);

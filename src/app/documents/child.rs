@@ -70,7 +70,7 @@ pub(super) struct EarlyExit {
     /// Beginning of the process's stderr.
     pub stderr_text: String,
     /// Whether it was stopped because it exceeded its time limit.
-    pub is_late: bool,
+    pub is_overdue: bool,
 }
 
 /// Returns the arguments of a process that reads a document.
@@ -113,7 +113,7 @@ struct ChildProcess {
     /// Whether this program stopped it, in which case the end of the process says nothing about its file.
     was_interrupted: AtomicBool,
     /// Whether it exceeded its time limit.
-    is_late: AtomicBool,
+    is_overdue: AtomicBool,
 }
 
 impl RunningChildren {
@@ -125,7 +125,7 @@ impl RunningChildren {
     }
 
     /// Stops the processes of one user.
-    pub fn stop_of(&self, user: &UserId) {
+    pub fn stop_all_of_user(&self, user: &UserId) {
         let guard = lock(&self.guard);
         let children = guard.children.iter();
         children
@@ -150,7 +150,7 @@ impl RunningChildren {
             child: Mutex::new(child),
             user,
             was_interrupted: AtomicBool::new(false),
-            is_late: AtomicBool::new(false),
+            is_overdue: AtomicBool::new(false),
         });
         let mut guard = lock(&self.guard);
         guard.children.push(process.clone());
@@ -173,8 +173,8 @@ impl ChildProcess {
         self.kill();
     }
 
-    fn stop_late(&self) {
-        self.is_late.store(true, Ordering::Release);
+    fn stop_overdue(&self) {
+        self.is_overdue.store(true, Ordering::Release);
         self.kill();
     }
 
@@ -297,8 +297,8 @@ impl ChildReader {
         let watchdog = start_watchdog(process.clone(), seconds);
         // Read both pipes concurrently: if the process filled one while this thread waited on the other, both
         // would block forever.
-        let complaint = stderr.map(collect_stderr).transpose();
-        let end = match (&complaint, &watchdog) {
+        let stderr_reader = stderr.map(collect_stderr).transpose();
+        let end = match (&stderr_reader, &watchdog) {
             (Ok(_), Ok(_)) => out.map_or(Ok(None), listen),
             _ => Ok(None),
         };
@@ -307,7 +307,7 @@ impl ChildReader {
         let status = process.collect();
         self.running_processes.remove(&process);
         drop(watchdog?);
-        let complaint = complaint?.and_then(|thread| thread.join().ok());
+        let stderr_text = stderr_reader?.and_then(|thread| thread.join().ok());
         match end {
             Ok(Some(end)) => Ok(Ok(end)),
             _ if process.was_interrupted.load(Ordering::Acquire) => {
@@ -315,8 +315,8 @@ impl ChildReader {
             }
             _ => Ok(Err(EarlyExit {
                 status: status?,
-                stderr_text: complaint.unwrap_or_default(),
-                is_late: process.is_late.load(Ordering::Acquire),
+                stderr_text: stderr_text.unwrap_or_default(),
+                is_overdue: process.is_overdue.load(Ordering::Acquire),
             })),
         }
     }
@@ -325,7 +325,7 @@ impl ChildReader {
         let (memory, cpu) = (self.budget.memory >> 20, self.budget.cpu_s);
         let status = early.status;
         let why = match status.signal() {
-            _ if early.is_late => "reading it took too long".to_owned(),
+            _ if early.is_overdue => "reading it took too long".to_owned(),
             _ if early.stderr_text.contains("memory allocation") => {
                 format!("reading it needs more than {memory} MB of memory")
             }
@@ -361,7 +361,7 @@ fn start_watchdog(process: Arc<ChildProcess>, seconds: u32) -> io::Result<mpsc::
         .stack_size(64 << 10)
         .spawn(move || {
             if watch.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
-                process.stop_late();
+                process.stop_overdue();
             }
         })?;
     Ok(outcome)
@@ -375,13 +375,13 @@ fn collect_stderr(mut stderr: ChildStderr) -> io::Result<JoinHandle<String>> {
         .name("quire-stderr".into())
         .stack_size(64 << 10)
         .spawn(move || {
-            let mut complaint = Vec::new();
+            let mut text = Vec::new();
             let _ = stderr
                 .by_ref()
                 .take(MAX_STDERR_BYTES)
-                .read_to_end(&mut complaint);
+                .read_to_end(&mut text);
             let _ = io::copy(&mut stderr, &mut io::sink());
-            String::from_utf8_lossy(&complaint).into_owned()
+            String::from_utf8_lossy(&text).into_owned()
         })
 }
 
@@ -451,7 +451,7 @@ fn read_in_process(
         limits: &job.limits,
     };
     Ok(
-        match ReportFrame::of_end(crate::extract::extract(&input, take)) {
+        match ReportFrame::from_end(crate::extract::extract(&input, take)) {
             ReportFrame::Done(told) => ChildExit::Read(told.report()),
             ReportFrame::Refused { reason, message } => ChildExit::Refused(reason, message),
             _ => ChildExit::StoppedByReceiver,

@@ -5,7 +5,7 @@ use super::{DocumentService, missing_error};
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::PlanImage;
 use crate::domain::chunk::PageText;
-use crate::domain::document::{Document, DocumentStatus, InjectionFlag, TextlessPage};
+use crate::domain::document::{Document, DocumentStatus, InjectionFlag, PageWithoutText};
 use crate::domain::id::{AnalysisId, DocumentId, ThreadId, UserId};
 use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
@@ -23,7 +23,7 @@ pub struct PageView {
     /// The page; its text is empty if it has none.
     pub page: PageText,
     /// Why the page has no text.
-    pub gap: Option<TextlessPage>,
+    pub gap: Option<PageWithoutText>,
     /// Possible prompt injections on the page.
     pub flags: Vec<InjectionFlag>,
     /// Numbers of the nearest pages with text before and after this one.
@@ -184,7 +184,7 @@ impl DocumentService {
                 .render_page(path.path(), page)
                 .map_err(super::upload::from_io)
         };
-        self.picture_worker.run_for(user, work).await
+        self.picture_worker.run_for_user(user, work).await
     }
 
     /// Returns warnings for the user about possible prompt injections in these documents.

@@ -57,9 +57,9 @@ impl DocumentService {
             .map_err(Error::internal)??;
         if self.originals.bucket().is_some() {
             let originals = self.originals.clone();
-            let removal = self.bucket_worker.run(move || originals.finish_deletions());
+            let deletions = self.bucket_worker.run(move || originals.finish_deletions());
             // The removal continues if it takes longer, and housekeeping retries it if it fails.
-            let _ = tokio::time::timeout(REMOVAL_WAIT, removal).await;
+            let _ = tokio::time::timeout(REMOVAL_WAIT, deletions).await;
         }
         Ok(())
     }
@@ -83,12 +83,12 @@ impl DocumentService {
     ///
     /// # Errors
     /// Returns an error if the store or the folders cannot be read.
-    pub async fn tidy(&self, now: Timestamp, is_housekeeper: bool) -> Result<()> {
+    pub async fn run_housekeeping(&self, now: Timestamp, is_housekeeper: bool) -> Result<()> {
         let (store, data) = (self.store.clone(), self.folders.data.clone());
         let has_bucket = self.originals.bucket().is_some();
         if has_bucket {
             self.maintain_bucket(now, is_housekeeper)?;
-        } else if self.originals.are_elsewhere() {
+        } else if self.originals.are_outside_folder() {
             // On a separate thread, because uploads wait for the storing thread. Files without a row yet are skipped.
             let originals = self.originals.clone();
             let moved = tokio::task::spawn_blocking(move || originals.move_from_folder());

@@ -30,16 +30,16 @@ pub(super) struct ReadingPermits {
 }
 
 impl ReadingPermits {
-    /// Allows `at_once` reads at a time.
-    pub fn new(at_once: usize) -> Self {
+    /// Allows `max_reads` reads at a time.
+    pub fn new(max_reads: usize) -> Self {
         Self {
-            global: Arc::new(Semaphore::new(at_once.max(1))),
+            global: Arc::new(Semaphore::new(max_reads.max(1))),
             per_user: Mutex::default(),
         }
     }
 
     // Returns the user's semaphore, which is dropped once none of the user's files is being read or waiting.
-    fn semaphore_of(&self, user: &UserId) -> Arc<Semaphore> {
+    fn user_semaphore(&self, user: &UserId) -> Arc<Semaphore> {
         let mut semaphores = self.per_user.lock().unwrap_or_else(PoisonError::into_inner);
         semaphores.retain(|_, semaphore| semaphore.strong_count() > 0);
         let existing = semaphores.get(user).and_then(Weak::upgrade);
@@ -75,7 +75,7 @@ impl DocumentService {
     ) -> Result<String> {
         let user_permit = self
             .attachment_permits
-            .semaphore_of(user)
+            .user_semaphore(user)
             .acquire_owned()
             .await;
         let user_permit = user_permit.map_err(Error::internal)?;
@@ -178,15 +178,15 @@ mod tests {
         let user = |n| UserId::new(Timestamp::from_millis(1), n);
         let turns = ReadingPermits::new(2);
         let user_permit = turns
-            .semaphore_of(&user(1))
+            .user_semaphore(&user(1))
             .try_acquire_owned()
             .expect("a turn");
-        assert!(turns.semaphore_of(&user(1)).try_acquire_owned().is_err());
-        assert!(turns.semaphore_of(&user(2)).try_acquire_owned().is_ok());
+        assert!(turns.user_semaphore(&user(1)).try_acquire_owned().is_err());
+        assert!(turns.user_semaphore(&user(2)).try_acquire_owned().is_ok());
         drop(user_permit);
-        assert!(turns.semaphore_of(&user(1)).try_acquire_owned().is_ok());
+        assert!(turns.user_semaphore(&user(1)).try_acquire_owned().is_ok());
         // Users without a read in progress are not kept in memory.
-        let semaphore = turns.semaphore_of(&user(3));
+        let semaphore = turns.user_semaphore(&user(3));
         assert_eq!(turns.per_user.lock().expect("no panic").len(), 1);
         drop(semaphore);
     }

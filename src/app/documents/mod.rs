@@ -224,7 +224,7 @@ impl DocumentService {
         };
         let (document, is_new) = self
             .storing_worker
-            .run_for(user, move || storing::store_file(job))
+            .run_for_user(user, move || storing::store_file(job))
             .await?;
         if !is_new && document.status != DocumentStatus::Processing {
             return Ok(document);
@@ -249,11 +249,11 @@ impl DocumentService {
     /// Stops reading files of a user whose account was locked. Their documents wait until the account is unlocked
     /// and `resume` is called.
     pub fn stop_reading(&self, user: &UserId) {
-        self.reader.running_processes.stop_of(user);
+        self.reader.running_processes.stop_all_of_user(user);
     }
 
     /// Returns the users whose files are being read.
-    pub(in crate::app) fn users_being_read(&self) -> Vec<UserId> {
+    pub(in crate::app) fn users_with_running_reads(&self) -> Vec<UserId> {
         self.reader.running_processes.users()
     }
 
@@ -263,12 +263,12 @@ impl DocumentService {
     }
 
     /// Waits until a document's text has been stored since the last call. Supports one waiter at a time.
-    pub(in crate::app) async fn text_stored(&self) {
-        self.readers.text_stored().await;
+    pub(in crate::app) async fn wait_for_stored_text(&self) {
+        self.readers.wait_for_stored_text().await;
     }
 
     /// Waits until the reading of a file has started since the last call. Supports one waiter at a time.
-    pub(in crate::app) async fn reading_arrived(&self) {
+    pub(in crate::app) async fn wait_for_reading(&self) {
         self.reader.running_processes.wait_for_start().await;
     }
 
@@ -344,11 +344,11 @@ impl DocumentService {
             Some(_) => {
                 let (originals, id) = (self.originals.clone(), document.id.clone());
                 let fetch = move || originals.fetch_blocking(&id);
-                self.bucket_worker.run_for(user, fetch).await?
+                self.bucket_worker.run_for_user(user, fetch).await?
             }
         };
-        if let Ok(about) = tokio::fs::metadata(original.path()).await {
-            originals::check_size(&document, about.len())?;
+        if let Ok(metadata) = tokio::fs::metadata(original.path()).await {
+            originals::check_size(&document, metadata.len())?;
         }
         Ok((document, original))
     }

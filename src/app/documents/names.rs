@@ -5,8 +5,8 @@ const MAX_CHARS: usize = 200;
 
 /// Returns the last component of a path, without control characters and without characters that change the
 /// writing direction, which can disguise the extension (`invoice\u{202E}fdp.exe` is displayed as `invoiceexe.pdf`).
-pub fn sanitize_file_name(sent: &str) -> String {
-    let last = sent
+pub fn sanitize_file_name(client_name: &str) -> String {
+    let last = client_name
         .rsplit(['/', '\\'])
         .find(|part| !part.trim().is_empty())
         .unwrap_or("");
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn names_are_cleaned() {
-        for (sent_name, expected) in [
+        for (client_name, expected) in [
             ("report.txt", "report.txt"),
             ("../../etc/passwd", "passwd"),
             ("C:\\Users\\me\\notes.md", "notes.md"),
@@ -60,7 +60,7 @@ mod tests {
             (".hidden", "hidden"),
             ("  many   spaces .txt ", "many spaces .txt"),
         ] {
-            assert_eq!(sanitize_file_name(sent_name), expected, "{sent_name:?}");
+            assert_eq!(sanitize_file_name(client_name), expected, "{client_name:?}");
         }
         let long = sanitize_file_name(&format!("{}.markdown", "ä".repeat(500)));
         assert!(long.chars().count() == 200 && long.ends_with("ä.markdown"));

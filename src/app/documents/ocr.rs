@@ -225,10 +225,11 @@ impl OcrProgram {
         let memory_words = ["bad_alloc", "memory", "Memory"];
         let memory = self.settings.memory >> 20;
         let signal = early.status.signal();
-        let is_late = early.is_late || matches!(signal, Some(signals::SIGXCPU | signals::SIGALRM));
+        let is_overdue =
+            early.is_overdue || matches!(signal, Some(signals::SIGXCPU | signals::SIGALRM));
         match signal {
-            _ if is_late && seconds == 1 => "took more than 1 second".to_owned(),
-            _ if is_late => format!("took more than {seconds} seconds"),
+            _ if is_overdue && seconds == 1 => "took more than 1 second".to_owned(),
+            _ if is_overdue => format!("took more than {seconds} seconds"),
             _ if memory_words
                 .iter()
                 .any(|word| early.stderr_text.contains(word)) =>
@@ -262,8 +263,9 @@ fn check_data_folder(data_dir: &Path) -> Result<(), String> {
 /// Returns the absolute path of the executable: the configured one, or the first on the PATH.
 fn executable(configured_path: Option<&Path>) -> Result<PathBuf, String> {
     let is_program = |path: &Path| {
-        let about = std::fs::metadata(path);
-        about.is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+        let metadata = std::fs::metadata(path);
+        metadata
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     };
     if let Some(path) = configured_path {
         let display_path = path.display();

@@ -71,7 +71,7 @@ pub struct Orphan {
 
 impl Orphan {
     /// Returns the time until which the orphan is kept; see [`RETENTION_DAYS`].
-    pub fn kept_until(&self) -> Option<Timestamp> {
+    pub fn expires_at(&self) -> Option<Timestamp> {
         let since = Timestamp::parse(&format!("{}T00:00:00Z", self.since))?;
         Some(since + Duration::from_secs((RETENTION_DAYS + 1) * 86_400))
     }
@@ -140,9 +140,9 @@ pub fn compare(
     };
     let sizes = store.read_now(documents::sizes)?;
     let damaged = sizes.into_iter().filter_map(|(id, size)| {
-        let here = fs::metadata(data.join("documents").join(id.as_str()));
-        let here = here.ok().map(|metadata| metadata.len());
-        let bytes = here.or_else(|| elsewhere.get(id.as_str()).copied())?;
+        let local_size = fs::metadata(data.join("documents").join(id.as_str()));
+        let local_size = local_size.ok().map(|metadata| metadata.len());
+        let bytes = local_size.or_else(|| elsewhere.get(id.as_str()).copied())?;
         (bytes != size).then(|| format!("{} ({bytes} of {size} bytes)", id.as_str()))
     });
     Ok(FileComparison {
@@ -212,7 +212,7 @@ pub(in crate::app) fn move_log_aside(
     move_aside(data, OrphanKind::Log, log, now)
 }
 
-/// Deletes these orphans for good, or none of them if any must be kept. With `early`, also deletes those not yet
+/// Deletes these orphans for good, or none of them if any must be kept. With `before_expiry`, also deletes those not yet
 /// kept for [`RETENTION_DAYS`]. Blocks.
 ///
 /// # Errors
@@ -220,7 +220,7 @@ pub(in crate::app) fn move_log_aside(
 pub(in crate::app) fn delete(
     store: &Store,
     data: &Path,
-    (names, early): (&[&str], bool),
+    (names, before_expiry): (&[&str], bool),
     now: Timestamp,
 ) -> Result<Vec<Orphan>> {
     let all = list(data).map_err(from_io)?;
@@ -240,11 +240,11 @@ pub(in crate::app) fn delete(
             return Err(Error::new(Kind::Conflict, text));
         }
     }
-    if let Some(young) = to_delete
+    if let Some(unexpired_orphan) = to_delete
         .iter()
-        .find(|orphan| !early && orphan.kept_until().is_none_or(|until| now < until))
+        .find(|orphan| !before_expiry && orphan.expires_at().is_none_or(|until| now < until))
     {
-        let (name, since) = (&young.name, &young.since);
+        let (name, since) = (&unexpired_orphan.name, &unexpired_orphan.since);
         let text =
             format!("{name} was moved aside on {since}, and is kept for {RETENTION_DAYS} days");
         return Err(Error::new(Kind::Conflict, text)
@@ -256,7 +256,7 @@ pub(in crate::app) fn delete(
             false => fs::remove_file(&orphan.path),
         }
         .map_err(from_io)?;
-        drop_if_empty(&orphan.path);
+        remove_empty_parents(&orphan.path);
     }
     Ok(to_delete)
 }
@@ -310,7 +310,7 @@ fn restore_owned(known_files: &KnownFiles, data: &Path) -> io::Result<usize> {
         if known_files.names(orphan.kind, &orphan.name) && !target.exists() {
             let outcome = fs::rename(&orphan.path, &target).and_then(|()| sync_folder(&folder));
             restored += usize::from(log_failed_move(outcome, &orphan.path));
-            drop_if_empty(&orphan.path);
+            remove_empty_parents(&orphan.path);
         }
     }
     Ok(restored)
@@ -355,7 +355,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Removes the empty folders above a removed file.
-fn drop_if_empty(path: &Path) {
+fn remove_empty_parents(path: &Path) {
     for folder in path.ancestors().skip(1).take(3) {
         if fs::remove_dir(folder).is_err() {
             return;

@@ -22,7 +22,7 @@ impl DocumentService {
     pub async fn sizes_of(&self, user: &UserId, ids: &[DocumentId]) -> Result<DocumentSizes> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let lookup = self.store.read(move |db| {
-            let mut volume = DocumentSizes::default();
+            let mut total = DocumentSizes::default();
             for id in &ids {
                 let document = documents::by_id(db, &user, id)?;
                 let is_read =
@@ -30,13 +30,13 @@ impl DocumentService {
                 match documents::text_size(db, &user, id)? {
                     _ if !is_read => return Ok(Err(not_ready_error(id))),
                     Some(document) => {
-                        volume.chars += document.chars;
-                        volume.bytes += document.bytes;
+                        total.chars += document.chars;
+                        total.bytes += document.bytes;
                     }
                     None => return Ok(Err(missing_error(id))),
                 }
             }
-            Ok(Ok(volume))
+            Ok(Ok(total))
         });
         lookup.await?
     }

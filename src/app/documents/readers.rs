@@ -64,7 +64,7 @@ struct ReaderPoolShared {
     ocr: Arc<Ocr>,
     max_readers: usize,
     state: Mutex<ReaderPoolState>,
-    child_gone: Condvar,
+    child_ended: Condvar,
     /// Notified when a document has been read or has failed.
     read_end: Notify,
 }
@@ -111,7 +111,7 @@ impl ReaderPool {
             ocr,
             max_readers,
             state: Mutex::default(),
-            child_gone: Condvar::new(),
+            child_ended: Condvar::new(),
             read_end: Notify::new(),
         }))
     }
@@ -135,7 +135,7 @@ impl ReaderPool {
     }
 
     /// Waits until a document has been read or has failed since the last call. Supports one waiter at a time.
-    pub async fn text_stored(&self) {
+    pub async fn wait_for_stored_text(&self) {
         self.0.read_end.notified().await;
     }
 
@@ -173,12 +173,12 @@ impl Drop for ReaderPool {
     fn drop(&mut self) {
         let mut state = self.0.lock_state();
         state.stopping = true;
-        self.0.child_gone.notify_all();
+        self.0.child_ended.notify_all();
         while state.threads + state.ocr_threads > 0 {
             self.0.reader.running_processes.stop();
             // Another thread may be about to start a process, so stop them repeatedly.
             let pause = std::time::Duration::from_millis(50);
-            state = match self.0.child_gone.wait_timeout(state, pause) {
+            state = match self.0.child_ended.wait_timeout(state, pause) {
                 Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,
             };
@@ -218,12 +218,12 @@ impl ReaderPoolShared {
         match outcome {
             Ok(Some(outcome)) => self.announce(state, &id, &outcome),
             Ok(None) => self.queue_for_ocr(state, &document),
-            Err(fault) if !state.stopping => {
+            Err(error) if !state.stopping => {
                 // Release the waiting callers only after the failed status has been stored below.
                 let document_waiters = state.waiters.remove(&id);
                 drop(state);
                 // A locked account's document waits until the account is unlocked.
-                let is_given_up = self.is_locked(&user) || self.give_up(document);
+                let is_given_up = self.is_locked(&user) || self.give_up_or_retry(document);
                 reading_leases::end(&self.store, &id);
                 // On a database server, another server may have taken over the document by now, or this
                 // server may read it again after an outage.
@@ -234,7 +234,7 @@ impl ReaderPoolShared {
                 // retried endlessly. The next start tries again.
                 log::error(
                     "cannot read a document",
-                    &[("document", &id), ("fault", &fault)],
+                    &[("document", &id), ("fault", &error)],
                 );
                 drop(document_waiters);
             }
@@ -315,7 +315,7 @@ impl ReaderPoolShared {
             state = self.lock_state();
         }
         state.ocr_threads -= 1;
-        self.child_gone.notify_all();
+        self.child_ended.notify_all();
         None
     }
 
@@ -351,14 +351,14 @@ impl ReaderPoolShared {
                         None => break,
                     }
                 }
-                Err(fault) => {
-                    log::error("cannot list unread documents", &[("fault", &fault)]);
+                Err(error) => {
+                    log::error("cannot list unread documents", &[("fault", &error)]);
                     break;
                 }
             }
         }
         state.threads -= 1;
-        self.child_gone.notify_all();
+        self.child_ended.notify_all();
         None
     }
 
@@ -381,7 +381,7 @@ impl ReaderPoolShared {
     // Waits for `pause`. Returns false if the server begins to shut down in the meantime.
     fn wait(&self, pause: Duration) -> bool {
         let wait_result = self
-            .child_gone
+            .child_ended
             .wait_timeout_while(self.lock_state(), pause, |state| !state.stopping);
         !wait_result
             .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state)
@@ -401,7 +401,7 @@ impl ReaderPoolShared {
 
     // Marks a document as failed after a failure of the server, which says nothing about the file: its owner may have
     // it read again. Returns whether the status was stored.
-    fn give_up(&self, mut document: Document) -> bool {
+    fn give_up_or_retry(&self, mut document: Document) -> bool {
         document = Document {
             status: DocumentStatus::Failed,
             encoding: None,

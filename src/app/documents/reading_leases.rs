@@ -35,7 +35,7 @@ pub(super) fn take(store: &Store, id: &DocumentId) -> bool {
 }
 
 /// Returns a check for the transactions that change a document's text: whether this server still holds its lease.
-pub(super) fn check_in(
+pub(super) fn lease_check(
     store: &Store,
     id: &DocumentId,
 ) -> impl Fn(&Writer) -> store::Result<bool> + Send + 'static {

@@ -37,28 +37,32 @@ mod tests {
 
     #[test]
     fn a_single_disk_failure_is_retried() {
-        for (failures, keeps_going, calls, succeeds) in [
+        for (failures, should_continue, calls, succeeds) in [
             (0, true, 1, true),
             (1, true, 2, true),
             (3, true, 4, true),
             (9, true, 4, false),
             (1, false, 1, false),
         ] {
-            let (mut called, mut waits) = (0, Vec::new());
+            let (mut call_count, mut waits) = (0, Vec::new());
             let outcome = with_retries(
                 &mut |pause| {
                     waits.push(pause);
-                    keeps_going
+                    should_continue
                 },
                 &mut || {
-                    called += 1;
-                    match called <= failures {
+                    call_count += 1;
+                    match call_count <= failures {
                         true => Err(Error::internal("EIO")),
                         false => Ok(()),
                     }
                 },
             );
-            assert_eq!((called, outcome.is_ok()), (calls, succeeds), "{failures}");
+            assert_eq!(
+                (call_count, outcome.is_ok()),
+                (calls, succeeds),
+                "{failures}"
+            );
             assert_eq!(waits, RETRY_PAUSES[..waits.len()]);
         }
     }

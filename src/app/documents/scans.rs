@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::child::ChildReader;
 use super::ocr::{Ocr, OcrProgram};
 use crate::domain::chunk::{PageText, count_words};
-use crate::domain::document::TextlessPage;
+use crate::domain::document::PageWithoutText;
 use crate::extract::{NO_TEXT_NOTE, PICTURE, ReadReport};
 use crate::log;
 
@@ -39,7 +39,7 @@ pub(super) fn explain_without_ocr(ocr: &Ocr, report: &mut ReadReport) {
 // Lists an image file as a page of its own. Models with vision receive the image in any case.
 fn list_image(report: &mut ReadReport) {
     if report.kind == PICTURE {
-        report.gaps.push(TextlessPage {
+        report.gaps.push(PageWithoutText {
             page: 1,
             why: "a picture".to_owned(),
             picture: true,
@@ -57,7 +57,7 @@ pub(super) fn recognize(
     path: &Path,
     report: &mut ReadReport,
     mut remaining: usize,
-    keeps_going: &mut dyn FnMut() -> bool,
+    should_continue: &mut dyn FnMut() -> bool,
 ) -> io::Result<RecognizedPages> {
     let mut pages = RecognizedPages::new();
     list_image(report);
@@ -70,7 +70,7 @@ pub(super) fn recognize(
     let count = report.gaps.iter().filter(|gap| gap.picture).count();
     let mut attempted_count = 0;
     for gap in report.gaps.iter_mut().filter(|gap| gap.picture) {
-        if !keeps_going() {
+        if !should_continue() {
             break;
         }
         let recognized = match attempted_count < program.max_pages() {
@@ -133,7 +133,7 @@ impl Scan<'_> {
     }
 }
 
-fn add_reason(gap: &mut TextlessPage, why: &str) {
+fn add_reason(gap: &mut PageWithoutText, why: &str) {
     gap.why = format!("{}; {why}", gap.why);
 }
 

@@ -51,7 +51,7 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
     let boot = job.store.membership().map(Membership::boot);
     let write_result = job.store.write_now(move |db| {
         let has_room =
-            max_documents == u32::MAX || documents::has_fewer(db, &row.user, max_documents)?;
+            max_documents == u32::MAX || documents::has_fewer_than(db, &row.user, max_documents)?;
         if has_room {
             documents::insert(db, &row, &[], &[])?;
             if let Some(boot) = boot {

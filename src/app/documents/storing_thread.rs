@@ -75,7 +75,7 @@ impl BackgroundWorker {
     /// the caller is dropped.
     ///
     /// # Errors
-    /// Same as `run_for`.
+    /// Same as `run_for_user`.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -90,7 +90,7 @@ impl BackgroundWorker {
     /// # Errors
     /// `TooFast` if too many of the user's jobs are already waiting; `Unavailable` if too many jobs are waiting in
     /// total; and the error of `work`.
-    pub(super) async fn run_for<T, F>(&self, user: &UserId, work: F) -> Result<T>
+    pub(super) async fn run_for_user<T, F>(&self, user: &UserId, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
@@ -168,8 +168,8 @@ impl WorkerShared {
                 }
                 None if state.is_closed => return,
                 None => {
-                    let woken = self.changed.wait(state);
-                    state = woken.unwrap_or_else(PoisonError::into_inner);
+                    let wait_result = self.changed.wait(state);
+                    state = wait_result.unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }
@@ -253,8 +253,8 @@ mod tests {
     fn jobs_run_in_order_and_survive_a_panic() {
         let worker = BackgroundWorker::default();
         runtime().block_on(async {
-            let broken: Result<()> = worker.run(|| panic!("on purpose")).await;
-            assert_eq!(broken.map_err(|e| e.kind), Err(Kind::Internal));
+            let panicked: Result<()> = worker.run(|| panic!("on purpose")).await;
+            assert_eq!(panicked.map_err(|e| e.kind), Err(Kind::Internal));
             assert_eq!(worker.run(|| Ok(7)).await, Ok(7));
         });
     }
@@ -266,11 +266,11 @@ mod tests {
         let (signal_started, has_begun) = channel();
         let (done_sender, order) = channel();
         runtime().block_on(async {
-            let hold = worker.run(move || {
+            let blocking_job = worker.run(move || {
                 let _ = signal_started.send(());
                 Ok(wait.recv().is_ok())
             });
-            assert_eq!(error_kind_of(hold).await, None);
+            assert_eq!(error_kind_of(blocking_job).await, None);
             has_begun.recv().expect("the first job begins");
             let (ada, bob) = (user(1), user(2));
             let note = |name: &'static str| {
@@ -278,18 +278,24 @@ mod tests {
                 move || done_sender.send(name).map_err(Error::internal)
             };
             for _ in 0..MAX_OWN {
-                assert_eq!(error_kind_of(worker.run_for(&ada, note("ada"))).await, None);
-            }
-            let refusal = error_kind_of(worker.run_for(&ada, note("ada"))).await;
-            assert_eq!(refusal, Some(Kind::TooFast));
-            assert_eq!(error_kind_of(worker.run_for(&bob, note("bob"))).await, None);
-            for n in 0..MAX_WAITING - MAX_OWN - 1 {
                 assert_eq!(
-                    error_kind_of(worker.run_for(&user(n as u128 + 3), || Ok(()))).await,
+                    error_kind_of(worker.run_for_user(&ada, note("ada"))).await,
                     None
                 );
             }
-            let refusal = error_kind_of(worker.run_for(&user(999), || Ok(()))).await;
+            let refusal = error_kind_of(worker.run_for_user(&ada, note("ada"))).await;
+            assert_eq!(refusal, Some(Kind::TooFast));
+            assert_eq!(
+                error_kind_of(worker.run_for_user(&bob, note("bob"))).await,
+                None
+            );
+            for n in 0..MAX_WAITING - MAX_OWN - 1 {
+                assert_eq!(
+                    error_kind_of(worker.run_for_user(&user(n as u128 + 3), || Ok(()))).await,
+                    None
+                );
+            }
+            let refusal = error_kind_of(worker.run_for_user(&user(999), || Ok(()))).await;
             assert_eq!(refusal, Some(Kind::Unavailable));
             go.send(()).expect("the first job waits");
         });

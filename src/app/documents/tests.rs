@@ -110,7 +110,7 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
     let installation = Installation::new();
     let documents = installation.documents();
     installation.runtime.block_on(async {
-        let (owner, you) = (user(1).id, user(2).id);
+        let (owner, other_user) = (user(1).id, user(2).id);
         let text = b"# Lease\n\nThe tenant pays a deposit of 900 euros.";
         let document = send(&documents, 1, "../lease.md", text)
             .await
@@ -125,8 +125,8 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
         );
         let again = send(&documents, 1, "copy.md", text).await.expect("known");
         assert_eq!(again.id, document.id);
-        let yours = send(&documents, 2, "lease.md", text).await.expect("kept");
-        assert_ne!(yours.id, document.id);
+        let other_document = send(&documents, 2, "lease.md", text).await.expect("kept");
+        assert_ne!(other_document.id, document.id);
         assert_eq!(
             (installation.files("documents"), installation.files("tmp")),
             (2, 0)
@@ -146,20 +146,20 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
         );
         let missing =
             |result: Result<()>| assert_eq!(result.map_err(|e| e.kind), Err(Kind::Missing));
-        missing(documents.show(&you, &document.id).await.map(drop));
-        missing(documents.text(&you, &document.id).await.map(drop));
+        missing(documents.show(&other_user, &document.id).await.map(drop));
+        missing(documents.text(&other_user, &document.id).await.map(drop));
         missing(
             documents
-                .search(&you, &document.id, "deposit", None)
+                .search(&other_user, &document.id, "deposit", None)
                 .await
                 .map(drop),
         );
-        missing(documents.content(&you, &document.id).await.map(drop));
-        missing(documents.delete(&you, &document.id).await);
+        missing(documents.content(&other_user, &document.id).await.map(drop));
+        missing(documents.delete(&other_user, &document.id).await);
         missing(
             documents
                 .passages_for(
-                    &you,
+                    &other_user,
                     std::slice::from_ref(&document.id),
                     "deposit",
                     9_000,
@@ -175,7 +175,12 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
             .expect("deleted");
         missing(documents.show(&owner, &document.id).await.map(drop));
         assert_eq!(installation.files("documents"), 1);
-        assert!(documents.text(&you, &yours.id).await.is_ok());
+        assert!(
+            documents
+                .text(&other_user, &other_document.id)
+                .await
+                .is_ok()
+        );
     });
 }
 
@@ -193,8 +198,8 @@ fn a_document_can_be_read_again_after_a_server_failure() {
             .path
             .join("documents")
             .join(document.id.as_str());
-        let aside = installation.path.join("aside");
-        std::fs::rename(&original, &aside).expect("away");
+        let aside_folder = installation.path.join("aside");
+        std::fs::rename(&original, &aside_folder).expect("away");
         let failed = read_again(&documents, &owner, &document.id).await;
         assert_eq!((failed.status, failed.pages), (DocumentStatus::Failed, 0));
         assert!(failed.message.contains("again"), "{}", failed.message);
@@ -204,7 +209,7 @@ fn a_document_can_be_read_again_after_a_server_failure() {
             .expect("its text");
         assert_eq!(pages, []);
 
-        std::fs::rename(&aside, &original).expect("back");
+        std::fs::rename(&aside_folder, &original).expect("back");
         let read = read_again(&documents, &owner, &document.id).await;
         assert_eq!(read.words, 3);
     });
@@ -286,11 +291,11 @@ fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
                 .all(|(index, s)| s.number as usize == index + 1)
         );
         assert!(sources.iter().map(|s| s.text.len()).sum::<usize>() <= 6_000);
-        let unasked = documents
+        let without_question = documents
             .passages_for(&owner, &ids, "", 3_000, None)
             .await
             .expect("sources");
-        assert!(unasked[0].text.starts_with("Nothing to see"));
+        assert!(without_question[0].text.starts_with("Nothing to see"));
     });
 }
 
@@ -344,7 +349,10 @@ fn only_orphans_are_moved_aside() {
     let documents = installation.documents();
     installation.runtime.block_on(async {
         let document = send(&documents, 1, "a.txt", b"words").await.expect("kept");
-        documents.tidy(now(), true).await.expect("tidied");
+        documents
+            .run_housekeeping(now(), true)
+            .await
+            .expect("tidied");
         assert!(
             documents
                 .content(&user(1).id, &document.id)
@@ -356,8 +364,11 @@ fn only_orphans_are_moved_aside() {
         );
     });
     assert_eq!(installation.files("documents"), 2);
-    let aside = super::orphans::list(&installation.path).expect("listed");
-    let names: Vec<_> = aside.iter().map(|orphan| orphan.name.as_str()).collect();
+    let moved_aside = super::orphans::list(&installation.path).expect("listed");
+    let names: Vec<_> = moved_aside
+        .iter()
+        .map(|orphan| orphan.name.as_str())
+        .collect();
     assert_eq!(names, [orphan.as_str()]);
 }
 

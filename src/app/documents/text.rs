@@ -74,13 +74,13 @@ pub(super) fn read_scan(
     {
         // The limit applies to all text of a document, whether or not it comes from OCR.
         let remaining = reader.budget.text.saturating_sub(read.bytes);
-        let mut keeps_going = || exists(store, &document);
+        let mut should_continue = || exists(store, &document);
         let scanned = scans::recognize(
             (program, &reader),
             path,
             report,
             remaining,
-            &mut keeps_going,
+            &mut should_continue,
         );
         let scanned = scanned.map_err(from_io)?;
         if !scanned.is_empty() {
@@ -136,7 +136,7 @@ fn finish(store: &Store, mut document: Document, read: StoredPages) -> Result<Re
 /// # Errors
 /// `Missing` if the document no longer exists; another error if the store cannot be written.
 pub(super) fn store_result(store: &Store, document: Document) -> store::Result<bool> {
-    let is_ours = reading_leases::check_in(store, &document.id);
+    let is_ours = reading_leases::lease_check(store, &document.id);
     store.write_now(move |db| match is_ours(db)? {
         true => documents::store_read_result(db, &document).map(|()| true),
         false => Ok(false),
@@ -151,7 +151,7 @@ pub(super) fn store_result(store: &Store, document: Document) -> store::Result<b
 pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     loop {
         let (user, id) = (document.user.clone(), document.id.clone());
-        let is_ours = reading_leases::check_in(store, &id);
+        let is_ours = reading_leases::lease_check(store, &id);
         let deleted = store.write_now(move |db| match is_ours(db)? {
             true => passages::delete_batch(db, &user, &id, PASSAGES_PER_DELETE).map(Some),
             false => Ok(None),
@@ -163,7 +163,7 @@ pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
         }
     }
     let (user, id) = (document.user.clone(), document.id.clone());
-    let is_ours = reading_leases::check_in(store, &id);
+    let is_ours = reading_leases::lease_check(store, &id);
     let deleted =
         store.write_now(move |db| Ok(is_ours(db)? && documents::delete_text(db, &user, &id)?));
     Ok(deleted?)
@@ -300,7 +300,7 @@ impl<'a> PageWriter<'a> {
             self.document.id.clone(),
             self.pages_written,
         );
-        let is_ours = reading_leases::check_in(self.store, &id);
+        let is_ours = reading_leases::lease_check(self.store, &id);
         let write_result = self.store.write_now(move |db| match is_ours(db)? {
             true => documents::add_text(db, (&user, &id), pages_written, &pages, &passages),
             false => Err(StoreError::Missing),

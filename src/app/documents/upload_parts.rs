@@ -68,7 +68,7 @@ impl UploadParts {
     ) -> Result<()> {
         match self.are_shared() {
             true => self.put_in_database(upload, part, received),
-            false => self.put_in_folder(upload, part, received),
+            false => self.append_to_folder(upload, part, received),
         }
     }
 
@@ -127,7 +127,7 @@ impl UploadParts {
             .write_now(move |db| upload_bytes::delete_attempt(db, &attempt));
     }
 
-    fn put_in_folder(
+    fn append_to_folder(
         &self,
         upload: &Upload,
         part: UploadPart,

@@ -176,7 +176,7 @@ impl DocumentService {
         let (parts, name) = (self.upload_parts(), upload.file_name.clone());
         let joined = self
             .storing_worker
-            .run_for(user, move || parts.join(&upload, joined_file))
+            .run_for_user(user, move || parts.join(&upload, joined_file))
             .await;
         if joined.is_err() {
             // Another server may have finished the upload and deleted its parts in the meantime.

@@ -34,7 +34,7 @@ impl Experiments<'_> {
         params: ApplyTarget,
         origin: &RequestOrigin,
     ) -> Result<Applied> {
-        let _alone = self.0.experiment_registry.applying.lock().await;
+        let _applying_guard = self.0.experiment_registry.apply_lock.lock().await;
         let view = self.show(&caller.user, id).await?;
         let experiment = &view.experiment;
         if experiment.applied.is_some() {
@@ -78,7 +78,7 @@ impl Experiments<'_> {
         let (user, id) = (caller.user.clone(), id.clone());
         let pending_write = self.0.store.write(move |db| {
             if applied.default {
-                applied.before = recipes::default_of(db, &user)?;
+                applied.before = recipes::default_recipe_of(db, &user)?;
                 recipes::set_default(db, &user, Some(&applied.recipe))?;
             }
             experiments::set_applied(db, &id, Some(&applied))?;
@@ -99,7 +99,7 @@ impl Experiments<'_> {
         id: &ExperimentId,
         origin: &RequestOrigin,
     ) -> Result<Vec<String>> {
-        let _alone = self.0.experiment_registry.applying.lock().await;
+        let _applying_guard = self.0.experiment_registry.apply_lock.lock().await;
         let experiment = self.find(&caller.user, id).await?;
         let Some(applied) = experiment.applied else {
             let why = "no configuration of this experiment is in use";
@@ -129,7 +129,7 @@ impl Experiments<'_> {
     async fn restore_previous_default(&self, user: &UserId, applied: &Applied) -> Result<String> {
         let (user, applied) = (user.clone(), applied.clone());
         let pending_write = self.0.store.write(move |db| {
-            if recipes::default_of(db, &user)?.as_ref() != Some(&applied.recipe) {
+            if recipes::default_recipe_of(db, &user)?.as_ref() != Some(&applied.recipe) {
                 return Ok("your default has been changed since then and stays as it is");
             }
             // A recipe that was deleted in the meantime cannot be restored.

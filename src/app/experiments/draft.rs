@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::checked_cases::checked_cases;
 use super::forecast::{check_reach, stopping_rule_text, warnings};
-use super::improvement::padded_spec;
+use super::improvement::with_longest_prompts;
 use super::request::request;
 use super::{Experiments, llm_judge, rules};
 use crate::app::{Error, Result};
@@ -173,8 +173,8 @@ impl Experiments<'_> {
         };
         check_reach(&design)?;
         // Compute the forecast on a blocking thread: simulating the final comparison may take several milliseconds.
-        let worked = tokio::task::spawn_blocking(move || forecast(spec, design, cases, &costs));
-        worked.await.map_err(Error::internal)
+        let task = tokio::task::spawn_blocking(move || forecast(spec, design, cases, &costs));
+        task.await.map_err(Error::internal)
     }
 
     // Each configuration is planned with only one case, so the documents of all cases are checked here.
@@ -204,7 +204,7 @@ impl Experiments<'_> {
     // Expands all valid configurations, without parameters that a model does not support.
     fn configurations(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
         let llm = &self.0.llm;
-        let accepts = |name: &str, parameter: Parameter| {
+        let accepts_parameter = |name: &str, parameter: Parameter| {
             let names: Vec<&str> = match name {
                 "" => spec.base.models.iter().map(String::as_str).collect(),
                 name => vec![name],
@@ -222,7 +222,7 @@ impl Experiments<'_> {
         };
         let configs = spec
             .space
-            .enumerate_configurations(&accepts)
+            .enumerate_configurations(&accepts_parameter)
             .map_err(|error| experiment_error("space", &error))?;
         if configs.len() > MAX_CONFIGURATIONS {
             return Err(experiment_error(
@@ -249,7 +249,7 @@ impl Experiments<'_> {
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
         let judge_cost = self.judge_costs(&caller.user, spec, configs, cases)?;
         // Plan with padded prompts, because a proposed prompt can be longer than the original.
-        let spec = &padded_spec(spec);
+        let spec = &with_longest_prompts(spec);
         // The experiment does not exist yet, but the request must look like an experiment's, so that the user's
         // default recipe does not fill in its parameters.
         let placeholder_id = ExperimentId::new(clock::now(), 0);
@@ -417,7 +417,7 @@ fn check_budget(
     if spec.budget == ExperimentBudget::default() {
         if costs
             .iter()
-            .any(|cost| !cost.is_priced || cost.max.whole_cost().0 > 0)
+            .any(|cost| !cost.is_priced || cost.max.total_cost().0 > 0)
         {
             return Err(error(
                 "set a budget: cost_usd, tokens, seconds, or evaluations".into(),
@@ -437,28 +437,28 @@ pub(super) fn forecast(
 ) -> ExperimentForecast {
     let simulation = SuccessiveHalving::new(design.clone());
     let (order, holdout) = simulation.race_and_holdout_cases();
-    let held_back = holdout.len();
+    let holdout_count = holdout.len();
     let count = costs.len() as u64;
     let configs = configuration_count(&design) as u64;
     let sum =
         |of: &dyn Fn(&EvaluationCost) -> u64| costs.iter().map(of).fold(0, u64::saturating_add);
-    let each = |of: &dyn Fn(&EvaluationCost) -> u64| (sum(of) / count.max(1)).max(1);
-    let all = configs * order.len() as u64 + 2 * held_back as u64;
+    let mean = |of: &dyn Fn(&EvaluationCost) -> u64| (sum(of) / count.max(1)).max(1);
+    let all = configs * order.len() as u64 + 2 * holdout_count as u64;
     let parts = [
         Some(all),
         spec.budget.evaluations,
         (spec.budget.cost)
-            .map(|cost| cost.0 as u64 / each(&|cost| cost.expected.whole_cost().0 as u64)),
-        (spec.budget.tokens).map(|tokens| tokens / each(&|cost| cost.expected.whole_tokens())),
-        (spec.budget.latency_ms).map(|time| time / each(&|cost| cost.expected.latency_ms)),
+            .map(|cost| cost.0 as u64 / mean(&|cost| cost.expected.total_cost().0 as u64)),
+        (spec.budget.tokens).map(|tokens| tokens / mean(&|cost| cost.expected.total_tokens())),
+        (spec.budget.latency_ms).map(|time| time / mean(&|cost| cost.expected.latency_ms)),
     ];
     let evaluations = parts.into_iter().flatten().min().unwrap_or(all);
     let is_priced = costs.iter().all(|cost| cost.is_priced);
     let times = |sum: u64| sum.saturating_mul(evaluations) / count.max(1);
-    let total = times(sum(&|cost| cost.expected.whole_cost().0 as u64)).min(i64::MAX as u64);
+    let total = times(sum(&|cost| cost.expected.total_cost().0 as u64)).min(i64::MAX as u64);
     let highest_cost = costs
         .iter()
-        .map(|cost| cost.max.whole_cost().0 as u64)
+        .map(|cost| cost.max.total_cost().0 as u64)
         .max();
     let max = (highest_cost.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
     let search_cost = design.search.map_or(MicroDollars(0), |search| {
@@ -477,9 +477,9 @@ pub(super) fn forecast(
             .collect(),
         cost: is_priced.then_some(MicroDollars(total as i64)),
         cost_at_most: is_priced.then_some(MicroDollars(max)),
-        tokens: times(sum(&|cost| cost.expected.whole_tokens())),
+        tokens: times(sum(&|cost| cost.expected.total_tokens())),
         evaluations,
-        holdout_count: held_back,
+        holdout_count,
         power,
         design,
         spec,

@@ -37,12 +37,12 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
         (highest_cost as f64 * 2.0 / (1.0 - reserved_fraction(design))).ceil() as u64
     };
     let cost = budget.cost.map(|_| {
-        let cost = required(&|outcome| outcome.whole_cost().0.max(0) as u64);
+        let cost = required(&|outcome| outcome.total_cost().0.max(0) as u64);
         format!("{} dollars", cost as f64 / 1e6)
     });
     let tokens = budget
         .tokens
-        .map(|_| format!("{} tokens", required(&TrialOutcome::whole_tokens)));
+        .map(|_| format!("{} tokens", required(&TrialOutcome::total_tokens)));
     let time = budget.latency_ms.map(|_| {
         let seconds = required(&|outcome| outcome.latency_ms).div_ceil(1_000);
         format!("{seconds} seconds")

@@ -53,7 +53,7 @@ impl Experiments<'_> {
 }
 
 /// Returns the specification with the prompts to be improved padded to the maximum length of a proposal.
-pub(super) fn padded_spec(spec: &ExperimentSpec) -> ExperimentSpec {
+pub(super) fn with_longest_prompts(spec: &ExperimentSpec) -> ExperimentSpec {
     let mut spec = spec.clone();
     for axis in spec
         .space

@@ -26,9 +26,9 @@ pub(super) fn take(db: &Writer, id: &ExperimentId, boot: Option<&str>) -> store:
 impl Experiments<'_> {
     /// Prevents other experiments from starting on this server while one takes its lease. Returns at once if
     /// the database is a file.
-    pub(super) async fn hold_starts(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+    pub(super) async fn hold_start_lock(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         self.0.store.membership()?;
-        Some(self.0.experiment_registry.starting.lock().await)
+        Some(self.0.experiment_registry.start_lock.lock().await)
     }
 
     /// Stops an experiment that is still running on this server although its stored state has changed, and waits until
@@ -48,7 +48,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// Returns an error if the store cannot be written.
-    pub(super) async fn takes(&self, id: &ExperimentId) -> Result<bool> {
+    pub(super) async fn try_take_lease(&self, id: &ExperimentId) -> Result<bool> {
         let Some(boot) = self.0.store.membership().map(Membership::boot) else {
             return Ok(true);
         };
@@ -67,9 +67,9 @@ impl Experiments<'_> {
         };
         let name = id.clone();
         let release = move |db: &Writer| servers::drop_lease(db, name.as_str(), &boot);
-        if let Err(fault) = self.0.store.write(release).await {
-            let fault = format!("{fault:?}");
-            log::warn("lease not freed", &[("experiment", id), ("fault", &fault)]);
+        if let Err(error) = self.0.store.write(release).await {
+            let error = format!("{error:?}");
+            log::warn("lease not freed", &[("experiment", id), ("fault", &error)]);
         }
     }
 
@@ -94,7 +94,7 @@ impl Experiments<'_> {
             }
             Ok(ended_ids)
         });
-        self.signal_stop(&read.await?);
+        self.request_stop(&read.await?);
         Ok(())
     }
 

@@ -67,29 +67,29 @@ impl LlmJudge<'_> {
             return self.compare_by_rubric(case, first, second).await;
         }
         let nonce = nonce()?;
-        let first_order = self
+        let first_reply = self
             .ask(judge_prompts::pairwise_prompt(case, first, second, &nonce))
             .await?;
-        let (first_order, mut bill) = (
-            first_order
+        let (first_reply, mut bill) = (
+            first_reply
                 .0
                 .and_then(|text| checked_reply(judge_prompts::parse_preference(&text))),
-            first_order.1,
+            first_reply.1,
         );
-        if let Err(judge_error) = first_order {
+        if let Err(judge_error) = first_reply {
             return Ok(failed_opinion(judge_error, bill));
         }
-        let swapped_order = self
+        let swapped_reply = self
             .ask(judge_prompts::pairwise_prompt(case, second, first, &nonce))
             .await?;
-        bill = bill.saturating_add(swapped_order.1);
-        let swapped_order = swapped_order
+        bill = bill.saturating_add(swapped_reply.1);
+        let swapped_reply = swapped_reply
             .0
             .and_then(|text| checked_reply(judge_prompts::parse_preference(&text)));
-        Ok(match (first_order, swapped_order) {
-            (Ok(first_order), Ok(swapped_order)) => JudgeOpinion {
-                result: Ok(Preferred::from_both_orders(first_order, swapped_order)),
-                is_flipped: first_order != swapped_order.swapped(),
+        Ok(match (first_reply, swapped_reply) {
+            (Ok(first_reply), Ok(swapped_reply)) => JudgeOpinion {
+                result: Ok(Preferred::from_both_orders(first_reply, swapped_reply)),
+                is_flipped: first_reply != swapped_reply.swapped(),
                 cost: bill,
             },
             (Err(judge_error), _) | (_, Err(judge_error)) => failed_opinion(judge_error, bill),
@@ -272,12 +272,12 @@ mod tests {
             assert_eq!(bill.tokens, 2 * (upper_bound + u64::from(MAX_REPLY_TOKENS)));
         }
         // A user may enter an absurd price.
-        let absurd = Price {
+        let absurd_price = Price {
             input: 1e18,
             output: 1e18,
             ..Price::default()
         };
-        let bill = super::max_cost(&judge, Some(absurd), 1_000).expect("a price");
+        let bill = super::max_cost(&judge, Some(absurd_price), 1_000).expect("a price");
         assert_eq!(bill.cost, crate::domain::money::MicroDollars(i64::MAX));
     }
 

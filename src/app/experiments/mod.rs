@@ -62,9 +62,9 @@ pub(super) struct ExperimentRegistry {
     running_experiments: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
     /// Held from the time an experiment takes its lease until it is in `running_experiments`, so that no
     /// other task continues it in between. Used only if other servers use the database.
-    starting: tokio::sync::Mutex<()>,
+    start_lock: tokio::sync::Mutex<()>,
     // Serializes applying and reverting configurations, since both read first and then write twice.
-    applying: tokio::sync::Mutex<()>,
+    apply_lock: tokio::sync::Mutex<()>,
 }
 
 /// A running experiment: its progress and the stop signal.
@@ -155,7 +155,7 @@ impl Experiments<'_> {
         );
         let (stored_experiment, cases) = (experiment.clone(), draft.cases.clone());
         let boot = self.0.store.membership().map(Membership::boot);
-        let _starting = self.hold_starts().await;
+        let _start_lock = self.hold_start_lock().await;
         let written = self.0.store.write_alone(move |db| {
             experiments::lock_starts(db, &stored_experiment.user)?;
             if experiments::count_running(db, &stored_experiment.user)? >= MAX_RUNNING {
@@ -272,7 +272,7 @@ impl Experiments<'_> {
         let entry = origin.audit_entry(Some(&caller.user), "experiment.resume", id.as_str());
         let (user, experiment_id) = (caller.user.clone(), id.clone());
         let boot = self.0.store.membership().map(Membership::boot);
-        let _starting = self.hold_starts().await;
+        let _start_lock = self.hold_start_lock().await;
         if boot.is_some() {
             // The experiment may have been canceled through another server and may still be running on this one.
             self.stop_stale_run(&caller.user, id).await?;
@@ -334,7 +334,7 @@ impl Experiments<'_> {
     }
 
     /// Signals these experiments to stop, if they run on this server. Their state has already been stored.
-    pub(super) fn signal_stop(&self, ids: &[ExperimentId]) {
+    pub(super) fn request_stop(&self, ids: &[ExperimentId]) {
         let all_running = self.0.experiment_registry.lock_running();
         for running in ids.iter().filter_map(|id| all_running.get(id)) {
             running.stop.send_replace(true);
@@ -349,8 +349,8 @@ impl Experiments<'_> {
     pub(super) async fn resume_all(&self) -> Result<()> {
         for experiment in self.0.store.read(experiments::list_unfinished).await? {
             let id = experiment.id.clone();
-            let _starting = self.hold_starts().await;
-            if !self.takes(&id).await? {
+            let _start_lock = self.hold_start_lock().await;
+            if !self.try_take_lease(&id).await? {
                 continue;
             }
             if !account_state::is_active(&self.0.store, &experiment.user).await? {

@@ -33,14 +33,14 @@ impl ModelCall<'_> {
         &self,
         model: &str,
         prompt: String,
-        most_tokens: u32,
+        max_tokens: u32,
     ) -> StepResult<ModelReply> {
         let request = Request {
             prompt,
             models: vec![model.to_owned()],
             pattern: Some(PLAIN_PATTERN.to_owned()),
             parameters: Parameters {
-                max_tokens: Some(most_tokens),
+                max_tokens: Some(max_tokens),
                 ..Parameters::default()
             },
             cache: CacheUse::On,

@@ -69,7 +69,7 @@ impl ExperimentProgress {
 /// Serializes money, tokens, seconds, and evaluations to JSON.
 pub fn usage_json(spent: &TrialOutcome, evaluations: u64) -> Value {
     json!({
-        "cost_usd": spent.whole_cost(), "tokens": spent.whole_tokens(), "seconds": spent.latency_ms as f64 / 1e3,
+        "cost_usd": spent.total_cost(), "tokens": spent.total_tokens(), "seconds": spent.latency_ms as f64 / 1e3,
         "evaluations": evaluations,
     })
 }
@@ -140,11 +140,11 @@ fn affordable_evaluations(budget: &ExperimentBudget, spent: &TrialOutcome, done:
     let parts = [
         (
             budget.cost.map(|cost| cost.0 as f64),
-            spent.whole_cost().0 as f64,
+            spent.total_cost().0 as f64,
         ),
         (
             budget.tokens.map(|all| all as f64),
-            spent.whole_tokens() as f64,
+            spent.total_tokens() as f64,
         ),
         (
             budget.latency_ms.map(|all| all as f64),

@@ -8,7 +8,7 @@ use super::{ExperimentProgress, llm_judge};
 use crate::app::{Error, Result};
 use crate::domain::chat::Usage;
 use crate::domain::chat::estimate_tokens;
-use crate::domain::experiment::prompt_search::{MAX_PROMPT_LENGTH, Reflection, SHOWN_FAILURES};
+use crate::domain::experiment::prompt_search::{MAX_PROMPT_LENGTH, MAX_SHOWN_FAILURES, Reflection};
 use crate::domain::experiment::reflection::{self, Failure};
 use crate::domain::experiment::spec::PromptProposal;
 use crate::domain::experiment::{Case, JudgeCost, Parameter, Trial};
@@ -147,7 +147,7 @@ pub(super) fn max_cost(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCos
     });
     let input = INSTRUCTION_TOKENS
         + MAX_PROMPT_LENGTH as u64
-        + SHOWN_FAILURES as u64 * longest.max().unwrap_or(0);
+        + MAX_SHOWN_FAILURES as u64 * longest.max().unwrap_or(0);
     let tokens = input + u64::from(MAX_REPLY_TOKENS);
     let usage = Usage {
         input,

@@ -68,8 +68,8 @@ impl Experiments<'_> {
         });
         let stored = lookup.await?.ok_or_else(Error::missing)?;
         // A thousand cases with a hundred configurations take a while, so this runs on a blocking thread.
-        let worked = tokio::task::spawn_blocking(move || build_view(stored));
-        worked.await.map_err(Error::internal)
+        let view_task = tokio::task::spawn_blocking(move || build_view(stored));
+        view_task.await.map_err(Error::internal)
     }
 
     /// Returns each configuration's answer to one case.
@@ -111,7 +111,7 @@ fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment)
     let space = &experiment.spec.space;
     let baseline = experiment.spec.baseline();
     let reach = max_difference(&experiment);
-    let matches = matches_of(&judgments);
+    let matches = preferences_of(&judgments);
     let mut report = report::build_report(&race, space, &failed, &matches, baseline, reach);
     let calibration = calibrate(&labeled_pairs(&judgments, &race));
     report.sentence = calibration.qualify_conclusion(report.sentence);
@@ -151,7 +151,7 @@ fn max_difference(experiment: &Experiment) -> f64 {
 }
 
 /// Returns the preferences of judges and the user. If both have judged a pair, the user's verdict counts.
-fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
+fn preferences_of(judgments: &[Judgment]) -> Vec<Match> {
     let mut by_pair: BTreeMap<(usize, usize, usize), &Judgment> = BTreeMap::new();
     for judgment in judgments {
         let entry = by_pair

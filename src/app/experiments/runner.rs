@@ -165,7 +165,7 @@ impl<'s> ExperimentRunner<'s> {
                     self.improve(requested).await?;
                     continue;
                 }
-                RaceStep::Evaluate(trials) => self.sort_by_start_order(trials),
+                RaceStep::Evaluate(trials) => self.in_start_order(trials),
             };
             self.stop_unrequested(&trials).await?;
             let is_started = |trial: &Trial| self.started.iter().any(|(other, _)| other == trial);
@@ -212,7 +212,7 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Sorts trials so that the current configuration's answer comes first, because the others are compared with it.
-    fn sort_by_start_order(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
+    fn in_start_order(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
         let Some(first) = trials.first().map(|trial| trial.case) else {
             return trials;

@@ -264,10 +264,10 @@ impl ExperimentRunner<'_> {
 
     async fn run_probe(&mut self, case: usize, judge: &JudgeSpec, probe: &Probe) -> StepResult<()> {
         let judge_model = self.judge_with(judge);
-        let (taken_in, bill) = judge_model.is_misled(&self.cases[case], probe).await?;
+        let (is_misled, bill) = judge_model.is_misled(&self.cases[case], probe).await?;
         let judging = &mut self.experiment.judging;
         judging.bill = judging.bill.saturating_add(bill);
-        if let Some(taken_in) = taken_in {
+        if let Some(is_misled) = is_misled {
             let name = probe.bias.as_str();
             let probe_index = judging.probes.iter().position(|found| found.bias == name);
             let probe_index = probe_index.unwrap_or_else(|| {
@@ -279,7 +279,7 @@ impl ExperimentRunner<'_> {
                 judging.probes.len() - 1
             });
             judging.probes[probe_index].probe_count += 1;
-            judging.probes[probe_index].misled_count += u64::from(taken_in);
+            judging.probes[probe_index].misled_count += u64::from(is_misled);
         }
         let (id, judging) = (self.experiment.id.clone(), judging.clone());
         let pending_write = self
@@ -294,8 +294,8 @@ impl ExperimentRunner<'_> {
         let budget = &self.experiment.spec.budget;
         let race_usage = self.race.spent();
         let spent_total = JudgeCost {
-            cost: race_usage.whole_cost(),
-            tokens: race_usage.whole_tokens(),
+            cost: race_usage.total_cost(),
+            tokens: race_usage.total_tokens(),
         };
         let spent_total = spent_total.saturating_add(self.experiment.judging.bill);
         let Some(bill) = bill else {

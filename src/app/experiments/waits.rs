@@ -230,9 +230,11 @@ mod tests {
             let failed = waits.handle_refusal(Error::internal("broken")).await;
             assert!(matches!(failed, Err(Interrupt::Failed(_))), "{failed:?}");
             // A stop interrupts the wait for the queue.
-            let stop_later = async { stop.send(true) };
-            let (end_result, stop_result) =
-                tokio::join!(waits.handle_refusal(refusal(Kind::Unavailable)), stop_later);
+            let stop_after_wait = async { stop.send(true) };
+            let (end_result, stop_result) = tokio::join!(
+                waits.handle_refusal(refusal(Kind::Unavailable)),
+                stop_after_wait
+            );
             assert!(stop_result.is_ok());
             assert!(
                 matches!(end_result, Err(Interrupt::Stopped)),

@@ -249,9 +249,12 @@ fn existing_entries(folder: &Path) -> Vec<String> {
 
 /// Whether this is the name of a database that was replaced, copied before a migration, or written as a backup.
 fn is_older_database(name: &str) -> bool {
-    let is_beside = ["quire.db.before-restore", "quire.db.v"];
+    let is_replaced_database = ["quire.db.before-restore", "quire.db.v"];
     let is_backup = name.starts_with("quire-2") && name.ends_with(".db");
-    is_backup || is_beside.iter().any(|start| name.starts_with(start))
+    is_backup
+        || is_replaced_database
+            .iter()
+            .any(|start| name.starts_with(start))
 }
 
 /// Whether a folder or one of its subfolders contains a file.

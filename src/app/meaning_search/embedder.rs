@@ -68,7 +68,7 @@ impl SemanticSearch<'_> {
                 }
             };
             tokio::select! {
-                () = self.documents.text_stored() => {}
+                () = self.documents.wait_for_stored_text() => {}
                 () = self.state.model_chosen.notified() => pause = INITIAL_PAUSE,
                 () = wait => pause = (pause * 2).min(MAX_PAUSE),
             }

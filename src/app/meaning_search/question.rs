@@ -282,7 +282,7 @@ impl SemanticSearch<'_> {
         while let Some((_, event)) = events.recv().await {
             if let CallEvent::Finished { result, bill } = event {
                 let text = result.map(|answer| answer.text);
-                return Ok((text.map_err(Error::of_call), *bill));
+                return Ok((text.map_err(Error::from_call_error), *bill));
             }
         }
         Err(Error::new(Kind::Unavailable, "the call did not end"))

@@ -22,7 +22,7 @@ pub struct WrittenBackup {
     /// The verified content of the copy.
     pub copy: Verified,
     /// Documents whose original (not part of the copy) is missing or differs in size.
-    pub faulty: Vec<String>,
+    pub faulty_documents: Vec<String>,
 }
 
 /// Writes a verified copy. Blocks until it is complete; works while a server is running.
@@ -63,7 +63,10 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
         let lost = files.missing.into_iter();
         faulty.extend(lost.map(|id| format!("{id} (its file is missing)")));
     }
-    Ok(WrittenBackup { copy, faulty })
+    Ok(WrittenBackup {
+        copy,
+        faulty_documents: faulty,
+    })
 }
 
 /// The outcome of a restore.

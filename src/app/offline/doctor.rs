@@ -2,12 +2,12 @@
 //! repairs and creates nothing, but opening the database may migrate it, as starting the server would.
 
 mod database_server;
+mod disk;
 pub mod health;
 mod machine;
 mod network;
 mod originals;
 mod redis;
-mod room;
 mod setup;
 
 use std::path::Path;
@@ -86,7 +86,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
         .iter()
         .map(|warning| finding("settings", CheckState::Warning, warning.clone()))
         .collect();
-    let folder = room::check_data_folder(&config.data_dir, config.limits.min_free);
+    let folder = disk::check_data_folder(&config.data_dir, config.limits.min_free);
     let is_usable = folder.state != CheckState::Failed;
     findings.push(folder);
     // The error for an unreadable folder says nothing about its database, so do not report it as damage.
@@ -155,7 +155,7 @@ fn check_backups(config: &crate::config::BackupConfig) -> CheckResult {
         Ok(found) => found,
         Err(error) => return finding(name, CheckState::Failed, format!("{shown}: {error}")),
     };
-    if let Err(error) = room::try_write(&config.folder) {
+    if let Err(error) = disk::try_write(&config.folder) {
         let why = data_folder::io_reason(&error);
         let text = format!(
             "{shown} cannot be used: {why}; set QUIRE_BACKUP_DIR to a folder that this user can write, on a disk with \
@@ -176,7 +176,7 @@ fn check_backups(config: &crate::config::BackupConfig) -> CheckResult {
         );
     }
     let hours = clock::now().since(newest.at).as_secs() / 3600;
-    let state = match hours > 2 * config.every.as_secs() / 3600 {
+    let state = match hours > 2 * config.interval.as_secs() / 3600 {
         true => CheckState::Warning,
         false => CheckState::Ok,
     };
@@ -195,9 +195,9 @@ fn check_secret(config: &Config) -> CheckResult {
                     (everyone must sign in again, and stored provider keys must be entered again)";
         return finding("secret", CheckState::Failed, text);
     }
-    let exposed = secret::read_or_create(&config.data_dir)
+    let is_exposed = secret::read_or_create(&config.data_dir)
         .and_then(|_| Ok(secret::is_exposed(&config.data_dir)?));
-    match exposed {
+    match is_exposed {
         Ok(false) => finding(
             "secret",
             CheckState::Ok,
@@ -358,7 +358,7 @@ async fn check_providers(config: &Config) -> Vec<CheckResult> {
         ));
     }
     if findings.is_empty() {
-        let (state, text) = match llm.has_demo() {
+        let (state, text) = match llm.offers_demo_models() {
             true => (
                 CheckState::Warning,
                 "no provider is configured; only the offline demo models are available",

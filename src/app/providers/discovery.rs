@@ -52,8 +52,8 @@ impl ProviderDiscovery<'_> {
 
     /// Fetches every provider's model list, and looks for servers on this machine.
     pub async fn probe_local_servers(&self) {
-        if let Err(fault) = self.reload_if_changed().await {
-            log::error("cannot read stored providers", &[("fault", &fault)]);
+        if let Err(error) = self.reload_if_changed().await {
+            log::error("cannot read stored providers", &[("fault", &error)]);
         }
         let llm = self.providers.llm;
         if let Some(own_port) = self.own_port {

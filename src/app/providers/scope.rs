@@ -9,7 +9,7 @@ use crate::domain::user::Caller;
 #[derive(Debug, Clone)]
 pub enum ProviderScope {
     /// The shared providers, managed by this administrator; `None` for the command line.
-    House(Option<UserId>),
+    Shared(Option<UserId>),
     /// This user's own providers.
     Own(UserId),
 }
@@ -26,14 +26,14 @@ impl ProviderScope {
 
     pub(super) fn owner(&self) -> Option<&UserId> {
         match self {
-            Self::House(_) => None,
+            Self::Shared(_) => None,
             Self::Own(user) => Some(user),
         }
     }
 
     pub(super) fn actor(&self) -> Option<&UserId> {
         match self {
-            Self::House(actor) => actor.as_ref(),
+            Self::Shared(actor) => actor.as_ref(),
             Self::Own(user) => Some(user),
         }
     }

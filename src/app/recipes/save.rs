@@ -50,11 +50,11 @@ impl RecipeEditor<'_> {
         origin: &RequestOrigin,
     ) -> Result<(Recipe, bool)> {
         let name = validate_name(change.name.as_deref().unwrap_or_default())?;
-        let (owner, wanted_name) = (caller.user.clone(), name.clone());
+        let (owner, recipe_name) = (caller.user.clone(), name.clone());
         let lookup = self
             .recipes
             .store
-            .read(move |db| recipes::by_name_or_id(db, &owner, &wanted_name));
+            .read(move |db| recipes::by_name_or_id(db, &owner, &recipe_name));
         let existing = lookup.await?.into_iter().next();
         if let Some(existing) = existing.filter(|existing| existing.owner == caller.user) {
             let saved = self.save_over(caller, existing, change, origin).await?;

@@ -174,14 +174,14 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
     ];
     let marked_time = marks
         .into_iter()
-        .find_map(|(mark, half)| Some((lower.strip_suffix(mark)?, Some(half))));
-    let (digits, half) = marked_time.unwrap_or((&lower, None));
+        .find_map(|(mark, meridiem)| Some((lower.strip_suffix(mark)?, Some(meridiem))));
+    let (digits, meridiem) = marked_time.unwrap_or((&lower, None));
     // Zero seconds are dropped, so that "14:30:00" equals "14:30".
     let digits = match digits.split(':').count() {
         3 => digits.strip_suffix(":00")?,
         _ => digits,
     };
-    let parts = match half {
+    let parts = match meridiem {
         Some(_) => digits.split_once(['.', ':']),
         None => digits.split_once([':', 'h']),
     };
@@ -192,12 +192,12 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
             parse_bounded_number(minute, 2)?,
         ),
         None => (
-            parse_bounded_number(digits, 2).filter(|_| half.is_some())?,
+            parse_bounded_number(digits, 2).filter(|_| meridiem.is_some())?,
             0,
         ),
     };
     let is_12_hour_clock = (1..=12).contains(&hour);
-    let hour = match half {
+    let hour = match meridiem {
         Some(Meridiem::Morning) if is_12_hour_clock => hour % 12,
         Some(Meridiem::Afternoon) if is_12_hour_clock => hour % 12 + 12,
         Some(Meridiem::Morning | Meridiem::Afternoon) => return None,

@@ -7,10 +7,15 @@ use super::value::AnswerValue;
 /// belong to one group. A value without a unit ("5") joins the groups that it equals only if they all equal each other:
 /// it joins "$5" and "5 dollars", but not "$5" and "5 €".
 pub fn group_equal_values(values: &[AnswerValue]) -> Vec<usize> {
-    let form = |value: &AnswerValue| (std::mem::discriminant(value), value.to_string());
-    let forms: Vec<_> = values.iter().map(form).collect();
-    let first = |of: &_| forms.iter().position(|form| form == of).unwrap_or_default();
-    let exact: Vec<usize> = forms.iter().map(first).collect();
+    let spelling = |value: &AnswerValue| (std::mem::discriminant(value), value.to_string());
+    let spellings: Vec<_> = values.iter().map(spelling).collect();
+    let first = |of: &_| {
+        spellings
+            .iter()
+            .position(|spelling| spelling == of)
+            .unwrap_or_default()
+    };
+    let exact: Vec<usize> = spellings.iter().map(first).collect();
     let is_same = |one: usize, other: usize| {
         (0..values.len()).any(|left| {
             exact[left] == one

@@ -130,8 +130,8 @@ pub fn is_in_prepositional_phrase(before: &str) -> bool {
         return false;
     };
     let is_result = |word: &String| RESULT_WORDS.contains(&word.as_str()) || is_verb(word);
-    let has_head = at > 0 && RESULT_INTRODUCTIONS.contains(&words[at - 1].as_str());
-    !has_head && !words[at + 1..].iter().any(is_result)
+    let follows_introduction = at > 0 && RESULT_INTRODUCTIONS.contains(&words[at - 1].as_str());
+    !follows_introduction && !words[at + 1..].iter().any(is_result)
 }
 
 /// Whether the sentence that continues with `rest` is a question.

@@ -74,8 +74,9 @@ impl Quantity {
 
     fn parse_exact(text: &str, separators: Separators) -> Option<Self> {
         if let Some(inner) = accounting_negative(text) {
-            let debt = Self::parse(inner, separators)?;
-            return (debt.unit.is_money && !debt.is_negative()).then(|| debt.negated());
+            let magnitude = Self::parse(inner, separators)?;
+            return (magnitude.unit.is_money && !magnitude.is_negative())
+                .then(|| magnitude.negated());
         }
         if let Some((mut sum, mut rest)) = Self::parse_part(text, separators) {
             for _ in 1..MAX_SUM_PARTS {

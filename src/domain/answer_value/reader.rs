@@ -82,28 +82,28 @@ impl AnswerReader {
         let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
         let contains_word = |known: &&&str| lower.iter().any(|word| word == *known);
         let has_any = |known: &[&str]| known.iter().any(|word| contains_word(&word));
-        let foreign = DECIMAL_COMMA_WORDS.iter().filter(contains_word);
+        let comma_words = DECIMAL_COMMA_WORDS.iter().filter(contains_word);
         // Skip the units of numbers that the question states, as in "a beam of 5 kg", because it does not ask
         // for those.
         let is_in_question = |at: usize| at > 0 && is_numeral(&words[at - 1]);
-        let asked_words = words.iter().enumerate();
-        let asked_words =
-            asked_words.filter_map(|(at, word)| (!is_in_question(at)).then_some(word));
+        let question_words = words.iter().enumerate();
+        let question_words =
+            question_words.filter_map(|(at, word)| (!is_in_question(at)).then_some(word));
         let mut reader = Self {
             options: choices::options(question),
             option_values: Vec::new(),
-            units: asked_words
+            units: question_words
                 .clone()
                 .filter_map(|word| ValueUnit::parse(word))
                 .collect(),
-            requests_percent: asked_words.clone().any(|word| {
+            requests_percent: question_words.clone().any(|word| {
                 let word = word.to_lowercase();
                 word == "%" || word.starts_with("percent") || word.starts_with("prozent")
             }),
             requests_date: has_any(DATE_WORDS),
             label: question_label(question),
             are_pounds_money: has_any(MONEY_WORDS) && !has_any(WEIGHT_WORDS),
-            separators: match foreign.count() {
+            separators: match comma_words.count() {
                 0 | 1 => Separators::English,
                 _ => Separators::Unknown,
             },
@@ -114,7 +114,7 @@ impl AnswerReader {
             .map(|(label, text)| (*label, reader.parse_plain(text)));
         reader.option_values = values
             .filter_map(|(label, value)| Some((label, value?)))
-            .filter(|(_, value)| value.is_typed())
+            .filter(|(_, value)| value.is_structured())
             .collect();
         reader
     }
@@ -127,7 +127,7 @@ impl AnswerReader {
         if !matches!(value, AnswerValue::Choice(_)) && is_non_answer(&statement.text) {
             return None;
         }
-        (!statement.is_prose || value.is_typed()).then_some(value)
+        (!statement.is_prose || value.is_structured()).then_some(value)
     }
 
     /// Returns the closing statement without markup, in the answer's spelling; `None` if there is none.
@@ -240,10 +240,10 @@ impl AnswerReader {
     // Whether the question names the unit that this label denotes, or every unit in the label, in any spelling.
     fn names_unit(&self, label: &str) -> bool {
         let is_named = |unit: &ValueUnit| {
-            let same = |asked_unit: &&ValueUnit| {
-                asked_unit.base_symbol == unit.base_symbol && asked_unit.factor == unit.factor
+            let same = |question_unit: &&ValueUnit| {
+                question_unit.base_symbol == unit.base_symbol && question_unit.factor == unit.factor
             };
-            self.units.iter().any(|asked_unit| same(&asked_unit))
+            self.units.iter().any(|question_unit| same(&question_unit))
         };
         let is_whole_label = ValueUnit::parse(label).is_some_and(|unit| is_named(&unit));
         let mut words = label.split_whitespace().peekable();

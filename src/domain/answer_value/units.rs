@@ -63,7 +63,7 @@ const MAX_UNIT_LENGTH: usize = 40;
 impl ValueUnit {
     /// Creates the placeholder unit of a number that has no unit.
     pub const fn dimensionless() -> Self {
-        Self::unlisted(String::new())
+        Self::from_unlisted(String::new())
     }
 
     /// Whether this is the placeholder unit of a number that has no unit.
@@ -87,7 +87,7 @@ impl ValueUnit {
         let ratio = text.split_once('/').or_else(|| text.split_once(" per "));
         match ratio {
             Some((above, below)) => Self::parse_ratio(above, below),
-            None => Self::normalize_words(text).map(Self::unlisted),
+            None => Self::normalize_words(text).map(Self::from_unlisted),
         }
     }
 
@@ -100,7 +100,7 @@ impl ValueUnit {
             .find(|(_, names)| names.contains(&lower))?;
         Some(Self {
             is_money: true,
-            ..Self::unlisted((*code).to_owned())
+            ..Self::from_unlisted((*code).to_owned())
         })
     }
 
@@ -206,7 +206,7 @@ impl ValueUnit {
         })
     }
 
-    const fn unlisted(base: String) -> Self {
+    const fn from_unlisted(base: String) -> Self {
         Self {
             base_symbol: base,
             factor: Ratio::from_integer(1),

@@ -44,7 +44,7 @@ impl AnswerValue {
     }
 
     /// Whether the value is something other than text.
-    pub const fn is_typed(&self) -> bool {
+    pub const fn is_structured(&self) -> bool {
         !matches!(self, Self::Text(_))
     }
 

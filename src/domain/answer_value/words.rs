@@ -154,8 +154,8 @@ fn compound_number(first: i64, rest: &str) -> (i64, &str) {
         let part = next_word(following)
             .and_then(|(next, after)| number_below_hundred(&next.to_lowercase(), after));
         if let Some((part, after)) = part {
-            let is_free = group % 100 == 0 && (part < 100) && (group == 0 || part > 0);
-            if !is_free {
+            let may_follow = group % 100 == 0 && (part < 100) && (group == 0 || part > 0);
+            if !may_follow {
                 break;
             }
             (group, rest) = (group + part, after);

@@ -53,12 +53,12 @@ impl VoteCalibration {
     }
 
     /// Counts one vote.
-    pub fn add(&mut self, is_tie: bool, is_right: bool) {
+    pub fn add(&mut self, is_tie: bool, is_correct: bool) {
         if is_tie {
             self.ties += 1;
         } else {
             self.decided_votes += 1;
-            self.correct += u32::from(is_right);
+            self.correct += u32::from(is_correct);
         }
     }
 

@@ -248,13 +248,13 @@ fn is_denied(before: &str) -> bool {
 /// Returns the only key of the object that the wording shows or names (`with key "total"`); "answer" if there
 /// is no such key.
 pub fn json_key_in(wording: &str) -> String {
-    let shown_key = wording.find('{').and_then(|at| {
+    let example_key = wording.find('{').and_then(|at| {
         let key = wording[at + 1..].trim_start().strip_prefix('"')?;
         let (key, rest) = key.split_once('"')?;
         let value = rest.trim_start().strip_prefix(':')?.split('}').next()?;
         (!value.contains("\":")).then(|| key.to_owned())
     });
-    shown_key
+    example_key
         .or_else(|| find_named_key(wording))
         .unwrap_or_else(|| "answer".to_owned())
 }

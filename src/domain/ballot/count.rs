@@ -27,8 +27,8 @@ impl BallotCount {
     /// Returns the number of choices that share the highest count; more than one means a tie.
     pub fn leader_count(&self) -> usize {
         let max_votes = self.choices.first().map_or(0, |choice| choice.voters.len());
-        let leads = |choice: &&VoteChoice| choice.voters.len() == max_votes;
-        self.choices.iter().take_while(leads).count()
+        let is_leading = |choice: &&VoteChoice| choice.voters.len() == max_votes;
+        self.choices.iter().take_while(is_leading).count()
     }
 
     /// Returns the number of readable votes.
@@ -39,7 +39,7 @@ impl BallotCount {
 
 impl VoteChoice {
     /// Returns the letters of the voters, such as "A, C".
-    pub fn voter_letters(&self) -> String {
+    pub fn voter_labels(&self) -> String {
         let letters: Vec<String> = self
             .voters
             .iter()
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(
             (
                 tally.choices[0].label.as_str(),
-                tally.choices[0].voter_letters()
+                tally.choices[0].voter_labels()
             ),
             ("B", "A, C".into())
         );
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(
             (
                 tally.choices[0].label.as_str(),
-                tally.choices[0].voter_letters()
+                tally.choices[0].voter_labels()
             ),
             ("$1,200.00", "A, B".into())
         );

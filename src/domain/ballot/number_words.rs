@@ -92,10 +92,10 @@ impl NumberWords {
         let mut at = 0;
         while at < words.len() {
             let (unit, used) = unit_at(&words[at..], at > 0 && at + 1 == words.len());
-            let is_sure = !AMBIGUOUS_WORDS.contains(&words[at].as_str());
+            let is_unambiguous = !AMBIGUOUS_WORDS.contains(&words[at].as_str());
             number_words.is_unit_fixed |= unit
                 .as_ref()
-                .is_some_and(|unit| unit.is_listed() && is_sure);
+                .is_some_and(|unit| unit.is_listed() && is_unambiguous);
             number_words.units.extend(unit);
             number_words.record_word(&words[at], true);
             at += used;
@@ -119,16 +119,16 @@ impl NumberWords {
 
     /// Combines these details with those of `other`, which supplies only what is missing.
     pub fn merge(self, other: Self) -> Self {
-        let says_part = self.parts.is_some() || self.is_share || self.is_decimal;
+        let states_part = self.parts.is_some() || self.is_share || self.is_decimal;
         Self {
             units: match self.is_unit_fixed {
                 true => self.units,
                 false => [self.units, other.units].concat(),
             },
             is_unit_fixed: self.is_unit_fixed || other.is_unit_fixed,
-            parts: self.parts.or(other.parts.filter(|_| !says_part)),
-            is_share: self.is_share || (other.is_share && !says_part),
-            is_decimal: self.is_decimal || (other.is_decimal && !says_part),
+            parts: self.parts.or(other.parts.filter(|_| !states_part)),
+            is_share: self.is_share || (other.is_share && !states_part),
+            is_decimal: self.is_decimal || (other.is_decimal && !states_part),
             scale: self.scale.or(other.scale),
             hundredths: self.hundredths.or(other.hundredths),
             kinds: [self.kinds, other.kinds].concat(),
@@ -139,11 +139,11 @@ impl NumberWords {
 
     /// Returns the conversion factors of the named units that have this base unit.
     pub fn factors<'a>(&'a self, base: &'a str) -> impl Iterator<Item = Ratio> + 'a {
-        let with_base = self
+        let unit_with_base = self
             .units
             .iter()
             .filter(move |unit| unit.base_symbol == base);
-        with_base.map(|unit| unit.factor)
+        unit_with_base.map(|unit| unit.factor)
     }
 
     /// Whether the text names a currency.
@@ -154,7 +154,7 @@ impl NumberWords {
     // In a question, only what follows "in" or "how many" counts as requested: "the distance traveled per day, in km".
     fn from_text(words: &[String], is_question: bool) -> Self {
         let mut number_words = Self::default();
-        let (mut demanded, mut at) = (Vec::new(), 0);
+        let (mut requested, mut at) = (Vec::new(), 0);
         let mut demand_end = usize::MAX;
         while at < words.len() {
             let word = words[at].as_str();
@@ -174,14 +174,14 @@ impl NumberWords {
             }
             if is_question && used == 3 {
                 // "How many hours per day?" may be answered in hours, and "Price per kg?" with "$5 per kg".
-                demanded.extend(ValueUnit::read_case_insensitive(word).filter(|_| follows_demand));
+                requested.extend(ValueUnit::read_case_insensitive(word).filter(|_| follows_demand));
                 number_words
                     .denominator_units
                     .extend(ValueUnit::read_case_insensitive(&words[at + 2]));
             }
             if let Some(unit) = unit.filter(|_| !DEMAND_WORDS.contains(&word) && !is_ambiguous) {
                 if (follows_demand || is_joined) && unit.is_listed() {
-                    demanded.push(unit);
+                    requested.push(unit);
                     demand_end = at + used;
                 } else if unit.is_listed() || !is_question {
                     number_words.units.push(unit);
@@ -190,9 +190,9 @@ impl NumberWords {
             number_words.record_word(word, follows_demand);
             at += used;
         }
-        if !demanded.is_empty() {
+        if !requested.is_empty() {
             number_words.is_unit_fixed = true;
-            number_words.units = demanded;
+            number_words.units = requested;
         }
         number_words
     }

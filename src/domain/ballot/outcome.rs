@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::count::{self, BallotCount, VoteChoice};
 use crate::domain::answer_value::AnswerReader;
 use crate::domain::prompt::letter;
-use crate::domain::standing::{self, MemberStanding, StandingBasis};
+use crate::domain::standing::{self, MemberTrackRecord, RankingBasis};
 use crate::domain::statistics::random::Random;
 
 /// How a vote was decided.
@@ -61,7 +61,7 @@ pub struct Ballots<'a> {
     /// Answers, each with the index of its member.
     pub answers: &'a [(usize, &'a str)],
     /// The members' catalog ranks and past scores, which may break a tie.
-    pub standings: &'a [MemberStanding],
+    pub standings: &'a [MemberTrackRecord],
     /// Seed for a random draw.
     pub seed: u64,
     /// The synthesizer's answer to the tie; `None` if it was not called.
@@ -76,12 +76,12 @@ pub fn decide_vote(ballots: Ballots<'_>) -> Option<VoteOutcome> {
         1 => (0, VoteDecision::Votes),
         _ => break_tie(ballots, tied),
     };
-    let speaker = standing::best_member(ballots.standings, &count.choices[winner].voters)?;
+    let representative = standing::best_member(ballots.standings, &count.choices[winner].voters)?;
     Some(VoteOutcome {
         count,
         winner,
         decision,
-        author: speaker,
+        author: representative,
     })
 }
 
@@ -89,9 +89,9 @@ fn break_tie(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision)
     let voters: Vec<Vec<usize>> = tied.iter().map(|choice| choice.voters.clone()).collect();
     if let Some((winner, basis)) = standing::best_group(ballots.standings, &voters) {
         let decision = match basis {
-            StandingBasis::Experiments => VoteDecision::Experiments,
-            StandingBasis::Votes => VoteDecision::BlindVotes,
-            StandingBasis::Catalog => VoteDecision::Catalog,
+            RankingBasis::Experiments => VoteDecision::Experiments,
+            RankingBasis::Votes => VoteDecision::BlindVotes,
+            RankingBasis::Catalog => VoteDecision::Catalog,
         };
         return (winner, decision);
     }
@@ -125,7 +125,7 @@ impl VoteOutcome {
     }
 
     /// Describes the counts and the decision in a sentence for users. `models` are the members' names.
-    pub fn sentence(&self, standings: &[MemberStanding], models: &[String]) -> String {
+    pub fn sentence(&self, standings: &[MemberTrackRecord], models: &[String]) -> String {
         let (winner, cast) = (self.winner(), self.count.votes_cast());
         let votes = format!(
             "{} of {cast} votes for {}",
@@ -133,11 +133,11 @@ impl VoteOutcome {
             winner.label
         );
         if self.decision == VoteDecision::Votes {
-            return format!("{votes} ({})", winner.voter_letters());
+            return format!("{votes} ({})", winner.voter_labels());
         }
         let tied: Vec<String> = self.count.choices[..self.count.leader_count()]
             .iter()
-            .map(|choice| format!("{} ({})", choice.label, choice.voter_letters()))
+            .map(|choice| format!("{} ({})", choice.label, choice.voter_labels()))
             .collect();
         let name = |member: usize| {
             let model = models.get(member).map_or("", String::as_str);
@@ -145,7 +145,7 @@ impl VoteOutcome {
         };
         let best = name(self.author);
         // The best of the winner's voters comes first, followed by the best voter of each other choice.
-        let record = |of: fn(&MemberStanding) -> standing::StandingRecord| {
+        let record = |of: fn(&MemberTrackRecord) -> standing::ScoreRecord| {
             let others = self.count.choices[..self.count.leader_count()].iter();
             let others = others.filter(|choice| !choice.voters.contains(&self.author));
             let others =
@@ -156,7 +156,7 @@ impl VoteOutcome {
             });
             records.collect::<Vec<_>>().join(" and ")
         };
-        let how = match self.decision {
+        let decision_text = match self.decision {
             VoteDecision::Votes => String::new(),
             VoteDecision::Experiments => format!(
                 "broken by your experiments, whose scores on the questions that all members answered are {}",
@@ -177,7 +177,7 @@ impl VoteOutcome {
             }
         };
         format!(
-            "a tie of {} each between {}, {how}: {}",
+            "a tie of {} each between {}, {decision_text}: {}",
             winner.voters.len(),
             tied.join(" and "),
             winner.label
@@ -198,9 +198,9 @@ pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::standing::StandingRecord;
+    use crate::domain::standing::ScoreRecord;
 
-    fn outcome(standings: &[MemberStanding], tie_break_answer: Option<&str>) -> VoteOutcome {
+    fn outcome(standings: &[MemberTrackRecord], tie_break_answer: Option<&str>) -> VoteOutcome {
         decide_vote(Ballots {
             question: "How many?",
             answers: &[
@@ -215,14 +215,14 @@ mod tests {
         .unwrap()
     }
 
-    fn ranked_standing(strength: u32, points: f64) -> MemberStanding {
-        MemberStanding {
+    fn ranked_standing(strength: u32, points: f64) -> MemberTrackRecord {
+        MemberTrackRecord {
             strength,
-            experiments: StandingRecord {
+            experiments: ScoreRecord {
                 points,
                 cases: if points > 0.0 { 20 } else { 0 },
             },
-            ..MemberStanding::default()
+            ..MemberTrackRecord::default()
         }
     }
 

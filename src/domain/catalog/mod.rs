@@ -108,7 +108,7 @@ impl CatalogSheet {
                 Ok(class) => sheet
                     .rows
                     .push(row.overlay(class.unwrap_or(&CatalogRow::default()))),
-                Err(fault) => errors.push(fault),
+                Err(error) => errors.push(error),
             }
         }
         check::check_rows(&sheet.rows, &mut errors);

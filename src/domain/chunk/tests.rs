@@ -180,10 +180,10 @@ fn sections_continue_across_pages() {
             ..page("fourth\n\n# Last")
         },
     ];
-    let mut cutter = PassageSplitter::new();
+    let mut splitter = PassageSplitter::new();
     let passages: Vec<(u32, u32, String)> = pages
         .iter()
-        .flat_map(|page| cutter.split_page(page))
+        .flat_map(|page| splitter.split_page(page))
         .map(|p| (p.ordinal, p.page, p.heading))
         .collect();
     let expected = [

@@ -198,12 +198,12 @@ impl<'a> CitationChecker<'a> {
         item: &mut Citation,
     ) -> Option<CitationState> {
         let previous_page = |&page: &u32| page.checked_sub(1);
-        let firsts: BTreeSet<u32> = meant
+        let first_pages: BTreeSet<u32> = meant
             .iter()
             .filter_map(previous_page)
             .chain(meant.iter().copied())
             .collect();
-        for first in firsts {
+        for first in first_pages {
             let Some(second) = first.checked_add(1) else {
                 continue;
             };

@@ -64,14 +64,17 @@ pub(super) fn omits_negation(text: &[PlainWord], start: usize, end: usize) -> bo
     let words_after = (end..end + MAX_CHARS_AFTER)
         .take_while(|&at| joined(at))
         .count();
-    let spelled = |words: &[PlainWord]| -> String {
+    let joined_letters = |words: &[PlainWord]| -> String {
         let letters = words.iter().map(|word| word.plain.as_str());
         letters.collect()
     };
-    let (before, after) = (&text[first..start], spelled(&text[end..end + words_after]));
+    let (before, after) = (
+        &text[first..start],
+        joined_letters(&text[end..end + words_after]),
+    );
     let is_negating_character =
         |word: &PlainWord| NEGATING_CHARACTERS.contains(&word.plain.as_str());
-    let spelled_before = spelled(before);
+    let joined_before = joined_letters(before);
     before
         .iter()
         .rev()
@@ -79,7 +82,7 @@ pub(super) fn omits_negation(text: &[PlainWord], start: usize, end: usize) -> bo
         .any(is_negating_character)
         || NEGATIONS_BEFORE
             .iter()
-            .any(|negation| spelled_before.contains(negation))
+            .any(|negation| joined_before.contains(negation))
         || NEGATING_ENDINGS
             .iter()
             .any(|negation| after.contains(negation))

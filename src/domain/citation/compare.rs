@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::clauses;
 use super::folding;
 use super::plain_word::PlainWord;
-use super::words::{ComparableText, negates_before, words};
+use super::words::{ComparableText, negates_preceding, words};
 
 /// Maximum number of words that an ellipsis may skip.
 const MAX_GAP: usize = 60;
@@ -23,7 +23,7 @@ const MIN_MISREAD_LETTERS: usize = 5;
 /// Maximum quotation length in words; longer quotations are not matched.
 const MAX_WORDS: usize = 400;
 /// Minimum number of words that must lack their accents before the writer is assumed to leave accents out.
-const MIN_UNACCENTED: usize = 2;
+const MIN_UNACCENTED_WORDS: usize = 2;
 
 /// Location of a quotation in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,14 +124,14 @@ fn locate_shortened(
         let mut omitted_ranges: Vec<Range<usize>> = negation_before(text, at).into_iter().collect();
         let is_whole = others.iter().all(|fragment| {
             let limit = (end + MAX_GAP + fragment.len()).min(text.len());
-            let Some((next, after, still_left)) = find_first(fragment, text, end..limit, left)
+            let Some((next, after, remaining)) = find_first(fragment, text, end..limit, left)
             else {
                 return false;
             };
             if next > end {
                 omitted_ranges.push(text[end - 1].end..text[next].start);
             }
-            (end, left) = (after, still_left);
+            (end, left) = (after, remaining);
             true
         });
         if is_whole {
@@ -156,7 +156,7 @@ struct Tolerance {
     /// Whether the text was recognized from an image.
     is_recognized: bool,
     /// Number of unambiguous words that matched only without accents.
-    accents_folded: usize,
+    folded_accent_count: usize,
     /// Number of words that matched only without accents although the unaccented form is another word, such as `schon`
     /// for `schön`.
     recognition_errors: usize,
@@ -171,7 +171,7 @@ impl Tolerance {
             },
             is_unaccented: text.is_recognized || !quote.has_accents || !text.has_accents,
             is_recognized: text.is_recognized,
-            accents_folded: 0,
+            folded_accent_count: 0,
             recognition_errors: 0,
         }
     }
@@ -196,7 +196,7 @@ impl Tolerance {
         }
         let is_same = is_unambiguous_umlaut_spelling(left, right)
             || self.is_unaccented && (is_bare || is_umlaut_spelling(left, right));
-        self.accents_folded += usize::from(is_same && !is_doubtful);
+        self.folded_accent_count += usize::from(is_same && !is_doubtful);
         self.recognition_errors += usize::from(is_same && is_doubtful);
         is_same || self.accepts_misreading(left, right)
     }
@@ -208,7 +208,9 @@ impl Tolerance {
     }
 
     fn is_within_limit(&self) -> bool {
-        self.is_recognized || self.recognition_errors == 0 || self.accents_folded >= MIN_UNACCENTED
+        self.is_recognized
+            || self.recognition_errors == 0
+            || self.folded_accent_count >= MIN_UNACCENTED_WORDS
     }
 }
 
@@ -241,7 +243,7 @@ fn find_first(
         let end = start + match_length(quote, &text[start..to], &mut left)?;
         let cuts_word = text[start].is_bound_to_previous
             || text.get(end).is_some_and(|word| word.is_bound_to_previous)
-            || (text[end - 1].is_ideograph && negates_before(&text[end..]))
+            || (text[end - 1].is_ideograph && negates_preceding(&text[end..]))
             || clauses::omits_negation(text, start, end);
         (!cuts_word && left.is_within_limit()).then_some((start, end, left))
     })
@@ -277,13 +279,13 @@ fn match_length(
 }
 
 /// Units that mean something else in a different case, such as milliwatts and megawatts.
-const CASED_UNITS: &[&str] = &[
+const CASE_SENSITIVE_UNITS: &[&str] = &[
     "m", "s", "g", "mw", "mj", "ma", "mv", "ms", "mm", "mg", "mb", "gb", "kb", "tb", "mbit", "pa",
     "mpa", "mhz", "mbps", "kbps", "gbps", "mol", "mt", "mn", "mk", "mf", "mbar", "mev", "mwh",
     "mah", "mgy", "msv", "mbq", "pb", "pf", "pw", "ps", "t", "h", "k",
 ];
 /// Acronyms that are ordinary words in lowercase.
-const CASED_ACRONYMS: &[&str] = &[
+const CASE_SENSITIVE_ACRONYMS: &[&str] = &[
     "us", "it", "who", "aids", "aid", "ram", "pin", "eu", "co", "hf", "os", "cs",
 ];
 /// Greek letters that are words by themselves. All others are symbols in which case matters: Ω is not ω.
@@ -300,8 +302,8 @@ fn is_case_sensitive(left: &PlainWord, right: &PlainWord, is_unit: bool) -> bool
         && !GREEK_WORDS.contains(&plain);
     (is_camel(left) != is_camel(right) && !left.is_upper() && !right.is_upper())
         || (is_symbol && left.is_capital() != right.is_capital())
-        || (is_other && is_unit && CASED_UNITS.contains(&plain))
-        || (is_acronym && CASED_ACRONYMS.contains(&plain))
+        || (is_other && is_unit && CASE_SENSITIVE_UNITS.contains(&plain))
+        || (is_acronym && CASE_SENSITIVE_ACRONYMS.contains(&plain))
 }
 
 /// Minimum length of an identifier with capitals inside, in letters. Anything shorter may be a unit.
@@ -447,7 +449,7 @@ fn initials_length(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> 
 
 // Whether the words differ in exactly one letter, which is not the first and which OCR confuses with the other.
 fn is_recognition_error(left: &PlainWord, right: &PlainWord) -> bool {
-    const CONFUSED_LETTERS: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
+    const CONFUSABLE_LETTERS: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =
         (left.plain.chars().collect(), right.plain.chars().collect());
     let is_name = left.is_capital() || right.is_capital();
@@ -457,7 +459,7 @@ fn is_recognition_error(left: &PlainWord, right: &PlainWord) -> bool {
     }
     let differing: Vec<(char, char)> = (a.into_iter().zip(b)).filter(|(x, y)| x != y).collect();
     let are_confusable = |&(x, y): &(char, char)| {
-        CONFUSED_LETTERS.contains(&(x, y)) || CONFUSED_LETTERS.contains(&(y, x))
+        CONFUSABLE_LETTERS.contains(&(x, y)) || CONFUSABLE_LETTERS.contains(&(y, x))
     };
     differing.len() == 1 && differing.iter().all(are_confusable)
 }

@@ -25,11 +25,11 @@ pub(super) fn to_ascii_digit(c: char) -> Option<char> {
         return c.is_ascii_digit().then_some(c);
     }
     let code = u32::from(c);
-    if let Some(zero) = ZERO_DIGITS
+    if let Some(zero_digit) = ZERO_DIGITS
         .iter()
-        .find(|&&zero| (zero..zero + 10).contains(&code))
+        .find(|&&zero_digit| (zero_digit..zero_digit + 10).contains(&code))
     {
-        return char::from_digit(code - zero, 10);
+        return char::from_digit(code - zero_digit, 10);
     }
     let is_digit_variant = matches!(c, '\u{FF10}'..='\u{FF19}' | '\u{1D7CE}'..='\u{1D7FF}');
     is_digit_variant

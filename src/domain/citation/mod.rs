@@ -155,7 +155,7 @@ pub fn strike_out_unknown_marks(text: &str, citations: &Citations) -> String {
     let mut out = String::with_capacity(text.len());
     let mut copied_end = 0;
     for cite in find_mark_groups(text) {
-        let of_kind = |wanted: bool| -> String {
+        let list_marks = |wanted: bool| -> String {
             let is_unknown =
                 |mark: &&CitationMark| unknown.contains(mark.to_text().as_str()) == wanted;
             let marks = cite
@@ -165,15 +165,15 @@ pub fn strike_out_unknown_marks(text: &str, citations: &Citations) -> String {
                 .map(|mark| mark.to_text());
             marks.collect::<Vec<_>>().join(", ")
         };
-        let (known_marks, made_up) = (of_kind(false), of_kind(true));
-        if made_up.is_empty() {
+        let (known_marks, unknown_marks) = (list_marks(false), list_marks(true));
+        if unknown_marks.is_empty() {
             continue;
         }
         out.push_str(&text[copied_end..cite.start]);
         if !known_marks.is_empty() {
             out.push_str(&format!("[{known_marks}] "));
         }
-        out.push_str(&format!("~~[{made_up}]~~"));
+        out.push_str(&format!("~~[{unknown_marks}]~~"));
         copied_end = cite.end;
     }
     out.push_str(&text[copied_end..]);

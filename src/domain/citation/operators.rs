@@ -8,7 +8,7 @@ use super::signs::Symbol;
 /// Maximum distance in characters between an opening quotation mark and the mark after a number that may close it.
 const MAX_QUOTED_DISTANCE: usize = 200;
 /// Maximum number of characters between the two bars of an absolute value.
-const MAX_BARRED_LENGTH: usize = 12;
+const MAX_LENGTH_BETWEEN_BARS: usize = 12;
 
 /// Reads the operator at position `at`, if the character there is one.
 pub(super) fn read_operator(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
@@ -41,8 +41,8 @@ struct OperatorContext<'a> {
 }
 
 impl OperatorContext<'_> {
-    fn char_ahead(&self, ahead: usize) -> Option<char> {
-        self.chars.get(self.position + ahead).map(|&(_, c)| c)
+    fn char_ahead(&self, distance: usize) -> Option<char> {
+        self.chars.get(self.position + distance).map(|&(_, c)| c)
     }
 
     fn char_behind(&self, distance: usize) -> Option<char> {
@@ -58,16 +58,16 @@ impl OperatorContext<'_> {
         if self.char_ahead(1) == Some('~') {
             return (self.char_ahead(2) != Some('~')).then_some((2, "~~"));
         }
-        let is_free = self.char_behind(1).is_none_or(|c| !c.is_alphanumeric());
-        (is_free && self.char_ahead(1).is_some_and(char::is_alphabetic)).then_some((1, "~"))
+        let stands_apart = self.char_behind(1).is_none_or(|c| !c.is_alphanumeric());
+        (stands_apart && self.char_ahead(1).is_some_and(char::is_alphabetic)).then_some((1, "~"))
     }
 
     // Reads a factorial after a number or a variable, or a negation before a name.
     fn exclamation_operator(&self) -> Option<&'static str> {
-        let is_free = self
+        let stands_apart = self
             .char_behind(1)
             .is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '{' | '=' | '&' | '|'));
-        if is_free {
+        if stands_apart {
             let precedes_name = self
                 .char_ahead(1)
                 .is_some_and(|c| c.is_ascii_alphabetic() || c == '(');
@@ -95,8 +95,8 @@ impl OperatorContext<'_> {
         let follows_figure = self
             .char_behind(1)
             .is_some_and(|c| to_ascii_digit(c).is_some() || is_variable(c));
-        let is_free = !self.char_ahead(1).is_some_and(char::is_alphabetic);
-        follows_figure && is_free && !self.is_closing(marks)
+        let stands_apart = !self.char_ahead(1).is_some_and(char::is_alphabetic);
+        follows_figure && stands_apart && !self.is_closing(marks)
     }
 
     fn is_closing(&self, marks: &[char]) -> bool {
@@ -132,7 +132,7 @@ impl OperatorContext<'_> {
     fn is_vertical_bar(&self) -> bool {
         self.is_condition()
             || self.opens_bars()
-            || (2..MAX_BARRED_LENGTH + 2).any(|behind| {
+            || (2..MAX_LENGTH_BETWEEN_BARS + 2).any(|behind| {
                 self.char_behind(behind) == Some('|')
                     && OperatorContext {
                         chars: self.chars,
@@ -147,23 +147,23 @@ impl OperatorContext<'_> {
     // Whether this is the bar of a conditional probability: `P(A | B)`.
     fn is_condition(&self) -> bool {
         let is_inside = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | ',' | '=' | '¬');
-        let chars_before = (1..=MAX_BARRED_LENGTH)
-            .map_while(|behind| self.char_behind(behind).filter(is_inside))
+        let chars_before = (1..=MAX_LENGTH_BETWEEN_BARS)
+            .map_while(|chars_after| self.char_behind(chars_after).filter(is_inside))
             .count();
-        let behind = (1..=MAX_BARRED_LENGTH)
-            .map_while(|ahead| self.char_ahead(ahead).filter(is_inside))
+        let chars_after = (1..=MAX_LENGTH_BETWEEN_BARS)
+            .map_while(|distance| self.char_ahead(distance).filter(is_inside))
             .count();
         chars_before > 0
-            && behind > 0
+            && chars_after > 0
             && self.char_behind(chars_before + 1) == Some('(')
             && self
                 .char_behind(chars_before + 2)
                 .is_some_and(char::is_alphabetic)
-            && self.char_ahead(behind + 1) == Some(')')
+            && self.char_ahead(chars_after + 1) == Some(')')
     }
 
     fn opens_bars(&self) -> bool {
-        let is_free = self
+        let stands_apart = self
             .char_behind(1)
             .is_some_and(|c| c == ' ' || matches!(c, '(' | '=' | '<' | '>' | '+'));
         let is_first = || {
@@ -171,15 +171,15 @@ impl OperatorContext<'_> {
                 .map_while(|behind| self.char_behind(behind).filter(|&c| c != '\n'))
                 .all(char::is_whitespace)
         };
-        let length = (1..=MAX_BARRED_LENGTH)
-            .take_while(|&ahead| self.char_ahead(ahead).is_some_and(can_be_between_bars))
+        let length = (1..=MAX_LENGTH_BETWEEN_BARS)
+            .take_while(|&distance| self.char_ahead(distance).is_some_and(can_be_between_bars))
             .count();
         let is_closed = length > 0
             && self.char_ahead(length + 1) == Some('|')
             && !self
                 .char_ahead(length + 2)
                 .is_some_and(|c| c.is_alphanumeric() || c == '|');
-        is_free && is_closed && !is_first()
+        stands_apart && is_closed && !is_first()
     }
 
     // A dingbat at the beginning of a line is a bullet.

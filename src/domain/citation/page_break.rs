@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Number of bytes taken from each page at the break. This is longer than any quotation.
 const CONTEXT_BYTES: usize = 6_000;
 /// Maximum length in bytes of a line that consists of a page number.
-const MAX_NUMBER_LINE: usize = 24;
+const MAX_PAGE_NUMBER_LINE_BYTES: usize = 24;
 
 /// The end of one page and the beginning of the next, joined without the page numbers between them.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,10 +35,10 @@ impl PageBreak {
 
     /// Splits a range of the joined text into its parts on both pages; `None` if it does not cross the break.
     pub fn split_range(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
-        let border = self.first_range.len();
-        let spans_break = range.start < border && range.end > border + 1;
+        let boundary = self.first_range.len();
+        let spans_break = range.start < boundary && range.end > boundary + 1;
         spans_break.then(|| {
-            let second_end = range.end - border - 1;
+            let second_end = range.end - boundary - 1;
             (
                 self.first_range.start + range.start..self.first_range.end,
                 self.second_start..self.second_start + second_end,
@@ -72,7 +72,7 @@ fn is_number(line: &str) -> bool {
         word.bytes().all(|byte| byte.is_ascii_digit())
             || ["page", "of", "seite", "von", "sur", "p"].contains(&word.to_lowercase().as_str())
     };
-    line.len() <= MAX_NUMBER_LINE
+    line.len() <= MAX_PAGE_NUMBER_LINE_BYTES
         && line.contains(|c: char| c.is_ascii_digit())
         && words.into_iter().all(is_known)
 }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_lead_back_to_their_pages() {
+    fn parts_map_back_to_their_pages() {
         let (first, second) = ("Repairs are the\n- 4 -\n", "Page 5 of 9\n\ntenant's. More.");
         let both = PageBreak::between(first, second);
         assert_eq!(both.text, "Repairs are the\ntenant's. More.");

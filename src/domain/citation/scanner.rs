@@ -31,7 +31,7 @@ pub(super) struct Scanner<'a> {
     marks: std::vec::IntoIter<(usize, usize, bool)>,
     mark: Option<(usize, usize, bool)>,
     /// Positions of brackets and dollar signs that were added to the quoted text and are skipped.
-    dropped_brackets: Vec<usize>,
+    ignored_brackets: Vec<usize>,
     /// Brackets that count as words.
     brackets: MeaningfulBrackets,
     /// Punctuation in addresses and identifiers that counts as words.
@@ -61,7 +61,7 @@ impl<'a> Scanner<'a> {
             open_word: None,
             mark: marks.next(),
             marks,
-            dropped_brackets: Vec::new(),
+            ignored_brackets: Vec::new(),
         }
     }
 
@@ -71,7 +71,7 @@ impl<'a> Scanner<'a> {
             if self.skips_mark(offset) {
                 self.close_word();
                 self.position += 1;
-            } else if self.dropped_brackets.contains(&self.position)
+            } else if self.ignored_brackets.contains(&self.position)
                 || is_ignored(c) && !self.is_line_end(c)
             {
                 self.position += 1;
@@ -106,8 +106,8 @@ impl<'a> Scanner<'a> {
             self.position += 1;
         } else if let Some((run, length)) = self.superscript_run() {
             self.push_superscript(&run, offset, length);
-        } else if let Some(lowered) = from_subscript(c) {
-            self.push_subscript(lowered, offset, c);
+        } else if let Some(subscript) = from_subscript(c) {
+            self.push_subscript(subscript, offset, c);
         } else if let Some(parts) = split_compound(c) {
             self.close_word();
             self.push_parts(&parts, offset, c.len_utf8());
@@ -346,7 +346,7 @@ const VALUE_WORDS: &[&str] = &[
 ];
 
 // Whether a bracketed number after these words can be a reference, as in "Smith [3]".
-fn is_referring(before: &str) -> bool {
+fn may_precede_reference(before: &str) -> bool {
     let words = before.strip_suffix(' ').unwrap_or_default();
     let start = words.rfind(|c: char| !c.is_alphabetic());
     let last = start.map_or(words, |at| &words[words.ceil_char_boundary(at + 1)..]);
@@ -369,7 +369,7 @@ fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
             let may_be_omitted = !is_index
                 && (before.is_some_and(|c| {
                     c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"')
-                }) || is_referring(&text[..group.start])
+                }) || may_precede_reference(&text[..group.start])
                     && next_char.is_some_and(char::is_alphabetic)
                     || next_char.is_none_or(|c| {
                         matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '[')

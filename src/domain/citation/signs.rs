@@ -162,8 +162,8 @@ impl<'a> SignContext<'a> {
             .into_iter()
             .all(|(_, c)| c.is_whitespace() || *c == '>');
         let word = left.iter().rev().skip_while(|(_, c)| c.is_whitespace());
-        let touching = left.iter().rev().map(|&(_, c)| c);
-        let touching: Vec<char> = touching
+        let adjacent = left.iter().rev().map(|&(_, c)| c);
+        let adjacent: Vec<char> = adjacent
             .take_while(|c| c.is_alphanumeric())
             .take(MAX_GRADE_LENGTH + 1)
             .collect();
@@ -178,7 +178,7 @@ impl<'a> SignContext<'a> {
                 .take_while(|&&(_, c)| to_ascii_digit(c).is_some())
                 .take(4)
                 .count(),
-            adjacent_text: touching.into_iter().rev().collect(),
+            adjacent_text: adjacent.into_iter().rev().collect(),
             is_after_opening: match left {
                 [.., (_, char_before), (_, ']')] => char_before.is_whitespace(),
                 [(_, ']')] => true,
@@ -206,12 +206,12 @@ impl<'a> SignContext<'a> {
     }
 
     fn starts_with(&self, spelled: &str) -> bool {
-        let mut wanted_chars = spelled.chars();
-        wanted_chars.next() == Some(self.char)
-            && wanted_chars.enumerate().all(|(index, c)| {
+        let mut expected_chars = spelled.chars();
+        expected_chars.next() == Some(self.char)
+            && expected_chars.enumerate().all(|(index, c)| {
                 self.remaining
                     .get(index)
-                    .is_some_and(|&(_, have)| have == c)
+                    .is_some_and(|&(_, actual)| actual == c)
             })
     }
 
@@ -230,9 +230,9 @@ impl<'a> SignContext<'a> {
             && self
                 .visible_after
                 .is_some_and(|c| to_ascii_digit(c).is_some() || is_currency(c));
-        let is_tight =
+        let is_unspaced =
             self.char_before == self.visible_before && self.next_char == self.visible_after;
-        if is_between && !self.is_bullet && (is_tight || !is_wide) {
+        if is_between && !self.is_bullet && (is_unspaced || !is_wide) {
             return Some('-');
         }
         let is_open = self.is_after_opening
@@ -282,7 +282,7 @@ impl<'a> SignContext<'a> {
     // space on both sides.
     fn between(&self, sign: char, is_side: impl Fn(char) -> bool) -> Option<char> {
         let sides = [self.char_before, self.next_char].map(|c| c.map(compatibility_form));
-        let is_tight = sides.iter().all(|c| c.is_some_and(&is_side));
+        let is_unspaced = sides.iter().all(|c| c.is_some_and(&is_side));
         let is_spaced = [self.char_before, self.next_char]
             .iter()
             .all(|c| c.is_some_and(char::is_whitespace));
@@ -292,7 +292,7 @@ impl<'a> SignContext<'a> {
             && is_digit(self.visible_before)
             && is_digit(self.visible_after)
             && (sign != ':' || self.digits_before < 4);
-        (is_tight || follows_year).then_some(sign)
+        (is_unspaced || follows_year).then_some(sign)
     }
 
     // Returns the multiplication sign of `5 x 10` and `5*10`. A middle dot is not converted, because it may
@@ -346,7 +346,7 @@ impl<'a> SignContext<'a> {
     }
 
     fn is_link_bracket(&self) -> bool {
-        let mut lookahead = self.remaining.iter().take(MAX_LINK);
+        let mut lookahead = self.remaining.iter().take(MAX_LINK_CHARS);
         lookahead
             .position(|&(_, c)| c == '>' || c.is_whitespace())
             .is_some_and(|end| self.remaining[end].1 == '>' && is_link_text(&self.remaining[..end]))
@@ -358,14 +358,14 @@ impl<'a> SignContext<'a> {
 }
 
 /// Maximum length of a link in angle brackets, in characters.
-const MAX_LINK: usize = 300;
+const MAX_LINK_CHARS: usize = 300;
 
 // Whether the text ends with `<` and a link.
 fn is_link(left: &[(usize, char)]) -> bool {
     let start = left
         .iter()
         .rev()
-        .take(MAX_LINK)
+        .take(MAX_LINK_CHARS)
         .position(|&(_, c)| c == '<' || c.is_whitespace());
     start.is_some_and(|length| {
         let at = left.len() - length;
@@ -374,7 +374,7 @@ fn is_link(left: &[(usize, char)]) -> bool {
 }
 
 fn is_link_text(chars: &[(usize, char)]) -> bool {
-    let text: String = chars.iter().take(MAX_LINK).map(|&(_, c)| c).collect();
+    let text: String = chars.iter().take(MAX_LINK_CHARS).map(|&(_, c)| c).collect();
     text.contains("://") || text.contains('@')
 }
 

@@ -82,7 +82,7 @@ fn each_citation_gets_its_state() {
 }
 
 #[test]
-fn spans_lead_to_the_words() {
+fn spans_point_to_the_quoted_words() {
     let mut page =
         |_: &DocumentId, number: u32| PAGES.get(number as usize - 1).map(|text| typed_page(text));
     let text = CitingText {
@@ -133,14 +133,14 @@ fn no_planted_false_citation_is_verified() {
                 if quote[1].eq_ignore_ascii_case(quote[3]) {
                     continue;
                 }
-                for (false_one, page) in [
+                for (false_quote, page) in [
                     (quote.join(" "), (number + 1) % 3 + 1),
                     (less.join(" "), number + 1),
                     (other.join(" "), number + 1),
                     (reversed.join(" "), number + 1),
                 ] {
-                    let states = asks(&false_one, page);
-                    assert_ne!(states, [CitationState::Verified], "{false_one} on {page}");
+                    let states = asks(&false_quote, page);
+                    assert_ne!(states, [CitationState::Verified], "{false_quote} on {page}");
                     planted += 1;
                 }
             }
@@ -166,7 +166,7 @@ fn unknown_marks_are_struck_out() {
 }
 
 #[test]
-fn letters_may_slip_only_on_recognized_pages() {
+fn misread_letters_are_tolerated_only_on_recognized_pages() {
     // OCR read "deposit" as "dcposit".
     let scan =
         "The tenant pays a dcposit of 900 euros and keeps the garden in good order all year.";

@@ -157,7 +157,7 @@ fn join_to_previous(words: &mut [PlainWord], text: &str) {
         let gap = text.get(word_before.end..word.start).unwrap_or_default();
         let is_joined = clauses::continues_clause(word_before, word, gap);
         words[at].is_bound_to_previous =
-            word.is_bound_to_previous || is_one_token(word_before, word, gap);
+            word.is_bound_to_previous || form_one_token(word_before, word, gap);
         words[at].is_after_space = !gap.is_empty() && gap.chars().all(char::is_whitespace);
         words[at].is_joined = is_joined;
     }
@@ -186,14 +186,14 @@ fn mark_number_signs(words: &mut [PlainWord], text: &str) {
 }
 
 /// Maximum number of words between the two markers of struck-out text.
-const MAX_STRUCK_WORDS: usize = 200;
+const MAX_STRIKETHROUGH_WORDS: usize = 200;
 
 // Binds the markers of struck-out text to it, so that the text can only be quoted together with its markers.
 fn bind_strikethrough(words: &mut [PlainWord]) {
     let is_sign = |word: &PlainWord| word.is_symbol && word.plain == "~~";
     let signs: Vec<usize> = (0..words.len()).filter(|&at| is_sign(&words[at])).collect();
     for pair in signs.chunks_exact(2) {
-        if pair[1] - pair[0] <= MAX_STRUCK_WORDS {
+        if pair[1] - pair[0] <= MAX_STRIKETHROUGH_WORDS {
             for word in &mut words[pair[0] + 1..=pair[1]] {
                 word.is_bound_to_previous = true;
             }
@@ -201,7 +201,7 @@ fn bind_strikethrough(words: &mut [PlainWord]) {
     }
 }
 
-fn is_one_token(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
+fn form_one_token(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     if before.is_reference || word.is_reference {
         return false;
     }
@@ -269,7 +269,7 @@ fn is_ideograph_compound(before: &PlainWord, word: &PlainWord) -> bool {
 }
 
 /// Whether the words starting at `at` negate what precedes them, as in Japanese: ない, ません, ず.
-pub(super) fn negates_before(words: &[PlainWord]) -> bool {
+pub(super) fn negates_preceding(words: &[PlainWord]) -> bool {
     let begins = |ending: &str| {
         let mut letters = words.iter().map(|word| word.plain.as_str());
         ending

@@ -72,7 +72,10 @@ impl DraftAgreement {
                 let consensus = map.consensus.iter();
                 let shared = consensus.filter(|&&claim| has_no_conflict(&map.claims[claim]));
                 let shared = shared.count();
-                let shared_claims = map.claims.iter().filter(|claim| is_in_every_draft(claim));
+                let shared_claims = map
+                    .claims
+                    .iter()
+                    .filter(|claim| is_shared_by_all_drafts(claim));
                 Ok(Self {
                     claims: map.claims.len(),
                     dropped_claims: map.dropped as usize,
@@ -100,7 +103,7 @@ impl DraftAgreement {
     }
 
     /// Describes how many claims the first answers share, for use in a note.
-    pub fn shared_note(&self) -> String {
+    pub fn shared_claims_note(&self) -> String {
         let confirmed = format!(
             "share {} of {} claims",
             self.shared_claims,
@@ -140,7 +143,7 @@ impl DraftAgreement {
 
 // Whether the judge finds the claim in every first answer, with a quotation that was found in each of them. A
 // rule may still object to a quotation.
-fn is_in_every_draft(claim: &EvidenceClaim) -> bool {
+fn is_shared_by_all_drafts(claim: &EvidenceClaim) -> bool {
     let mut stances = claim.stances.iter();
     claim.stances.len() >= 2
         && stances.all(|member| matches!(member.stance, Stance::Asserts | Stance::Unconfirmed))
@@ -154,11 +157,11 @@ fn has_no_conflict(claim: &EvidenceClaim) -> bool {
         .iter()
         .map(|left| left.quote.as_str())
         .collect();
-    let is_unopposed = |left: &str, right: &str| objection(left, right).is_none();
+    let has_no_objection = |left: &str, right: &str| objection(left, right).is_none();
     let mut pairs = quotes.iter().enumerate();
     pairs.all(|(at, left)| {
         let mut others = quotes[at + 1..].iter();
-        others.all(|right| is_unopposed(left, right) || is_unopposed(right, left))
+        others.all(|right| has_no_objection(left, right) || has_no_objection(right, left))
     })
 }
 
@@ -192,8 +195,8 @@ fn is_abstention(line: &str) -> bool {
 fn closing_line(text: &str) -> Option<&str> {
     let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
     // A line in a block quote is someone else's answer.
-    let own_line = Some(last).filter(|last| !last.starts_with('>'))?;
-    let plain = own_line.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let unquoted_line = Some(last).filter(|last| !last.starts_with('>'))?;
+    let plain = unquoted_line.trim_start_matches(|c: char| !c.is_alphanumeric());
     let lower = plain.to_lowercase();
     let mut marks = ["answer", "final answer", "antwort"].into_iter();
     let mark = marks.find(|mark| lower.starts_with(mark))?;
@@ -268,10 +271,12 @@ mod tests {
             "{}",
             reported.difference_note()
         );
-        let unfound = DraftAgreement {
+        let unverified_claim = DraftAgreement {
             dropped_claims: 1,
             ..found(1, 1, 0)
         };
-        assert!(unfound.reaches_threshold(0.5) && !unfound.reaches_threshold(0.8));
+        assert!(
+            unverified_claim.reaches_threshold(0.5) && !unverified_claim.reaches_threshold(0.8)
+        );
     }
 }

@@ -142,8 +142,9 @@ impl<'a> QuoteContext<'a> {
             let mut all = tokens(text).into_iter();
             all.any(|token| words.contains(&token.text.as_str()))
         };
-        let around = [self.text_before, self.text_after];
-        if has_condition(sentence) != has_condition(&around.join(" ")) && !has_condition(sentence) {
+        let context = [self.text_before, self.text_after];
+        if has_condition(sentence) != has_condition(&context.join(" ")) && !has_condition(sentence)
+        {
             return Some("the text says it only under a condition".to_owned());
         }
         let next = self.next_sentence.trim_start().to_lowercase();
@@ -154,13 +155,13 @@ impl<'a> QuoteContext<'a> {
         let is_question =
             self.text_after.trim_end().ends_with('?') && !sentence.trim_end().ends_with('?');
         let plain = self.text_after.trim_matches(|c: char| !c.is_alphanumeric());
-        let is_turned = matches!(plain.to_lowercase().as_str(), "not" | "nicht");
+        let is_negator = matches!(plain.to_lowercase().as_str(), "not" | "nicht");
         let nearby = [self.text_before, self.text_after, self.next_sentence]
             .join(" ")
             .to_lowercase();
         let is_reversed = is_reversed
             || is_question
-            || is_turned
+            || is_negator
             || DOUBTING_VERBS.iter().any(|words| nearby.contains(words));
         let all = [
             self.previous_sentence,

@@ -38,8 +38,8 @@ impl ClaimOutcome<'_> {
 /// Returns the reported contradictions that the map does not list.
 pub(super) fn unverified_contradictions(
     map: &EvidenceMap,
-    placed: &[ClaimOutcome<'_>],
-    unplaced: &[String],
+    claim_outcomes: &[ClaimOutcome<'_>],
+    unplaced_reasons: &[String],
 ) -> Vec<UnverifiedContradiction> {
     let claim_of = |item: &ClaimOutcome<'_>| item.claim.map(|claim| &map.claims[claim]);
     let is_open = |item: &&ClaimOutcome<'_>| {
@@ -51,15 +51,16 @@ pub(super) fn unverified_contradictions(
         });
         (item.is_contested() || is_split) && !is_listed
     };
-    let claim_contradictions = placed
-        .iter()
-        .filter(is_open)
-        .map(|item| UnverifiedContradiction {
-            point: item.text.to_owned(),
-            why: item.objection.unwrap_or_default().to_owned(),
-            claim: item.claim,
-        });
-    let unplaced_contradictions = unplaced.iter().map(|why| UnverifiedContradiction {
+    let claim_contradictions =
+        claim_outcomes
+            .iter()
+            .filter(is_open)
+            .map(|item| UnverifiedContradiction {
+                point: item.text.to_owned(),
+                why: item.objection.unwrap_or_default().to_owned(),
+                claim: item.claim,
+            });
+    let unplaced_contradictions = unplaced_reasons.iter().map(|why| UnverifiedContradiction {
         why: why.clone(),
         ..UnverifiedContradiction::default()
     });
@@ -92,12 +93,12 @@ fn have_common_term(left: &str, right: &str) -> bool {
             .map(start)
             .collect()
     };
-    let (left_terms, others) = (terms(left), terms(right));
+    let (terms_of_left, others) = (terms(left), terms(right));
     let has_no_spaces = left
         .chars()
         .any(|c| ('\u{e00}'..'\u{1e00}').contains(&c) || c >= '\u{2e80}');
-    let is_shared = left_terms.iter().any(|term| others.contains(term));
-    left_terms.is_empty() || others.is_empty() || has_no_spaces || is_shared
+    let is_shared = terms_of_left.iter().any(|term| others.contains(term));
+    terms_of_left.is_empty() || others.is_empty() || has_no_spaces || is_shared
 }
 
 fn has_stance(claim: &EvidenceClaim, stance: Stance) -> bool {

@@ -39,7 +39,7 @@ pub fn build_map(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) 
         answers.iter().find(|answer| answer.stage == stage)
     };
     let check_answer = call(EvidenceCall::Passages);
-    let unchecked = check_answer.and_then(|answer| apply_check(plan, answer, &mut map));
+    let unchecked = check_answer.and_then(|answer| apply_checker_reply(plan, answer, &mut map));
     // If a draft became the final answer, the drafts were compared before it was chosen.
     let compared = call(EvidenceCall::Map).or_else(|| call(EvidenceCall::Drafts));
     match (&plan.evidence.judge, compared) {
@@ -96,7 +96,7 @@ fn judge_reply(answer: &StageAnswer) -> Result<JudgeReply, String> {
 }
 
 // Applies the checker's verdicts. Returns the reason if some or all of them are missing.
-fn apply_check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<String> {
+fn apply_checker_reply(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<String> {
     map.checker = Some(answer.model.clone());
     if let Some(error) = &answer.error {
         return Some(format!("the passages were not checked: {}", error.detail));
@@ -124,7 +124,7 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
         .iter()
         .map(|entry| SearchedText::new(entry.text))
         .collect();
-    let mut placed = Vec::new();
+    let mut claim_outcomes = Vec::new();
     for (index, claim) in reply.claims.iter().enumerate() {
         let (stances, lost, unfound_count) =
             claim_stances(claim, drafts, &order, &searched_drafts, stage);
@@ -159,10 +159,10 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
         } else {
             map.dropped += 1;
         }
-        placed.push(outcome);
+        claim_outcomes.push(outcome);
     }
-    relate_claims(map, &placed, &reply.unplaced_reasons);
-    adjust_support(map, &placed);
+    classify_claims(map, &claim_outcomes, &reply.unplaced_reasons);
+    adjust_support(map, &claim_outcomes);
     map.blind_spots = reply.blind_spots;
 }
 
@@ -200,19 +200,19 @@ fn claim_stances(
             ..MemberStance::default()
         })
         .collect();
-    for judged in claim
+    for reported_stances in claim
         .stances
         .iter()
-        .filter(|judged| judged.stance != Stance::Silent)
+        .filter(|reported_stances| reported_stances.stance != Stance::Silent)
     {
-        let letter_index = (judged.letter as usize).checked_sub('A' as usize);
+        let letter_index = (reported_stances.letter as usize).checked_sub('A' as usize);
         let index = letter_index.and_then(|at| order.get(at)).copied();
         let Some((index, found)) =
-            index.and_then(|index| Some((index, searched[index].find(&judged.quote)?)))
+            index.and_then(|index| Some((index, searched[index].find(&reported_stances.quote)?)))
         else {
             continue;
         };
-        let (kind, why) = match judged.stance {
+        let (kind, why) = match reported_stances.stance {
             Stance::Asserts => match found.objection(&claim.text) {
                 Some(why) => (Stance::Unconfirmed, why),
                 None => (Stance::Asserts, String::new()),
@@ -233,17 +233,18 @@ fn claim_stances(
             stance.lowered.clear();
         }
     }
-    let judged =
+    let reported_stances =
         |kind: Stance| (claim.stances.iter()).filter(move |reported| reported.stance == kind);
-    let counted = |kinds: &[Stance]| {
-        let counted = stances
+    let confirmed_stances = |kinds: &[Stance]| {
+        let confirmed_stances = stances
             .iter()
             .filter(|reported| kinds.contains(&reported.stance));
-        counted.count()
+        confirmed_stances.count()
     };
-    let ineffective_denials = judged(Stance::Denies).count() - counted(&[Stance::Denies]);
-    let asserted = counted(&[Stance::Asserts, Stance::Unconfirmed]);
-    let unfound_count = judged(Stance::Asserts).count() - asserted;
+    let ineffective_denials =
+        reported_stances(Stance::Denies).count() - confirmed_stances(&[Stance::Denies]);
+    let asserted = confirmed_stances(&[Stance::Asserts, Stance::Unconfirmed]);
+    let unfound_count = reported_stances(Stance::Asserts).count() - asserted;
     (stances, ineffective_denials, unfound_count)
 }
 
@@ -265,20 +266,26 @@ fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usi
 
 // Derives the consensus, contradictions, and single-member points from the stances. If the judge reports a
 // contradiction whose quoted words were not found, agreement is ruled out nevertheless.
-fn relate_claims(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>], unplaced: &[String]) {
+fn classify_claims(
+    map: &mut EvidenceMap,
+    claim_outcomes: &[ClaimOutcome<'_>],
+    unplaced_reasons: &[String],
+) {
     for (index, claim) in map.claims.iter().enumerate() {
-        let reported = placed.iter().filter(|entry| entry.claim == Some(index));
+        let reported = claim_outcomes
+            .iter()
+            .filter(|entry| entry.claim == Some(index));
         let why = reported.filter_map(|entry| entry.objection).next();
         let (asserting, denying) = stance_counts(claim);
         // If both members assert a claim, they can contradict each other only in numbers, dates, or names.
         let differs = why.is_some() && denying == 0 && is_disputed(claim);
         if (asserting > 0 && denying > 0) || differs {
-            let takes_side = |entry: &&MemberStance| match entry.stance {
+            let has_position = |entry: &&MemberStance| match entry.stance {
                 Stance::Silent => false,
                 Stance::Unconfirmed => differs,
                 Stance::Asserts | Stance::Denies => true,
             };
-            let sides = claim.stances.iter().filter(takes_side);
+            let sides = claim.stances.iter().filter(has_position);
             let side = |entry: &MemberStance| ContradictionSide {
                 letter: entry.letter,
                 quote: entry.quote.clone(),
@@ -290,7 +297,7 @@ fn relate_claims(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>], unplaced: &
             });
         }
     }
-    map.unverified = unverified_contradictions(map, placed, unplaced);
+    map.unverified = unverified_contradictions(map, claim_outcomes, unplaced_reasons);
     for (index, claim) in map.claims.iter().enumerate() {
         let (asserting, denying) = stance_counts(claim);
         let is_listed = map.contradictions.iter().any(|entry| entry.claim == index);
@@ -299,7 +306,9 @@ fn relate_claims(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>], unplaced: &
         }
         // If the judge reports that other members take a stance too, the claim is not unique to one member,
         // even if nothing confirms the report.
-        let mut claim_entries = placed.iter().filter(|entry| entry.claim == Some(index));
+        let mut claim_entries = claim_outcomes
+            .iter()
+            .filter(|entry| entry.claim == Some(index));
         let is_open = claim_entries
             .any(|entry| entry.ineffective_denials + entry.unfound_quote_count > 0)
             || claim
@@ -344,11 +353,11 @@ fn are_opposed(claim: &EvidenceClaim) -> bool {
     any_pair_matches(claim, |left, right| conflict(left, right).is_some())
 }
 
-fn any_pair_matches(claim: &EvidenceClaim, is_met: impl Fn(&str, &str) -> bool) -> bool {
+fn any_pair_matches(claim: &EvidenceClaim, is_match: impl Fn(&str, &str) -> bool) -> bool {
     let quotes: Vec<&str> = (claim.stances.iter())
         .filter(|left| matches!(left.stance, Stance::Asserts | Stance::Unconfirmed))
         .map(|left| left.quote.as_str())
         .collect();
     let mut pairs = quotes.iter().enumerate();
-    pairs.any(|(at, left)| quotes[at + 1..].iter().any(|right| is_met(left, right)))
+    pairs.any(|(at, left)| quotes[at + 1..].iter().any(|right| is_match(left, right)))
 }

@@ -115,10 +115,10 @@ pub(super) fn parse_verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> 
         };
         let passage = parse_number(&entry["passage"]).and_then(|number| u32::try_from(number).ok());
         // A contradiction counts even if the checker names no passage for it.
-        let unnamed = (verdict == Entailment::Contradicts).then_some(0);
+        let unknown_default = (verdict == Entailment::Contradicts).then_some(0);
         Some(JudgedVerdict {
             sentence: parse_number(&entry["sentence"])?,
-            passage_number: passage.or(unnamed)?,
+            passage_number: passage.or(unknown_default)?,
             verdict,
             quote: parse_text(&entry["quote"], MAX_QUOTE_LENGTH),
         })
@@ -138,8 +138,8 @@ fn parse_stance(value: &Value) -> Option<JudgedStance> {
         _ => Stance::Silent,
     };
     // A denial counts against agreement even if the judge names no member for it.
-    let unnamed = (stance == Stance::Denies).then_some(UNKNOWN_MEMBER);
-    let letter = parse_member(&value["member"]).or(unnamed)?;
+    let unknown_default = (stance == Stance::Denies).then_some(UNKNOWN_MEMBER);
+    let letter = parse_member(&value["member"]).or(unknown_default)?;
     Some(JudgedStance {
         letter,
         stance,

@@ -133,10 +133,10 @@ fn measured_values(tokens: &[SentenceToken]) -> Vec<(f64, &'static str)> {
             !token.text.starts_with(char::is_alphanumeric) || unit.is_some_and(words::is_currency)
         };
         let token_before = token_before.filter(is_sign);
-        let around = token_before
+        let neighbors = token_before
             .into_iter()
             .chain(tokens.iter().skip(at + 1).take(2));
-        let mut units = around.filter_map(|token| words::unit_of(&token.text));
+        let mut units = neighbors.filter_map(|token| words::unit_of(&token.text));
         Some((value, units.next()?))
     };
     (0..tokens.len()).filter_map(measure).collect()
@@ -221,7 +221,7 @@ fn negation_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         return Some("only one of the sentence and the quoted words has a negation".to_owned());
     }
     let (own, quoted) = (token_texts(&pair.sentence), token_texts(&pair.quote));
-    let turned = |one: &BTreeSet<&str>, other: &BTreeSet<&str>| {
+    let reversed = |one: &BTreeSet<&str>, other: &BTreeSet<&str>| {
         let mut words = one
             .iter()
             .filter(|word| word.len() > 3 && !other.contains(*word));
@@ -233,7 +233,7 @@ fn negation_mismatch(pair: &SentenceAndQuote) -> Option<String> {
             .find(|word| opposite(word))
             .map(|word| (*word).to_owned())
     };
-    let word = turned(&own, &quoted).or_else(|| turned(&quoted, &own))?;
+    let word = reversed(&own, &quoted).or_else(|| reversed(&quoted, &own))?;
     Some(format!("one has “{word}”, the other its opposite"))
 }
 
@@ -347,20 +347,21 @@ fn word_order_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         .iter()
         .all(|word| rest.any(|known| is_same_word(known, word)));
     let is_reordered = own != quoted && !places.is_sorted() && !is_kept;
-    let is_turned = is_passive(&pair.sentence) != is_passive(&pair.quote);
-    (is_reordered != is_turned)
+    let changes_voice = is_passive(&pair.sentence) != is_passive(&pair.quote);
+    (is_reordered != changes_voice)
         .then(|| "the quoted words have the same terms in another order".to_owned())
 }
 
 fn is_passive(tokens: &[SentenceToken]) -> bool {
-    let has = |words: &[&str]| {
+    let contains = |words: &[&str]| {
         tokens
             .iter()
             .any(|token| words.contains(&token.text.as_str()))
     };
-    let english = has(&["is", "are", "was", "were", "been", "be"]) && has(&["by"]);
+    let english = contains(&["is", "are", "was", "were", "been", "be"]) && contains(&["by"]);
     english
-        || has(&["wird", "werden", "wurde", "wurden", "worden"]) && has(&["von", "vom", "durch"])
+        || contains(&["wird", "werden", "wurde", "wurden", "worden"])
+            && contains(&["von", "vom", "durch"])
 }
 
 // Objects if the words are nearly the same, but one or two have been replaced between the same neighbors,
@@ -375,8 +376,8 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
             .collect()
     };
     let (extra, missing) = (rest(&own, &quoted), rest(&quoted, &own));
-    let is_close = (1..=MAX_SUBSTITUTED_WORDS).contains(&extra.len());
-    if !is_close || 2 * (own.len() - extra.len()) < own.len() {
+    let is_near_match = (1..=MAX_SUBSTITUTED_WORDS).contains(&extra.len());
+    if !is_near_match || 2 * (own.len() - extra.len()) < own.len() {
         return None;
     }
     // Two neighbors are equal if they are the same word, if both have been replaced, or if both are the end
@@ -425,9 +426,9 @@ fn shared_word_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         return None;
     }
     let shared = count_shared_words(&own, &quoted);
-    let shares_little = (shared as f64) < MIN_SHARED_WORDS * own.len() as f64;
-    let shares_nothing = shared == 0 && has_spaces(&own);
-    (shares_nothing || (own.len() >= 3 && shares_little))
+    let has_few_shared_words = (shared as f64) < MIN_SHARED_WORDS * own.len() as f64;
+    let has_no_shared_words = shared == 0 && has_spaces(&own);
+    (has_no_shared_words || (own.len() >= 3 && has_few_shared_words))
         .then(|| "the quoted words share too few terms with the sentence".to_owned())
 }
 
@@ -435,7 +436,7 @@ fn shared_word_mismatch(pair: &SentenceAndQuote) -> Option<String> {
 // it is joined to a supported statement.
 fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
     let quoted = content_words(&pair.quote);
-    let quote_is_german = words::is_german(pair.quote.iter().map(|token| token.text.as_str()));
+    let is_quote_german = words::is_german(pair.quote.iter().map(|token| token.text.as_str()));
     let mut parts = vec![String::new()];
     for word in sentence.split_whitespace() {
         let plain = word.trim_matches(|c: char| !c.is_alphanumeric());
@@ -455,7 +456,7 @@ fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
         let part_words = content_words(&tokens);
         part_words.len() >= 2
             && has_spaces(&part_words)
-            && is_german == quote_is_german
+            && is_german == is_quote_german
             && count_shared_words(&part_words, &quoted) == 0
     };
     let part = parts.iter().find(is_mostly_new)?;
@@ -465,11 +466,11 @@ fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
 // Objects if the quoted words lack an attribution, because in "Microsoft says that …", the source is part of
 // the statement.
 fn attribution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
-    let attributes = |tokens: &[SentenceToken]| {
+    let attributes_claim = |tokens: &[SentenceToken]| {
         let mut all = tokens.iter();
         all.any(|token| ATTRIBUTING_WORDS.contains(&token.text.as_str()))
     };
-    (attributes(&pair.sentence) && !attributes(&pair.quote))
+    (attributes_claim(&pair.sentence) && !attributes_claim(&pair.quote))
         .then(|| "the quoted words do not say who says so".to_owned())
 }
 

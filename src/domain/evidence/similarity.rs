@@ -14,7 +14,7 @@ pub fn similarity(texts: &[&str]) -> Option<f64> {
             let words = text.words().iter().filter(|word| !word.is_symbol);
             words.map(|word| word.plain.clone()).collect()
         })
-        .filter(|bag: &BTreeSet<String>| !bag.is_empty())
+        .filter(|word_set: &BTreeSet<String>| !word_set.is_empty())
         .collect();
     let (mut sum, mut pairs) = (0.0, 0_u32);
     for (index, one) in word_sets.iter().enumerate() {

@@ -15,7 +15,7 @@ const ENCLOSING_MARKS: [(char, &[char], usize); 9] = [
     ('【', &['】'], 160),
 ];
 /// Maximum length of a text between two `"`, in bytes.
-const MAX_STRAIGHT_LENGTH: usize = 400;
+const MAX_STRAIGHT_QUOTE_LENGTH: usize = 400;
 /// Maximum length of citation marks in square brackets after a sentence, in bytes.
 const MAX_MARK_LENGTH: usize = 120;
 /// Maximum length of members' letters in parentheses after a sentence, in bytes.
@@ -27,14 +27,14 @@ const TITLE_ABBREVIATIONS: &[&str] = &[
     "rev", "gen", "gov", "sen", "rep", "sgt", "capt", "lt",
 ];
 /// Abbreviations that do not end a sentence before a number.
-const COUNTED_NOUNS: &[&str] = &[
+const NUMBERED_ABBREVIATIONS: &[&str] = &[
     "no", "nos", "nr", "art", "arts", "sec", "secs", "fig", "figs", "eq", "eqs", "p", "pp", "para",
     "paras", "par", "abs", "abschn", "ch", "chap", "cl", "vol", "ed", "app", "ex", "sched", "reg",
     "ver", "s", "z", "rn", "rz", "rdnr", "ziff", "kap", "bd", "bl", "lit", "jan", "feb", "mar",
     "apr", "jun", "jul", "aug", "sept", "sep", "oct", "okt", "nov", "dec", "dez",
 ];
 /// Abbreviations that end a sentence only before a word that begins one.
-const OPEN_ABBREVIATIONS: &[&str] = &[
+const AMBIGUOUS_ABBREVIATIONS: &[&str] = &[
     "inc", "ltd", "co", "corp", "llc", "plc", "bros", "etc", "al", "mio", "mrd", "usw", "jr", "sr",
     "str",
 ];
@@ -176,7 +176,7 @@ fn closing_straight_mark(text: &str, inside: usize, before: char) -> Option<usiz
         is_bound && !text[close + 1..].starts_with(char::is_alphanumeric)
     });
     let (length, _) = ends.next().filter(|_| opens)?;
-    (length <= MAX_STRAIGHT_LENGTH).then_some(inside + length)
+    (length <= MAX_STRAIGHT_QUOTE_LENGTH).then_some(inside + length)
 }
 
 // Returns the length of the letters and citations after a period that belong to the sentence before it, as in
@@ -235,8 +235,10 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
     is_ordinal
         || is_letter
         || TITLE_ABBREVIATIONS.contains(&lower)
-        || (COUNTED_NOUNS.contains(&lower) && is_figure(next))
-        || ((is_initials || OPEN_ABBREVIATIONS.contains(&lower)) && !begins && !next.is_empty())
+        || (NUMBERED_ABBREVIATIONS.contains(&lower) && is_figure(next))
+        || ((is_initials || AMBIGUOUS_ABBREVIATIONS.contains(&lower))
+            && !begins
+            && !next.is_empty())
 }
 
 // Whether the next word is a number, a Roman numeral, or a single letter, as after "Art. 5", "Art. IV", and "Fig. B".

@@ -50,13 +50,13 @@ pub(super) fn cited_passages(plan: &Plan, sentence: &str) -> Vec<u32> {
         .flat_map(|cite| cite.marks)
     {
         for source in plan.all_sources() {
-            let is_meant = match mark {
+            let is_cited = match mark {
                 CitationMark::Number(number) => source.number == number,
                 marked => marks::parse_marks(&source.mark, false)
                     .into_iter()
                     .any(|own| covers_mark(marked, own)),
             };
-            if is_meant && !numbers.contains(&source.number) && numbers.len() < MAX_PASSAGES {
+            if is_cited && !numbers.contains(&source.number) && numbers.len() < MAX_PASSAGES {
                 numbers.push(source.number);
             }
         }
@@ -165,35 +165,31 @@ enum VerdictWeight {
 
 fn checked_verdict(
     plan: &Plan,
-    verdict_given: &JudgedVerdict,
+    judged: &JudgedVerdict,
     sentence: &SentenceSupport,
 ) -> (VerdictWeight, SentenceSupport) {
     let build_support = |verdict: Entailment, quote: &str, lowered: Option<&str>| SentenceSupport {
         verdict: Some(verdict),
-        passage: (sentence.cites.contains(&verdict_given.passage_number))
-            .then_some(verdict_given.passage_number),
+        passage: (sentence.cites.contains(&judged.passage_number)).then_some(judged.passage_number),
         quote: quote.to_owned(),
         lowered: lowered.map(str::to_owned),
         ..sentence.clone()
     };
     let neither = |why: Option<&str>| build_support(Entailment::Neither, "", why);
-    let cited_text = passage_text(plan, verdict_given.passage_number)
-        .filter(|_| sentence.cites.contains(&verdict_given.passage_number));
+    let cited_text = passage_text(plan, judged.passage_number)
+        .filter(|_| sentence.cites.contains(&judged.passage_number));
     let searched_text = SearchedText::new(cited_text.unwrap_or_default());
-    let found_quote = searched_text.find(&verdict_given.quote);
-    match (verdict_given.verdict, found_quote) {
+    let found_quote = searched_text.find(&judged.quote);
+    match (judged.verdict, found_quote) {
         (Entailment::Neither, _) => (VerdictWeight::Neither, neither(None)),
         (Entailment::Contradicts, None) => (
             VerdictWeight::Contested,
             neither(Some(QUOTE_NOT_FOUND_REASON)),
         ),
         (Entailment::Contradicts, Some(found_quote)) => {
-            let against = build_support(
-                verdict_given.verdict,
-                found_quote.words,
-                Some(CONTRADICTED_REASON),
-            );
-            (VerdictWeight::Contradicts, against)
+            let contradiction =
+                build_support(judged.verdict, found_quote.words, Some(CONTRADICTED_REASON));
+            (VerdictWeight::Contradicts, contradiction)
         }
         (Entailment::Entails, None) => {
             let why = "the quoted words are not in the passage";
@@ -203,7 +199,7 @@ fn checked_verdict(
             Some(why) => (VerdictWeight::Neither, neither(Some(why.as_str()))),
             None => (
                 VerdictWeight::Entails,
-                build_support(verdict_given.verdict, found_quote.words, None),
+                build_support(judged.verdict, found_quote.words, None),
             ),
         },
     }

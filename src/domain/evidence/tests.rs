@@ -216,8 +216,8 @@ fn without_a_judge_nothing_is_claimed() {
     let (mut plan, ..) = lease_example();
     plan.evidence.judge = None;
     plan.evidence.lacks_judge = true;
-    let quoting = "It “shall end on 30 June 2027” [D1:p1]. The rent is due [D1:p2]. It may “end on 30 June 2029” [D1:p1].";
-    let map = run_evidence(&plan, &DRAFTS, quoting, None, None);
+    let answer_with_quotes = "It “shall end on 30 June 2027” [D1:p1]. The rent is due [D1:p2]. It may “end on 30 June 2029” [D1:p1].";
+    let map = run_evidence(&plan, &DRAFTS, answer_with_quotes, None, None);
     assert_eq!((map.status, map.claims.len()), (EvidenceStatus::NoJudge, 0));
     let levels: Vec<SupportLevel> = map
         .sentences
@@ -232,7 +232,7 @@ fn without_a_judge_nothing_is_claimed() {
             SupportLevel::Cited
         ]
     );
-    assert!(map.similarity.is_some_and(|alike| alike > 0.0));
+    assert!(map.similarity.is_some_and(|similarity| similarity > 0.0));
 }
 
 #[test]

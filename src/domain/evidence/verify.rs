@@ -72,8 +72,8 @@ impl FoundQuote<'_> {
         if self.is_negated() {
             return Some("the quoted words leave out a negation".to_owned());
         }
-        let in_words = objection(sentence, self.words);
-        in_words.or_else(|| self.context.objection(sentence))
+        let context_objection = objection(sentence, self.words);
+        context_objection.or_else(|| self.context.objection(sentence))
     }
 
     /// Whether the clause negates the quoted words.
@@ -100,7 +100,7 @@ mod tests {
         "The lease ends on 30 June 2027, and the tenant may not sublet it. Nobody pays rent.";
 
     #[test]
-    fn only_words_that_stand_there_in_one_piece_are_found() {
+    fn only_contiguous_words_are_found() {
         let text = SearchedText::new(TEXT);
         for (quote, expected) in [
             ("ends on 30 June 2027", Some("ends on 30 June 2027")),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quotation_that_leaves_a_negation_out_is_turned() {
+    fn a_quotation_that_omits_a_negation_changes_its_meaning() {
         let text = SearchedText::new(
             "Nobody has the right to sublet the flat. It may be painted in white.",
         );

@@ -27,13 +27,13 @@ pub(super) fn adjust_support(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>])
         let linked = || placed.iter().filter(|entry| entry.sentence == Some(at));
         sentence.disputed = linked().any(|entry| is_denied(entry, claims, &sentence.text))
             || is_contested(contradictions, claims, &sentence.text);
-        let is_clean = linked().all(|entry| match entry.claim {
+        let is_supported = linked().all(|entry| match entry.claim {
             Some(claim) => entry.is_asserted && is_free(claim),
             None => !entry.is_contested(),
         });
         let mut reported = unverified.iter().filter(|entry| !entry.point.is_empty());
-        let is_clean =
-            is_clean && !reported.any(|entry| supports_sentence(&entry.point, &sentence.text));
+        let is_supported =
+            is_supported && !reported.any(|entry| supports_sentence(&entry.point, &sentence.text));
         let linked_claims: Vec<&EvidenceClaim> = linked()
             .filter_map(|entry| entry.claim)
             .map(|claim| &claims[claim])
@@ -45,7 +45,7 @@ pub(super) fn adjust_support(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>])
             continue;
         }
         match agreeing_models(&linked_claims, &sentence.text) {
-            Ok(models) if models >= MIN_MODELS && is_clean => {
+            Ok(models) if models >= MIN_MODELS && is_supported => {
                 match opposing_member(claims, &linked_claims, &sentence.text) {
                     None => sentence.level = SupportLevel::SupportedAgreed,
                     Some(why) => sentence.lowered = Some(why),

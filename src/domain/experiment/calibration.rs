@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn trust_falls_as_noise_grows() {
+    fn agreement_falls_as_noise_grows() {
         let kappas: Vec<f64> = [1.0, 0.8, 0.5, 0.2, 0.0]
             .map(|right| calibration_of(300, right).kappa.expect("many labels"))
             .to_vec();

@@ -117,9 +117,9 @@ pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
     let mut read = ParsedCases::default();
     let trimmed = text.trim_start_matches('\u{feff}').trim();
     if trimmed.starts_with('[') || is_single_object(trimmed) {
-        let all: Value = crate::domain::json::parse(trimmed).map_err(|fault| CasesError {
-            line: Some(fault.line()),
-            reason: format!("not JSON: {fault}"),
+        let all: Value = crate::domain::json::parse(trimmed).map_err(|error| CasesError {
+            line: Some(error.line()),
+            reason: format!("not JSON: {error}"),
         })?;
         let all = match all {
             Value::Object(mut one) => one.remove("cases").unwrap_or(Value::Object(one)),

@@ -152,10 +152,10 @@ fn compile_pattern(pattern: &str) -> Result<Regex, String> {
     if pattern.len() > MAX_PATTERN_BYTES {
         return Err("the pattern is longer than 4 KiB".to_owned());
     }
-    let built = RegexBuilder::new(pattern)
+    let compiled = RegexBuilder::new(pattern)
         .size_limit(MAX_PROGRAM_BYTES)
         .build();
-    built.map_err(|error| format!("invalid regular expression: {error}"))
+    compiled.map_err(|error| format!("invalid regular expression: {error}"))
 }
 
 /// Converts a text to lowercase, with single spaces.
@@ -174,7 +174,11 @@ fn plain_text(text: &str) -> String {
 /// Whether both texts have the same value or, if either is not a value, are the same text.
 fn is_exact(case: &Case, answer: &str, expected: &str) -> bool {
     let reader = AnswerReader::new(&case.prompt);
-    let value = |text: &str| reader.parse_statement(text).filter(AnswerValue::is_typed);
+    let value = |text: &str| {
+        reader
+            .parse_statement(text)
+            .filter(AnswerValue::is_structured)
+    };
     match (value(answer), value(expected)) {
         (Some(ours), Some(theirs)) => {
             let is_about =
@@ -239,7 +243,7 @@ fn word_overlap(answer: &str, expected: &str) -> f64 {
     if actual_words.is_empty() || expected_words.is_empty() {
         return 0.0;
     }
-    let harmonic =
+    let f1_score =
         |shared: usize| 2.0 * shared as f64 / (actual_words.len() + expected_words.len()) as f64;
     let mut counts: HashMap<&str, usize> = HashMap::new();
     expected_words
@@ -252,7 +256,7 @@ fn word_overlap(answer: &str, expected: &str) -> f64 {
             shared += 1;
         }
     }
-    harmonic(shared).max(harmonic(longest_common_subsequence(
+    f1_score(shared).max(f1_score(longest_common_subsequence(
         &actual_words,
         &expected_words,
     )))
@@ -269,15 +273,15 @@ fn similarity_words(text: &str) -> Vec<String> {
 fn longest_common_subsequence(left: &[String], right: &[String]) -> usize {
     let mut row = vec![0; right.len() + 1];
     for word in left {
-        let mut corner = 0;
+        let mut previous_diagonal = 0;
         for (place, other) in right.iter().enumerate() {
             let above = row[place + 1];
             row[place + 1] = if word == other {
-                corner + 1
+                previous_diagonal + 1
             } else {
                 above.max(row[place])
             };
-            corner = above;
+            previous_diagonal = above;
         }
     }
     row[right.len()]

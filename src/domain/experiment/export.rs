@@ -19,7 +19,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
         .map(|axis| axis.parameter)
         .collect();
     let mut head = vec!["setting"];
-    head.extend(parameters.iter().map(|dial| dial.as_str()));
+    head.extend(parameters.iter().map(|parameter| parameter.as_str()));
     head.extend([
         "case",
         "prompt",
@@ -42,11 +42,15 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
         };
         let mut row = vec![evaluation.trial.arm.to_string()];
         let space = &experiment.spec.space;
-        row.extend(parameters.iter().map(|&dial| match space.value(arm, dial) {
-            None => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        }));
+        row.extend(
+            parameters
+                .iter()
+                .map(|&parameter| match space.value(arm, parameter) {
+                    None => String::new(),
+                    Some(Value::String(text)) => text.clone(),
+                    Some(other) => other.to_string(),
+                }),
+        );
         row.extend([
             evaluation.trial.case.to_string(),
             case.prompt.clone(),

@@ -89,7 +89,7 @@ pub(super) fn compare(
         t_test.interval = intervals::difference_interval(differences);
     }
     t_test.interval =
-        intervals::agree_with_test(t_test.interval, t_test.mean, t_test.p <= SIGNIFICANCE_LEVEL);
+        intervals::adjust_to_test(t_test.interval, t_test.mean, t_test.p <= SIGNIFICANCE_LEVEL);
     let finding = match t_test.p <= SIGNIFICANCE_LEVEL {
         true if t_test.mean > 0.0 => HoldoutFinding::Better,
         true => HoldoutFinding::Worse,

@@ -53,7 +53,7 @@ pub(super) fn difference_interval(differences: &[f64]) -> (f64, f64) {
 
 /// Adjusts an interval so that it agrees with a test of the same differences: it excludes 0 if and only if
 /// the test is significant.
-pub(super) fn agree_with_test(
+pub(super) fn adjust_to_test(
     (from, to): (f64, f64),
     mean: f64,
     is_significant: bool,
@@ -68,41 +68,41 @@ pub(super) fn agree_with_test(
 /// Returns the common size of all nonzero differences if it is 1 or 0.5, as with yes-or-no scores or
 /// preferences. For any other size, a larger difference may exist but be missing from the sample.
 fn common_size(differences: &[f64]) -> Option<f64> {
-    let fits_size = |size: f64| {
+    let has_size = |size: f64| {
         let fits =
             |difference: &f64| difference.abs() < 1e-9 || (difference.abs() - size).abs() < 1e-9;
         differences.iter().all(fits)
     };
-    [1.0, 0.5].into_iter().find(|&size| fits_size(size))
+    [1.0, 0.5].into_iter().find(|&size| has_size(size))
 }
 
 /// Returns the interval of the mean difference. It is computed from the rate of differing cases and the share of
 /// positive differences among them, each with its exact interval (Clopper and Pearson 1934).
 fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
     let cases = differences.len() as u64;
-    let ups = differences
+    let increases = differences
         .iter()
         .filter(|&&difference| difference > 1e-9)
         .count() as u64;
-    let downs = differences
+    let decreases = differences
         .iter()
         .filter(|&&difference| difference < -1e-9)
         .count() as u64;
-    if ups + downs == 0 {
+    if increases + decreases == 0 {
         let (_, max_rate) = proportions::clopper_pearson_interval(0, cases, 1.0 - ERROR_RATE);
         return (-size * max_rate, size * max_rate);
     }
     let differ = proportions::clopper_pearson_interval(
-        ups + downs,
+        increases + decreases,
         cases,
         1.0 - ERROR_RATE * DIFFERING_RATE_PART,
     );
-    let up_rate = proportions::clopper_pearson_interval(
-        ups,
-        ups + downs,
+    let increase_rate = proportions::clopper_pearson_interval(
+        increases,
+        increases + decreases,
         1.0 - ERROR_RATE * (1.0 - DIFFERING_RATE_PART),
     );
-    let excess = (2.0 * up_rate.0 - 1.0, 2.0 * up_rate.1 - 1.0);
+    let excess = (2.0 * increase_rate.0 - 1.0, 2.0 * increase_rate.1 - 1.0);
     let from = (differ.0 * excess.0).min(differ.1 * excess.0);
     let to = (differ.0 * excess.1).max(differ.1 * excess.1);
     (size * from, size * to)

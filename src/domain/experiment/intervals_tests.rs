@@ -88,11 +88,11 @@ fn interval_and_finding_agree_at_every_number_of_cases() {
                 let (finding, test) = final_test::compare(&values, true);
                 let test = test.expect("at least two cases");
                 let (from, to) = test.interval;
-                let is_clear = from > 0.0 || to < 0.0;
+                let excludes_zero = from > 0.0 || to < 0.0;
                 match finding {
                     HoldoutFinding::Better => assert!(from > 0.0 && test.mean > 0.0, "{test:?}"),
                     HoldoutFinding::Worse => assert!(to < 0.0 && test.mean < 0.0, "{test:?}"),
-                    _ => assert!(!is_clear && test.p > 0.05, "{test:?}"),
+                    _ => assert!(!excludes_zero && test.p > 0.05, "{test:?}"),
                 }
                 assert!(
                     from <= test.mean + 1e-9 && test.mean <= to + 1e-9,

@@ -76,7 +76,7 @@ pub(super) fn rank_configurations(
 }
 
 /// What continuing the race could still change, estimated by bootstrap.
-pub(super) struct Outlook {
+pub(super) struct LeaderForecast {
     /// Whether the leader is the best or within the indifference threshold of the best, with the required probability.
     pub close_enough: bool,
     /// Expected gain of the best configuration over the leader (expected value of perfect information): an upper
@@ -85,11 +85,11 @@ pub(super) struct Outlook {
 }
 
 /// Estimates the outlook by bootstrap; `None` if there are too few cases.
-pub(super) fn judging_outlook(
+pub(super) fn forecast_leader(
     observations: &Observations,
     ranking: &[usize],
     cases: usize,
-) -> Option<Outlook> {
+) -> Option<LeaderForecast> {
     if cases < MIN_CASES {
         return None;
     }
@@ -114,7 +114,7 @@ pub(super) fn judging_outlook(
         lead_count += usize::from(best <= leader + design.indifference);
         gain += best - leader;
     }
-    Some(Outlook {
+    Some(LeaderForecast {
         close_enough: lead_count as f64 >= (1.0 - design.error_rate) * RESAMPLES as f64,
         gain: gain / RESAMPLES as f64,
     })

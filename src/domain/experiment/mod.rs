@@ -98,7 +98,7 @@ pub enum Objective {
 impl Objective {
     /// Returns the value in dollars of `points` over all questions that the winner will answer; `None` if the
     /// objective does not define it.
-    pub fn value_of_points(&self, points: f64) -> Option<MicroDollars> {
+    pub fn price_of_points(&self, points: f64) -> Option<MicroDollars> {
         match self {
             Self::Weighted { dollar, uses, .. } if *dollar > 0.0 => {
                 MicroDollars::from_dollars(points / dollar * (*uses)? as f64)
@@ -188,11 +188,11 @@ pub struct TrialOutcome {
 
 impl TrialOutcome {
     /// Returns the total cost, including judging.
-    pub fn whole_cost(&self) -> MicroDollars {
+    pub fn total_cost(&self) -> MicroDollars {
         self.cost.saturating_add(self.judged.cost)
     }
     /// Returns the total tokens, including judging.
-    pub fn whole_tokens(&self) -> u64 {
+    pub fn total_tokens(&self) -> u64 {
         self.tokens.saturating_add(self.judged.tokens)
     }
 }

@@ -145,7 +145,7 @@ fn is_excluded(words: &[&str], mark: usize) -> bool {
 }
 
 fn is_one_of_several(words: &[&str], at: usize) -> bool {
-    let is_joiner = |at: usize| {
+    let is_conjunction = |at: usize| {
         let word = words.get(at).map_or("", |word| *word);
         JOINING_WORDS.contains(&word.to_lowercase().as_str())
     };
@@ -154,8 +154,8 @@ fn is_one_of_several(words: &[&str], at: usize) -> bool {
             .get(at)
             .is_some_and(|word| parse_letter(word).is_some())
     };
-    (is_joiner(at + 1) && names(at + 2))
-        || (at > 1 && is_joiner(at - 1) && names(at - 2))
+    (is_conjunction(at + 1) && names(at + 2))
+        || (at > 1 && is_conjunction(at - 1) && names(at - 2))
         || (words[at].ends_with([',', '/']) && names(at + 1))
 }
 

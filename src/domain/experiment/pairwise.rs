@@ -62,8 +62,8 @@ impl Preferred {
     }
     /// Combines two judgments of a pair, the second of which had the sides swapped. If the preference changes
     /// with the order, the result is a tie.
-    pub fn from_both_orders(once: Self, sides_changed: Self) -> Self {
-        match (once, sides_changed) {
+    pub fn from_both_orders(original: Self, swapped: Self) -> Self {
+        match (original, swapped) {
             (Self::First, Self::Second) => Self::First,
             (Self::Second, Self::First) => Self::Second,
             _ => Self::Neither,
@@ -164,38 +164,38 @@ fn solve(configurations: usize, matches: &[Match], pseudo_wins: f64) -> (Vec<f64
         won[j] += count.second_wins + count.ties / 2.0;
         tied += count.ties;
     }
-    let mut force = vec![1.0_f64; configurations];
+    let mut strengths = vec![1.0_f64; configurations];
     let mut nu = if tied > 0.0 { 1.0 } else { 0.0 };
     for _ in 0..MAX_ITERATIONS {
         let mut weight = vec![0.0; configurations];
         for (&(i, j), count) in &pairs {
-            let root = (force[i] * force[j]).sqrt();
+            let root = (strengths[i] * strengths[j]).sqrt();
             let share = (count.first_wins + count.ties + count.second_wins)
-                / (force[i] + force[j] + nu * root);
-            weight[i] += share * (1.0 + nu / 2.0 * root / force[i]);
-            weight[j] += share * (1.0 + nu / 2.0 * root / force[j]);
+                / (strengths[i] + strengths[j] + nu * root);
+            weight[i] += share * (1.0 + nu / 2.0 * root / strengths[i]);
+            weight[j] += share * (1.0 + nu / 2.0 * root / strengths[j]);
         }
-        let previous_force = force.clone();
+        let previous_strengths = strengths.clone();
         for setting in 0..configurations {
             if weight[setting] > 0.0 {
-                force[setting] = (won[setting] / weight[setting]).clamp(1e-9, 1e9);
+                strengths[setting] = (won[setting] / weight[setting]).clamp(1e-9, 1e9);
             }
         }
-        let middle =
-            force.iter().map(|strength| strength.ln()).sum::<f64>() / configurations.max(1) as f64;
-        force
+        let middle = strengths.iter().map(|strength| strength.ln()).sum::<f64>()
+            / configurations.max(1) as f64;
+        strengths
             .iter_mut()
             .for_each(|strength| *strength /= middle.exp());
         let mut room = 0.0;
         for (&(i, j), count) in &pairs {
-            let root = (force[i] * force[j]).sqrt();
+            let root = (strengths[i] * strengths[j]).sqrt();
             room += (count.first_wins + count.ties + count.second_wins) * root
-                / (force[i] + force[j] + nu * root);
+                / (strengths[i] + strengths[j] + nu * root);
         }
         let ties = if room > 0.0 { tied / room } else { 0.0 };
-        let moved = force
+        let moved = strengths
             .iter()
-            .zip(&previous_force)
+            .zip(&previous_strengths)
             .map(|(a, b)| (a / b).ln().abs())
             .fold((ties - nu).abs(), f64::max);
         nu = ties;
@@ -203,7 +203,7 @@ fn solve(configurations: usize, matches: &[Match], pseudo_wins: f64) -> (Vec<f64
             break;
         }
     }
-    (force.iter().map(|strength| strength.ln()).collect(), nu)
+    (strengths.iter().map(|strength| strength.ln()).collect(), nu)
 }
 
 #[cfg(test)]
@@ -240,9 +240,9 @@ mod tests {
                 .map(|value| value.as_f64().expect("a number"))
                 .collect();
             let (own_strengths, ties) = solve(scipy_strengths.len(), &matches, 0.0);
-            for (our, their) in own_strengths.iter().zip(&scipy_strengths) {
+            for (actual, expected) in own_strengths.iter().zip(&scipy_strengths) {
                 assert!(
-                    (our - their).abs() < 1e-5,
+                    (actual - expected).abs() < 1e-5,
                     "{own_strengths:?} {scipy_strengths:?}"
                 );
             }
@@ -317,14 +317,14 @@ mod tests {
             )
             .is_err()
         );
-        let never_lost = fit(3, &[comparison; 9], 1).expect("sound");
+        let undefeated = fit(3, &[comparison; 9], 1).expect("sound");
         assert!(
-            never_lost
+            undefeated
                 .strengths
                 .iter()
                 .all(|strength| strength.is_finite())
         );
-        assert!(never_lost.strengths[0] > never_lost.strengths[1]);
+        assert!(undefeated.strengths[0] > undefeated.strengths[1]);
         assert!(fit(2, &[], 1).expect("nothing was compared").strengths == [0.0, 0.0]);
     }
 }

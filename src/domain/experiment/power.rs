@@ -204,18 +204,18 @@ fn simulate_power(scores: ScoreKind, cases: usize) -> Power {
     let rate_of =
         |difference: f64| detection_rate(scores, cases, difference, runs, SIMULATION_SEED);
     let largest = (scores.max_difference() * 1e3).round() as usize;
-    let has_power = |step: usize| rate_of(step as f64 / 1e3) >= REQUIRED_POWER;
-    let difference = (cases > 1 && has_power(largest)).then(|| {
-        let (mut less, mut enough) = (0, largest);
-        while less + 1 < enough {
-            let middle = usize::midpoint(less, enough);
-            if has_power(middle) {
-                enough = middle;
+    let is_detectable = |step: usize| rate_of(step as f64 / 1e3) >= REQUIRED_POWER;
+    let difference = (cases > 1 && is_detectable(largest)).then(|| {
+        let (mut too_small, mut detectable_step) = (0, largest);
+        while too_small + 1 < detectable_step {
+            let middle = usize::midpoint(too_small, detectable_step);
+            if is_detectable(middle) {
+                detectable_step = middle;
             } else {
-                less = middle;
+                too_small = middle;
             }
         }
-        enough as f64 / 1e3
+        detectable_step as f64 / 1e3
     });
     let rates = REPORTED_DIFFERENCES.map(|difference| DetectionRate {
         difference,

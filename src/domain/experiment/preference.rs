@@ -93,12 +93,12 @@ fn preference_sentence(estimate: &PredictionPoweredMean, baseline: &str) -> Stri
         (_, to) if to < 0.0 => format!("You prefer {baseline} to the leader"),
         _ => format!("Your verdicts do not yet show which you prefer, the leader or {baseline}"),
     };
-    let ((from, to), (alone_from, alone_to)) = (estimate.interval, estimate.labels_alone);
+    let ((from, to), (labels_from, labels_to)) = (estimate.interval, estimate.labels_alone);
     let score_note = match estimate.weight {
         0.0 => String::new(),
         _ => format!(
-            ", sharpened by the scores of {} other cases; your verdicts alone would give {alone_from:+.2} to \
-             {alone_to:+.2}",
+            ", sharpened by the scores of {} other cases; your verdicts alone would give {labels_from:+.2} to \
+             {labels_to:+.2}",
             estimate.predictions
         ),
     };

@@ -11,7 +11,7 @@ pub const DEFAULT_PROPOSALS: usize = 8;
 /// Maximum length of a proposed prompt in characters.
 pub const MAX_PROMPT_LENGTH: usize = 4_000;
 /// Number of failures shown to the model that writes the prompt.
-pub const SHOWN_FAILURES: usize = 3;
+pub const MAX_SHOWN_FAILURES: usize = 3;
 /// The prompt search of a design.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SearchDesign {

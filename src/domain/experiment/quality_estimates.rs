@@ -118,9 +118,9 @@ impl CenteredScores {
             centered.count += cases * (observed_at_depth.len() as f64 - 1.0);
             for &row_arm in &observed_at_depth {
                 for &column_arm in &observed_at_depth {
-                    let own_share = if row_arm == column_arm { 1.0 } else { 0.0 };
+                    let same_arm_weight = if row_arm == column_arm { 1.0 } else { 0.0 };
                     *centered.information.cell_mut(row_arm, column_arm) +=
-                        cases * (own_share - share);
+                        cases * (same_arm_weight - share);
                 }
             }
             from = depth;
@@ -272,8 +272,8 @@ impl SquareMatrix {
         let size = self.size;
         let (mut vector, mut other) = (vector.to_vec(), other.cells.clone());
         for step in 0..size {
-            let height = |row: usize| self.cells[row * size + step].abs();
-            let largest = (step..size).max_by(|&a, &b| height(a).total_cmp(&height(b)));
+            let magnitude = |row: usize| self.cells[row * size + step].abs();
+            let largest = (step..size).max_by(|&a, &b| magnitude(a).total_cmp(&magnitude(b)));
             let largest = largest.unwrap_or(step);
             swap_rows(&mut self.cells, size, step, largest);
             swap_rows(&mut other, size, step, largest);

@@ -58,8 +58,8 @@ pub(super) fn budget_limits(budget: &ExperimentBudget) -> [Option<f64>; 4] {
 
 pub(super) fn usage_amounts(outcome: &TrialOutcome, count: u64) -> [f64; 4] {
     [
-        outcome.whole_cost().0 as f64,
-        outcome.whole_tokens() as f64,
+        outcome.total_cost().0 as f64,
+        outcome.total_tokens() as f64,
         outcome.latency_ms as f64,
         count as f64,
     ]

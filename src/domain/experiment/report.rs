@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::design::{ConfigurationState, HoldoutFinding, RaceStep, RaceVerdict, StopReason};
 use super::final_test;
 pub use super::intervals::mean_interval;
-use super::intervals::{agree_with_test, difference_interval};
+use super::intervals::{adjust_to_test, difference_interval};
 use super::measured_trials::MeasuredTrials;
 use super::pairwise::{self, Match};
 use super::sensitivity::{self, Influence};
@@ -234,7 +234,7 @@ fn supported_verdict(
         HoldoutFinding::Better | HoldoutFinding::Worse
     );
     if let Some(comparison) = &mut verdict.difference {
-        let (from, to) = agree_with_test(comparison.interval, comparison.mean, is_clear);
+        let (from, to) = adjust_to_test(comparison.interval, comparison.mean, is_clear);
         comparison.interval = (from.max(-reach), to.min(reach));
     }
     Some(verdict)
@@ -344,7 +344,7 @@ fn adjust_differences(
     for ((at, differences), p_adjusted) in found.into_iter().zip(adjusted) {
         let mean = paired::mean(&differences);
         let interval = difference_interval(&differences);
-        let (from, to) = agree_with_test(interval, mean, final_test::is_significant(p_adjusted));
+        let (from, to) = adjust_to_test(interval, mean, final_test::is_significant(p_adjusted));
         rows[at].against_leader = Some(LeaderDifference {
             mean,
             from,
@@ -362,7 +362,7 @@ fn pareto_front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
     let dominates = |a: (f64, i64, u64), b: (f64, i64, u64)| {
         a.0 >= b.0 && a.1 <= b.1 && a.2 <= b.2 && (a.0 > b.0 || a.1 < b.1 || a.2 < b.2)
     };
-    let mut front = Vec::new();
+    let mut pareto_arms = Vec::new();
     for (row, point) in rows.iter_mut().zip(&points) {
         let Some(own_point) = *point else { continue };
         row.pareto = !points
@@ -370,10 +370,10 @@ fn pareto_front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
             .flatten()
             .any(|&other| dominates(other, own_point));
         if row.pareto {
-            front.push(row.index);
+            pareto_arms.push(row.index);
         }
     }
-    front
+    pareto_arms
 }
 
 fn round_reports(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> {
@@ -381,8 +381,8 @@ fn round_reports(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> 
     let depths: BTreeSet<usize> = tried.iter().map(|&arm| depth(arm)).collect();
     let round = |cases: usize| {
         let in_state = |matches_state: fn(&ConfigurationState) -> bool| {
-            let in_round = tried.iter().copied().filter(|&arm| depth(arm) == cases);
-            in_round
+            let round_arms = tried.iter().copied().filter(|&arm| depth(arm) == cases);
+            round_arms
                 .filter(|&arm| matches_state(&race.states()[arm]))
                 .collect()
         };
@@ -419,15 +419,15 @@ fn strengths(
     // Include only configurations that were compared, because there is no data on the others and each makes
     // the fit slower.
     let place_of = |setting: usize| compared.binary_search(&setting).ok();
-    let among = matches.iter().filter_map(|comparison| {
+    let compared_matches = matches.iter().filter_map(|comparison| {
         Some(Match {
             first_index: place_of(comparison.first_index)?,
             second_index: place_of(comparison.second_index)?,
             ..*comparison
         })
     });
-    let among: Vec<Match> = among.collect();
-    let fitted = pairwise::fit(compared.len(), &among, seed).ok()?;
+    let compared_matches: Vec<Match> = compared_matches.collect();
+    let fitted = pairwise::fit(compared.len(), &compared_matches, seed).ok()?;
     // Resampling identical cases shows no variance, yet the next case may differ.
     let is_known = fitted.intervals.iter().any(|(from, to)| to - from > 1e-9);
     let strength = |(place, &setting): (usize, &usize)| ConfigurationStrength {

@@ -64,14 +64,14 @@ fn outcome(score: f64, cost: i64, latency_ms: u64) -> TrialOutcome {
 }
 
 // Model p/b is much better and more expensive, p/c is bad, and temperature has no effect.
-fn plain_outcome(arm: usize, _: usize, noise: f64) -> TrialOutcome {
+fn outcome_of_arm(arm: usize, _: usize, noise: f64) -> TrialOutcome {
     let (mean, cost) = [(0.5, 10), (0.8, 90), (0.2, 10)][arm / 2];
     outcome(mean + noise * 0.1, cost, 100 + arm as u64)
 }
 
 #[test]
 fn the_winner_is_named_with_its_figures_on_unseen_cases() {
-    let race = run_race(60, plain_outcome);
+    let race = run_race(60, outcome_of_arm);
     let report = build_report(
         &race,
         &space(),
@@ -102,7 +102,7 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
 
 #[test]
 fn pareto_front_contains_only_undominated_configurations() {
-    let race = run_race(60, plain_outcome);
+    let race = run_race(60, outcome_of_arm);
     let report = build_report(
         &race,
         &space(),
@@ -127,7 +127,7 @@ fn pareto_front_contains_only_undominated_configurations() {
 #[test]
 fn parameters_are_ordered_by_importance() {
     let report = build_report(
-        &run_race(60, plain_outcome),
+        &run_race(60, outcome_of_arm),
         &space(),
         &BTreeSet::new(),
         &[],
@@ -181,7 +181,7 @@ fn equal_configurations_are_not_distinguished() {
 
 #[test]
 fn each_eliminated_configuration_is_in_exactly_one_round() {
-    let race = run_race(60, plain_outcome);
+    let race = run_race(60, outcome_of_arm);
     let report = build_report(
         &race,
         &space(),
@@ -194,18 +194,18 @@ fn each_eliminated_configuration_is_in_exactly_one_round() {
         .flat_map(|round| round.set_aside.iter().chain(&round.beaten).copied())
         .collect();
     eliminated.sort_unstable();
-    let fallen = (0..6).filter(|&arm| {
+    let beaten_arms = (0..6).filter(|&arm| {
         matches!(
             race.states()[arm],
             ConfigurationState::SetAside | ConfigurationState::Beaten(_)
         )
     });
-    assert_eq!(eliminated, fallen.collect::<Vec<_>>());
+    assert_eq!(eliminated, beaten_arms.collect::<Vec<_>>());
     assert!(report.rounds.is_sorted_by(|a, b| a.cases < b.cases));
 }
 
 #[test]
-fn a_race_that_has_not_begun_says_so() {
+fn a_race_that_has_not_started_is_reported_as_such() {
     let zero_outcome = outcome(0.0, 0, 0);
     let race = SuccessiveHalving::new(Design {
         arms: space()
@@ -272,7 +272,7 @@ fn intervals_of_constant_differences_are_not_empty() {
 
 /// Runs a race between the first two configurations, with yes-or-no scores from `of`.
 fn two_configuration_race(cases: usize, of: impl Fn(usize, usize) -> f64) -> SuccessiveHalving {
-    let mut design = run_race(1, plain_outcome).design().clone();
+    let mut design = run_race(1, outcome_of_arm).design().clone();
     design.arms.truncate(2);
     design.declared.truncate(2);
     design.cases = cases;
@@ -381,7 +381,7 @@ fn unreadable_judgments_are_not_measurements() {
 /// A single configuration does not lead, and a paused experiment is not reported as running.
 #[test]
 fn a_single_configuration_does_not_lead() {
-    let mut design = run_race(1, plain_outcome).design().clone();
+    let mut design = run_race(1, outcome_of_arm).design().clone();
     design.arms.truncate(2);
     design.declared.truncate(2);
     design.cases = 20;

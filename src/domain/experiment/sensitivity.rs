@@ -99,15 +99,15 @@ pub(super) fn influences(
 }
 
 fn effect_of_value(value: Value, members: &[usize], values: &[Vec<f64>], depth: usize) -> Effect {
-    let of_case = |case: usize| {
+    let case_deviation = |case: usize| {
         let sum: f64 = members.iter().map(|&member| values[member][case]).sum();
         sum / members.len() as f64
     };
-    let by_case: Vec<f64> = (0..depth).map(of_case).collect();
-    let interval = (by_case.len() > 1).then(|| mean_interval(&by_case));
+    let case_deviations: Vec<f64> = (0..depth).map(case_deviation).collect();
+    let interval = (case_deviations.len() > 1).then(|| mean_interval(&case_deviations));
     Effect {
         value,
-        mean: paired::mean(&by_case),
+        mean: paired::mean(&case_deviations),
         interval,
         settings: members.len(),
     }

@@ -149,14 +149,14 @@ impl SearchSpace {
             all = all.iter().flat_map(extended).collect();
         }
         let mut seen_configurations = BTreeSet::new();
-        let legal = all.iter().map(|places| self.make_valid(places, accepts));
-        Ok(legal
+        let valid_configurations = all.iter().map(|places| self.make_valid(places, accepts));
+        Ok(valid_configurations
             .filter(|arm| seen_configurations.insert(arm.clone()))
             .collect())
     }
     /// Returns the value of a configuration's parameter; `None` if the default applies.
-    pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
-        let axis = self.0.iter().position(|axis| axis.parameter == dial)?;
+    pub fn value<'a>(&'a self, arm: &Configuration, parameter: Parameter) -> Option<&'a Value> {
+        let axis = self.0.iter().position(|axis| axis.parameter == parameter)?;
         let value_index = (*arm.0.get(axis)?)?;
         self.0[axis]
             .values
@@ -168,7 +168,7 @@ impl SearchSpace {
         self.0.iter().find_map(|axis| axis.improve.as_ref())
     }
     fn check(&self) -> Result<(), ExperimentError> {
-        let mut dials = BTreeSet::new();
+        let mut seen_parameters = BTreeSet::new();
         for axis in &self.0 {
             if let Some(improve) = &axis.improve {
                 check_improvement(axis, improve)?;
@@ -176,7 +176,7 @@ impl SearchSpace {
             if axis.values.is_empty() {
                 return Err(ExperimentError::Empty("value for a dial"));
             }
-            if !dials.insert(axis.parameter) {
+            if !seen_parameters.insert(axis.parameter) {
                 return Err(ExperimentError::DuplicateAxis(axis.parameter));
             }
             if let Some(bad) = axis
@@ -196,7 +196,7 @@ impl SearchSpace {
                 ));
             }
         }
-        if dials.is_empty() {
+        if seen_parameters.is_empty() {
             Err(ExperimentError::Empty("axis"))
         } else {
             Ok(())
@@ -237,12 +237,12 @@ fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), Experimen
     if !(1..=MAX_PROPOSALS).contains(&improve.proposals) {
         return error(format!("proposals must be from 1 to {MAX_PROPOSALS}"));
     }
-    let lacks = |value: &&Value| {
+    let is_missing = |value: &&Value| {
         value
             .as_str()
             .is_some_and(|text| !text.contains(QUESTION_PLACEHOLDER))
     };
-    match axis.values.iter().find(lacks) {
+    match axis.values.iter().find(is_missing) {
         Some(_) => error(format!(
             "a prompt needs {QUESTION_PLACEHOLDER} where the question goes"
         )),
@@ -307,7 +307,7 @@ mod tests {
             {"dial": "temperature", "values": [null, 0.0, 1.0]},
             {"dial": "effort", "values": ["low", "high"]},
         ]));
-        let accepts = |model: &str, dial: Parameter| match dial {
+        let accepts = |model: &str, parameter: Parameter| match parameter {
             Parameter::Temperature => model == "a/warm",
             Parameter::Effort => model == "b/thinks",
             _ => true,

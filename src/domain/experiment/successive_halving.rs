@@ -356,13 +356,13 @@ impl SuccessiveHalving {
         let racing_arms: Vec<usize> = (0..self.observations.states.len())
             .filter(|&arm| self.observations.states[arm] == ConfigurationState::Racing)
             .collect();
-        let glance = self.round.end_case;
-        let half_left = self.remaining_share() > 0.5 && self.completed_cases == glance;
+        let first_check = self.round.end_case;
+        let has_half_budget = self.remaining_share() > 0.5 && self.completed_cases == first_check;
         let scores: Vec<(usize, f64)> = racing_arms
             .iter()
-            .map(|&arm| (arm, judge::mean_of(&self.observations, arm, glance)))
+            .map(|&arm| (arm, judge::mean_of(&self.observations, arm, first_check)))
             .collect();
-        let newcomers = if half_left {
+        let newcomers = if has_half_budget {
             proposals::propose_configurations(&self.observations.design, &scores, PROPOSED_PER_STEP)
         } else {
             Vec::new()
@@ -373,20 +373,20 @@ impl SuccessiveHalving {
             // A proposed configuration whose evaluation the budget has cut short cannot be compared.
             let fully_evaluated = racing_arms
                 .into_iter()
-                .filter(|&arm| self.values(arm, glance).len() == glance);
+                .filter(|&arm| self.values(arm, first_check).len() == first_check);
             self.round = Round {
                 arms: fully_evaluated.collect(),
                 first_case: 0,
-                end_case: glance,
+                end_case: first_check,
             };
-            self.completed_cases = glance;
+            self.completed_cases = first_check;
             return;
         }
         self.round.arms = newcomers;
     }
     fn after_round(&mut self) {
         let depth = self.round.first_case + self.completed_cases;
-        let cut_short = depth < self.round.end_case;
+        let is_partial = depth < self.round.end_case;
         let comparable: Vec<usize> = self.round.arms.clone();
         // Nothing was evaluated, because the budget does not cover one case for two configurations.
         if depth == 0 || comparable.is_empty() {
@@ -405,7 +405,7 @@ impl SuccessiveHalving {
             self.confirm(self.observations.design.current, StopReason::Budget);
             return;
         };
-        if let Some(stop) = self.reason_to_stop(&left, depth, cut_short) {
+        if let Some(stop) = self.reason_to_stop(&left, depth, is_partial) {
             self.confirm(leader, stop);
             return;
         }
@@ -425,32 +425,32 @@ impl SuccessiveHalving {
         };
         self.completed_cases = 0;
     }
-    fn reason_to_stop(&self, left: &[usize], depth: usize, cut_short: bool) -> Option<StopReason> {
+    fn reason_to_stop(&self, left: &[usize], depth: usize, is_partial: bool) -> Option<StopReason> {
         if left.len() == 1 {
             return Some(StopReason::OneLeft);
-        } else if cut_short {
+        } else if is_partial {
             return Some(StopReason::Budget);
         } else if depth == self.observations.case_order.len() {
             return Some(StopReason::Cases);
         }
-        let outlook = judge::judging_outlook(&self.observations, left, depth)?;
-        if outlook.close_enough {
+        let forecast = judge::forecast_leader(&self.observations, left, depth)?;
+        if forecast.close_enough {
             return Some(StopReason::CloseEnough);
         }
-        self.costs_more(outlook.gain, left.len(), depth)
+        self.costs_more(forecast.gain, left.len(), depth)
             .then_some(StopReason::NotWorth)
     }
     /// Whether comparing these configurations further would cost more than a better one is worth.
     fn costs_more_than_gain(&self, left: &[usize], depth: usize) -> bool {
-        judge::judging_outlook(&self.observations, left, depth)
-            .is_some_and(|outlook| self.costs_more(outlook.gain, left.len(), depth))
+        judge::forecast_leader(&self.observations, left, depth)
+            .is_some_and(|forecast| self.costs_more(forecast.gain, left.len(), depth))
     }
     fn costs_more(&self, gain: f64, count: usize, depth: usize) -> bool {
         let open_evaluations = count * (self.observations.case_order.len() - depth);
         let usual =
-            self.spent.whole_cost().dollars() / self.observations.results.len().max(1) as f64;
+            self.spent.total_cost().dollars() / self.observations.results.len().max(1) as f64;
         let price = usual * open_evaluations.min(self.remaining_evaluations()) as f64;
-        let gain_value = self.observations.design.objective.value_of_points(gain);
+        let gain_value = self.observations.design.objective.price_of_points(gain);
         gain_value.is_some_and(|value| value.dollars() < price)
     }
     /// Returns the number of possible comparisons with the best configuration, by which the permitted error

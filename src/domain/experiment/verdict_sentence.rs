@@ -233,7 +233,7 @@ impl RaceResult<'_> {
 
     fn interval_phrase(&self, difference: &PairedDifference) -> String {
         let (from, to) = difference.interval;
-        let than = match difference.mean.abs() < 0.005 {
+        let comparison_text = match difference.mean.abs() < 0.005 {
             true => "the same".to_owned(),
             false => format!(
                 "{:.2} {}",
@@ -246,7 +246,7 @@ impl RaceResult<'_> {
             ),
         };
         format!(
-            "on {} it scored {than} on average{}, and the true difference is likely between {from:+.2} and {to:+.2}",
+            "on {} it scored {comparison_text} on average{}, and the true difference is likely between {from:+.2} and {to:+.2}",
             plural_suffix(difference.cases),
             self.price_phrase()
         )

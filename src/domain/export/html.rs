@@ -47,7 +47,7 @@ pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
 fn write_head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], title: &str) {
     let plan = &analysis.plan;
     let names: Vec<String> = plan.members.iter().map(Member::name).collect();
-    let took = match (analysis.started, analysis.finished) {
+    let duration_text = match (analysis.started, analysis.finished) {
         (Some(from), Some(to)) => format!("{:.1} s", to.since(from).as_secs_f64()),
         _ => String::new(),
     };
@@ -57,7 +57,7 @@ fn write_head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], ti
         ("Panel", names.join(", ")),
         ("Synthesis", plan.synthesizer.model.clone()),
         ("Asked", analysis.created.to_string()),
-        ("Time", took),
+        ("Time", duration_text),
         ("Cost", total_text(analysis, answers)),
     ];
     let _ = writeln!(out, "<header>\n<h1 dir=\"auto\">{title}</h1>");
@@ -100,16 +100,16 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     let Some(citations) = &analysis.citations else {
         return;
     };
-    let of_answer: Vec<_> = citations
+    let answer_citations: Vec<_> = citations
         .items
         .iter()
         .filter(|item| item.member.is_none())
         .collect();
-    if of_answer.is_empty() {
+    if answer_citations.is_empty() {
         return;
     }
     out.push_str("<section>\n<h2>Checked citations</h2>\n<ul>\n");
-    for item in of_answer {
+    for item in answer_citations {
         let mark = render_inline(&format!("[{}]", item.mark), cite);
         let quote = match item.quote.is_empty() {
             true => String::new(),
@@ -146,11 +146,11 @@ fn stage_title(analysis: &Analysis, stage: usize) -> &str {
 fn write_drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: Cite<'_>) {
     let stages = analysis.plan.stages.iter().enumerate();
     for (index, stage) in stages.filter(|(_, stage)| stage.role == StageRole::Members) {
-        let of_stage: Vec<_> = answers
+        let stage_answers: Vec<_> = answers
             .iter()
             .filter(|answer| answer.stage == index)
             .collect();
-        if of_stage.is_empty() {
+        if stage_answers.is_empty() {
             continue;
         }
         let _ = writeln!(
@@ -158,7 +158,7 @@ fn write_drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], 
             "<section class=\"stage\">\n<h2>{}</h2>",
             escape(stage_heading(&stage.name))
         );
-        for answer in of_stage {
+        for answer in stage_answers {
             let text = match &answer.error {
                 None => render_prose(&answer.text, 4, cite),
                 Some(error) => format!(
@@ -222,8 +222,8 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
     out.push_str("<section>\n<h2>Cost and time</h2>\n<table class=\"costs\"><thead><tr><th>Stage</th><th>Member</th><th>Input</th><th>Output</th><th>Cost</th><th>Time</th></tr></thead><tbody>\n");
     for answer in answers {
         let stage = analysis.plan.stages.get(answer.stage);
-        let seated = stage.is_some_and(|stage| stage.role == StageRole::Members);
-        let seat = if seated {
+        let is_member_stage = stage.is_some_and(|stage| stage.role == StageRole::Members);
+        let author_prefix = if is_member_stage {
             format!("{} · ", letter(answer.member))
         } else {
             String::new()
@@ -239,7 +239,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
         };
         let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{seat}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{time_cell}</td></tr>",
+            "<tr><td>{}</td><td>{author_prefix}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{time_cell}</td></tr>",
             escape(stage_title(analysis, answer.stage)),
             escape(&answer.model),
             answer.usage.input,

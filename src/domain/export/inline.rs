@@ -101,7 +101,7 @@ fn bare_link(rest: &str, before: Option<char>) -> Token {
 }
 
 /// Whether the text is a web or mail address.
-pub fn is_web(address: &str) -> bool {
+pub fn is_web_address(address: &str) -> bool {
     let web_schemes = ["http://", "https://", "mailto:"];
     web_schemes.iter().any(|scheme| address.starts_with(scheme))
 }

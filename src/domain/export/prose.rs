@@ -7,7 +7,7 @@ use std::ops::Range;
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
 
 use super::inline::{
-    Cite, bracketed_formulas, escape, is_formula, is_web, render_math, write_words,
+    Cite, bracketed_formulas, escape, is_formula, is_web_address, render_math, write_words,
 };
 use super::tags::{Details, paired_tags};
 
@@ -320,7 +320,7 @@ impl<'a> ProseWriter<'a> {
             return;
         };
         let (words, escaped_address) = (self.output.split_off(start), escape(&address));
-        self.output.push_str(&match is_web(&address) {
+        self.output.push_str(&match is_web_address(&address) {
             true if words == escaped_address => format!("<a href=\"{escaped_address}\" rel=\"noreferrer\">{escaped_address}</a>"),
             true => format!(
                 "<a href=\"{escaped_address}\" rel=\"noreferrer\">{words}</a> <small>({escaped_address})</small>"

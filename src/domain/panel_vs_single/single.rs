@@ -3,7 +3,7 @@
 
 use crate::domain::analysis::{Member, Plan, StageAnswer};
 use crate::domain::money::{MicroDollars, Price};
-use crate::domain::standing::{self, MemberStanding, StandingBasis};
+use crate::domain::standing::{self, MemberTrackRecord, RankingBasis};
 use crate::domain::statistics::random::Random;
 
 /// The selection rule, for users. It is fixed before anyone reads the drafts, so that the baseline is what a
@@ -69,12 +69,12 @@ pub fn best_draft(
         .collect();
     let standing = |at: usize| {
         let stored = plan.standings.get(answers[at].member).copied();
-        stored.unwrap_or_else(|| MemberStanding {
+        stored.unwrap_or_else(|| MemberTrackRecord {
             strength: strength(&answers[at].model),
-            ..MemberStanding::default()
+            ..MemberTrackRecord::default()
         })
     };
-    let standings: Vec<MemberStanding> = drafts.iter().map(|&at| standing(at)).collect();
+    let standings: Vec<MemberTrackRecord> = drafts.iter().map(|&at| standing(at)).collect();
     let groups: Vec<Vec<usize>> = (0..drafts.len()).map(|at| vec![at]).collect();
     let draft_of = |at: usize, basis| {
         let index = *drafts.get(at)?;
@@ -87,9 +87,9 @@ pub fn best_draft(
         return draft_of(
             at,
             match basis {
-                StandingBasis::Experiments => SingleBasis::Experiments,
-                StandingBasis::Votes => SingleBasis::Votes,
-                StandingBasis::Catalog => SingleBasis::Catalog,
+                RankingBasis::Experiments => SingleBasis::Experiments,
+                RankingBasis::Votes => SingleBasis::Votes,
+                RankingBasis::Catalog => SingleBasis::Catalog,
             },
         );
     }
@@ -146,7 +146,7 @@ mod tests {
     use crate::domain::analysis::FailedAttemptRecord;
     use crate::domain::chat::{CallError, CallErrorKind, Usage};
     use crate::domain::panel_vs_single::tests::{answer, plan};
-    use crate::domain::standing::StandingRecord;
+    use crate::domain::standing::ScoreRecord;
 
     fn output_price(output: f64) -> Option<Price> {
         Some(Price {
@@ -218,12 +218,12 @@ mod tests {
     fn the_persons_record_comes_before_the_catalog() {
         let mut plan = plan(&["p/a", "p/b"]);
         let answers = [answer(0, 0, "p/a"), answer(0, 1, "p/b")];
-        let record = |points: f64| StandingRecord { points, cases: 20 };
+        let record = |points: f64| ScoreRecord { points, cases: 20 };
         plan.standings = [(9, 4.0), (1, 16.0)]
-            .map(|(strength, points)| MemberStanding {
+            .map(|(strength, points)| MemberTrackRecord {
                 strength,
                 votes: record(points),
-                ..MemberStanding::default()
+                ..MemberTrackRecord::default()
             })
             .to_vec();
         let draft = best_draft(&plan, &answers, |_| 0).unwrap();

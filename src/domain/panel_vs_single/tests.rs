@@ -134,17 +134,17 @@ fn a_verdict_for_the_panel_is_wrong_in_fewer_than_5_percent() {
         let (mut pays, mut does_not) = (0, 0);
         for _ in 0..RUNS {
             let mut tally = VoteTally::default();
-            let (mut said_pays, mut said_not) = (false, false);
+            let (mut had_pays_verdict, mut had_opposite_verdict) = (false, false);
             for _ in 0..150 {
                 vote(&mut random, &mut tally, rate, ties);
                 let verdict = *cached_verdicts
                     .entry(tally)
                     .or_insert_with(|| tally.judge_only());
-                said_pays |= verdict == PanelVerdict::Pays;
-                said_not |= verdict == PanelVerdict::DoesNotPay;
+                had_pays_verdict |= verdict == PanelVerdict::Pays;
+                had_opposite_verdict |= verdict == PanelVerdict::DoesNotPay;
             }
-            pays += u32::from(said_pays);
-            does_not += u32::from(said_not);
+            pays += u32::from(had_pays_verdict);
+            does_not += u32::from(had_opposite_verdict);
         }
         let part = |count: u32| f64::from(count) / f64::from(RUNS);
         assert!(part(pays) < ERROR_RATE, "pays: {} at {rate}", part(pays));

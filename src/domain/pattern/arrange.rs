@@ -81,7 +81,7 @@ mod tests {
         use Depth::{Full, Quick, Standard};
         let four: &[&str] = &["initial", "meta", "hyper", "ultra"];
         let two: &[&str] = &["initial", "ultra"];
-        for (way, names, depth, expected) in [
+        for (arrangement, names, depth, expected) in [
             (Staged, four, Quick, "initial"),
             (Staged, four, Standard, "initial meta ultra"),
             (Staged, four, Full, "initial meta hyper ultra"),
@@ -91,13 +91,13 @@ mod tests {
             (Vote, &["initial"], Quick, "initial"),
             (Single, &["initial"], Full, "initial"),
         ] {
-            let stages = stages_at_depth(&pattern(way, names), depth);
+            let stages = stages_at_depth(&pattern(arrangement, names), depth);
             let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
-            assert_eq!(names.join(" "), expected, "{way:?} {depth:?}");
+            assert_eq!(names.join(" "), expected, "{arrangement:?} {depth:?}");
             let ends_with_one = stages
                 .last()
                 .is_some_and(|last| last.role == StageRole::Synthesizer);
-            assert_eq!(ends_with_one, way != Vote);
+            assert_eq!(ends_with_one, arrangement != Vote);
         }
     }
 }

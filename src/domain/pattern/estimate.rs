@@ -96,11 +96,12 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
         };
         let read = texts * TYPICAL_ANSWER_TOKENS.min(MAX_PEER_TOKENS);
         let own_tokens = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question);
-        for (seat, member) in participants.into_iter().enumerate() {
+        for (member_index, member) in participants.into_iter().enumerate() {
             let documents = match stage.role {
-                StageRole::Readers => {
-                    beginning_tokens(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice))
-                }
+                StageRole::Readers => beginning_tokens(
+                    plan,
+                    plan.parts.get(member_index).map_or(&[], Vec::as_slice),
+                ),
                 _ => beginning_tokens_of(plan, member),
             };
             let tools = if stage.role == StageRole::Synthesizer {

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_list_every_document_of_a_part() {
+    fn page_spans_name_every_document_of_a_part() {
         let part = |pairs: &[(u32, u32)]| -> Vec<SourcePassage> {
             pairs.iter().map(|&(d, p)| source(d, p)).collect()
         };

@@ -358,7 +358,7 @@ impl StagedRun {
         let Some(open_call) = self.open_calls.remove(&call.member) else {
             return;
         };
-        self.release_held_back(now);
+        self.start_waiting_calls(now);
         let result = result.map_err(|error| self.attribute_timeout(now, error));
         let (result, obeyed_instruction) = self.quarantine_if_injected(call.member, result);
         if let Err(error) = &result

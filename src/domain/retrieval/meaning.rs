@@ -124,13 +124,13 @@ mod tests {
             assert_eq!(similarity(&stored_bytes, other), None);
         }
         assert_eq!(similarity(&[], &[]), None);
-        for pointless in [
+        for unusable in [
             vec![],
             vec![0.0, 0.0],
             vec![f32::NAN, 1.0],
             vec![f32::MAX; 2],
         ] {
-            assert_eq!(normalize(pointless), None);
+            assert_eq!(normalize(unusable), None);
         }
     }
 

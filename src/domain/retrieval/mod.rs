@@ -97,9 +97,9 @@ fn divide_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> 
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|&index| {
         let candidate = &candidates[index];
-        let whole_length = whole_cost(candidate).unwrap_or(usize::MAX);
-        let fits = whole_length <= budget / candidates.len().max(1);
-        (!fits, !candidate.hits.is_empty(), whole_length)
+        let whole_document_tokens = total_cost(candidate).unwrap_or(usize::MAX);
+        let fits = whole_document_tokens <= budget / candidates.len().max(1);
+        (!fits, !candidate.hits.is_empty(), whole_document_tokens)
     });
     let mut chosen_passages: Vec<Vec<&Passage>> = candidates.iter().map(|_| Vec::new()).collect();
     let mut selected_shingles: Vec<Shingles> = Vec::new();
@@ -107,7 +107,7 @@ fn divide_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> 
     for (done, &index) in order.iter().enumerate() {
         let candidate = &candidates[index];
         let part = left / (order.len() - done);
-        chosen_passages[index] = match whole_cost(candidate) {
+        chosen_passages[index] = match total_cost(candidate) {
             Some(cost) if cost <= part => candidate.passages.iter().collect(),
             _ if has_hits && candidate.hits.is_empty() => candidate
                 .passages
@@ -134,11 +134,11 @@ fn select_passages<'a>(
 ) -> Vec<&'a Passage> {
     let first = candidate.passages.first();
     // If the first passage needs more than a quarter of the budget, leave it out, because it would displace hits.
-    let orientation =
+    let opening_passage =
         first.filter(|passage| candidate.hits.is_empty() || passage_cost(passage) * 4 <= budget);
     let mut left = budget;
     let mut chosen_passages: Vec<&Passage> = Vec::new();
-    if let Some(passage) = orientation.filter(|passage| passage_cost(passage) <= left) {
+    if let Some(passage) = opening_passage.filter(|passage| passage_cost(passage) <= left) {
         left -= passage_cost(passage);
         chosen_passages.push(passage);
     }
@@ -170,7 +170,7 @@ fn select_passages<'a>(
     chosen_passages
 }
 
-fn whole_cost(candidate: &Candidate) -> Option<usize> {
+fn total_cost(candidate: &Candidate) -> Option<usize> {
     candidate
         .is_whole
         .then(|| candidate.passages.iter().map(passage_cost).sum())

@@ -251,8 +251,8 @@ fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
 fn find_anchor<'a>(part: &'a Value, name: &str) -> Option<&'a Value> {
     let children: Box<dyn Iterator<Item = &'a Value>> = match part {
         Value::Object(fields) => {
-            let is_it = |key: &str| fields.get(key).is_some_and(|own| own == name);
-            if is_it("$anchor") || is_it("$dynamicAnchor") {
+            let is_own_name = |key: &str| fields.get(key).is_some_and(|own| own == name);
+            if is_own_name("$anchor") || is_own_name("$dynamicAnchor") {
                 return Some(part);
             }
             Box::new(fields.values())

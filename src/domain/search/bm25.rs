@@ -114,7 +114,7 @@ pub fn rank(
 
 fn score(
     hit: &SearchHit,
-    indexed: u64,
+    indexed_parts: u64,
     query: &SearchQuery,
     statistics: &TermStatistics,
     average: f64,
@@ -130,7 +130,7 @@ fn score(
     let discount = TERM_SATURATION * (1.0 - LENGTH_NORMALIZATION + LENGTH_NORMALIZATION * length);
     let (mut sum, mut present, mut has_quoted) = (0.0, 0, false);
     for (part, count) in counts.into_iter().enumerate() {
-        let is_indexed = part < 64 && indexed & (1 << part) != 0;
+        let is_indexed = part < 64 && indexed_parts & (1 << part) != 0;
         let count = if is_indexed {
             f64::max(count, OTHER_FORM_WEIGHT)
         } else {

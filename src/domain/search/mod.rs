@@ -57,8 +57,8 @@ pub struct TermMatch {
 impl QueryPart {
     /// Formats the part in FTS5 syntax. Only letters, digits, and marks occur between the quotation marks.
     pub fn expression(&self) -> String {
-        let star = if self.is_prefix { "*" } else { "" };
-        format!("\"{}\"{star}", self.words.join(" "))
+        let prefix_marker = if self.is_prefix { "*" } else { "" };
+        format!("\"{}\"{prefix_marker}", self.words.join(" "))
     }
 
     /// Returns whether a word contains vowel signs or other combining marks, at which SQLite's index splits words. It
@@ -138,9 +138,11 @@ impl SearchQuery {
                 };
                 let last = wanted_part.len() - 1;
                 let same = wanted_part.iter().zip(candidate).enumerate().all(
-                    |(place, (want, (_, _, have)))| {
-                        have == want
-                            || (part.is_prefix && place == last && have.starts_with(want.as_str()))
+                    |(place, (expected, (_, _, actual)))| {
+                        actual == expected
+                            || (part.is_prefix
+                                && place == last
+                                && actual.starts_with(expected.as_str()))
                     },
                 );
                 if same {
@@ -162,7 +164,7 @@ impl SearchQuery {
         for word in words(phrase).take(16) {
             scripts::for_each_piece(word, &mut |piece| match piece {
                 WordPiece::Word(word) => spaced.push(lowercase_term(word)),
-                WordPiece::Gram(gram, _) => grams.push(gram),
+                WordPiece::NGram(gram, _) => grams.push(gram),
             });
         }
         if !spaced.is_empty() && grams.is_empty() {
@@ -186,7 +188,7 @@ impl SearchQuery {
         let runs: Vec<&str> = words(token).collect();
         for run in &runs {
             scripts::for_each_piece(run, &mut |piece| match piece {
-                WordPiece::Gram(gram, alone) => {
+                WordPiece::NGram(gram, alone) => {
                     self.add_part(QueryPart {
                         words: vec![gram],
                         is_prefix: alone,

@@ -38,13 +38,13 @@ fn is_hiragana(character: char) -> bool {
 enum ScriptKind {
     Spaced,
     Ideographic,
-    Spaceless,
+    Unspaced,
 }
 
 fn script_kind(character: char) -> ScriptKind {
     match () {
         () if is_unspaced_ideograph(character) => ScriptKind::Ideographic,
-        () if is_spaceless(character) => ScriptKind::Spaceless,
+        () if is_spaceless(character) => ScriptKind::Unspaced,
         () => ScriptKind::Spaced,
     }
 }
@@ -54,7 +54,7 @@ pub(super) enum WordPiece<'a> {
     /// A word in a script that separates words with spaces.
     Word(&'a str),
     /// An n-gram from a script without spaces between words, and whether it is the whole run of such characters.
-    Gram(String, bool),
+    NGram(String, bool),
 }
 
 /// Passes the pieces of one word to `each`, in order.
@@ -63,7 +63,7 @@ pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'
     while let Some(first) = rest.chars().next() {
         let kind = script_kind(first);
         let end = rest
-            .find(|c| script_kind(c) != kind && !(kind == ScriptKind::Spaceless && is_mark(c)))
+            .find(|c| script_kind(c) != kind && !(kind == ScriptKind::Unspaced && is_mark(c)))
             .unwrap_or(rest.len());
         let (run, after) = rest.split_at(end);
         rest = after;
@@ -73,16 +73,16 @@ pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'
                 continue;
             }
             ScriptKind::Ideographic => 2,
-            ScriptKind::Spaceless => 3,
+            ScriptKind::Unspaced => 3,
         };
         let letters: Vec<char> = run.chars().filter(|&c| !is_mark(c)).collect();
         if letters.len() < size {
-            each(WordPiece::Gram(letters.iter().collect(), true));
+            each(WordPiece::NGram(letters.iter().collect(), true));
         }
         for gram in letters.windows(size) {
             // Bigrams of hiragana are not indexed, because they are endings and particles that occur in every sentence.
             if !gram.iter().all(|&c| is_hiragana(c)) {
-                each(WordPiece::Gram(gram.iter().collect(), false));
+                each(WordPiece::NGram(gram.iter().collect(), false));
             }
         }
     }

@@ -35,7 +35,7 @@ fn push_terms(token: &str, out: &mut String) {
         .filter(|word| !word.is_empty())
     {
         scripts::for_each_piece(word, &mut |piece| match piece {
-            WordPiece::Gram(gram, _) => push_word(out, &gram),
+            WordPiece::NGram(gram, _) => push_word(out, &gram),
             WordPiece::Word(word) => {
                 for part in scripts::camel_case_parts(word) {
                     push_word(out, &part);

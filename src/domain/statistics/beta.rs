@@ -22,14 +22,20 @@ pub fn normal_quantile(probability: f64) -> f64 {
     -SQRT_2 * erf::erfc_inv(2.0 * probability)
 }
 
-/// Returns the two-sided tail probability of Student's t with `freedom` degrees of freedom.
-pub fn student_t_tail_probability(t: f64, freedom: f64) -> f64 {
-    regularized_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
+/// Returns the two-sided tail probability of Student's t with `degrees_of_freedom` degrees of freedom.
+pub fn student_t_tail_probability(t: f64, degrees_of_freedom: f64) -> f64 {
+    regularized_beta(
+        degrees_of_freedom / 2.0,
+        0.5,
+        degrees_of_freedom / (degrees_of_freedom + t * t),
+    )
 }
 
-/// Returns the two-sided quantile of Student's t, that is, the |t| that is exceeded with probability `tails`.
-pub fn student_t_quantile(tails: f64, freedom: f64) -> f64 {
-    bisect(0.0, 1e6, |t| student_t_tail_probability(t, freedom) > tails)
+/// Returns the two-sided quantile of Student's t, that is, the |t| that is exceeded with probability `tail_probability`.
+pub fn student_t_quantile(tail_probability: f64, degrees_of_freedom: f64) -> f64 {
+    bisect(0.0, 1e6, |t| {
+        student_t_tail_probability(t, degrees_of_freedom) > tail_probability
+    })
 }
 
 /// Finds, by bisection, the boundary of a condition that is true below it and false above it.

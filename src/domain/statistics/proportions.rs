@@ -40,7 +40,7 @@ const BLAKER_STEP: f64 = 5e-4;
 /// cases. Returns (0, 1) if there are no cases.
 pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (mut from, mut to) = clopper_pearson_interval(hits, cases, confidence);
-    let is_refuted = |rate: f64| acceptability_of(hits, cases, rate) < 1.0 - confidence;
+    let is_refuted = |rate: f64| acceptability(hits, cases, rate) < 1.0 - confidence;
     while hits > 0 && from + BLAKER_STEP < to && is_refuted(from + BLAKER_STEP) {
         from += BLAKER_STEP;
     }
@@ -51,7 +51,7 @@ pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
 }
 
 // Returns the smaller tail probability of a result, plus the largest opposite tail that is not more probable.
-fn acceptability_of(hits: u64, cases: u64, rate: f64) -> f64 {
+fn acceptability(hits: u64, cases: u64, rate: f64) -> f64 {
     let upper_tail = |from: u64| -> f64 {
         match from {
             0 => 1.0,
@@ -75,9 +75,12 @@ fn acceptability_of(hits: u64, cases: u64, rate: f64) -> f64 {
 /// Computes the two-sided sign test: the probability of a split at least this uneven if both sides are
 /// equally likely. Ties must be excluded before the call. For the discordant pairs of binary outcomes, this
 /// is McNemar's exact test.
-pub fn sign_test(for_one: u64, for_other: u64) -> f64 {
-    let (less, all) = (for_one.min(for_other) as f64, for_one + for_other);
-    if all == 0 || for_one == for_other {
+pub fn sign_test(first_count: u64, second_count: u64) -> f64 {
+    let (less, all) = (
+        first_count.min(second_count) as f64,
+        first_count + second_count,
+    );
+    if all == 0 || first_count == second_count {
         return 1.0;
     }
     // P(X <= less) of a binomial variable, computed with the beta function rather than as a sum.

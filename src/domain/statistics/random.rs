@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stream_is_the_published_one() {
+    fn the_stream_matches_published_values() {
         // The first outputs of the reference implementation for the seed 1234567.
         let mut random = Random::new(1_234_567);
         assert_eq!(random.next_u64(), 6_457_827_717_110_365_317);
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_even_and_normal_numbers_are_normal() {
+    fn indices_are_uniform_and_normal_values_are_normal() {
         let mut random = Random::new(1);
         let mut counts = [0_u32; 7];
         let (mut sum, mut squares) = (0.0, 0.0);

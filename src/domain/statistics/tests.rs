@@ -105,8 +105,8 @@ fn differences_are_those_of_scipy() {
     assert!((always.p - 0.0625).abs() < 1e-9);
     for row in expected_rows("holm") {
         let actual = paired::holm_adjusted(&numbers(&row[0]));
-        for (our, their) in actual.iter().zip(numbers(&row[1])) {
-            assert_close(*our, their, &row);
+        for (actual_value, expected_value) in actual.iter().zip(numbers(&row[1])) {
+            assert_close(*actual_value, expected_value, &row);
         }
     }
 }

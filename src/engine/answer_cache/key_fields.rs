@@ -94,7 +94,7 @@ impl CanonicalFields {
     }
 }
 
-fn message_texts(messages: &[Message], of_system: bool) -> Value {
+fn message_texts(messages: &[Message], is_system: bool) -> Value {
     let message = |message: &Message| {
         let Message {
             role,
@@ -128,7 +128,7 @@ fn message_texts(messages: &[Message], of_system: bool) -> Value {
     };
     messages
         .iter()
-        .filter(|message| (message.role == MessageRole::System) == of_system)
+        .filter(|message| (message.role == MessageRole::System) == is_system)
         .map(message)
         .collect()
 }

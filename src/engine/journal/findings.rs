@@ -14,12 +14,12 @@ use crate::store::{Reader, StoreError, analyses, documents};
 impl Journal {
     // Inserts an event with the evidence map before the last buffered event, which ends the run.
     pub(super) fn push_evidence_ready(&mut self, evidence: &EvidenceMap) {
-        let is_made = matches!(
+        let was_made = matches!(
             evidence.status,
             EvidenceStatus::Judged | EvidenceStatus::Failed
         );
         let last = self.events.len().saturating_sub(1);
-        if is_made && !self.events.is_empty() {
+        if was_made && !self.events.is_empty() {
             let evidence = Box::new(evidence.clone());
             self.events
                 .insert(last, RunEvent::EvidenceReady { evidence });

@@ -15,7 +15,7 @@ impl Journal {
                 Ok(()) => break,
                 // A commit with an unknown outcome succeeded after all, so repeating it conflicts with what it stored.
                 // Go on with the remaining batches.
-                Err(StoreError::Conflict(_)) if self.was_stored_late().await => {}
+                Err(StoreError::Conflict(_)) if self.has_been_stored().await => {}
                 // The analysis was deleted or has already ended, so a retry would change nothing.
                 Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
                 // Retry, because the answers have been paid for: space on a full disk may be freed, and a
@@ -34,7 +34,7 @@ impl Journal {
 
     async fn try_to_store_pending(&mut self) -> Result<(), StoreError> {
         if self.uncertain_batches > 0 {
-            self.forget_stored().await?;
+            self.discard_stored_batches().await?;
         }
         if self.pending_batches.is_empty() {
             return Ok(());
@@ -50,16 +50,16 @@ impl Journal {
 
     /// Checks whether batches with an unknown outcome were stored after all, and if so, removes them from the pending
     /// ones.
-    async fn was_stored_late(&mut self) -> bool {
+    async fn has_been_stored(&mut self) -> bool {
         let had_uncertain = self.uncertain_batches > 0;
-        had_uncertain && self.forget_stored().await.is_ok() && self.uncertain_batches == 0
+        had_uncertain && self.discard_stored_batches().await.is_ok() && self.uncertain_batches == 0
     }
 
     /// Removes pending batches whose outcome was unknown if they were stored after all, because storing them
     /// again would be refused or would count their calls twice. They were written in one transaction, so
     /// either all or none were stored. Compares their events, because a server that has taken over the run
     /// gives the same numbers to its own events.
-    async fn forget_stored(&mut self) -> Result<(), StoreError> {
+    async fn discard_stored_batches(&mut self) -> Result<(), StoreError> {
         let uncertain = self.pending_batches.iter().take(self.uncertain_batches);
         let events = uncertain.flat_map(|batch| &batch.events);
         let expected: Vec<StoredEvent> = events.map(|event| event.stored_event.clone()).collect();

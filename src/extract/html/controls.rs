@@ -86,7 +86,7 @@ impl HiddenLabels {
     }
 
     /// Returns the number of labels whose words do not occur in the page's text.
-    pub fn count_missing(&self, text: &str) -> usize {
+    pub fn missing_label_count(&self, text: &str) -> usize {
         if self.0.is_empty() || text.len() > MAX_COMPARED_BYTES {
             return self.0.len();
         }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn styles_that_hide_are_told_from_those_that_do_not() {
+    fn hiding_styles_are_recognized() {
         for (style, expected) in [
             ("display: none", true),
             ("color:red;DISPLAY:NONE !important", true),

@@ -98,7 +98,7 @@ impl InlineMarks {
             MarkEffect::Note => raised::superscript(before, text, true),
             MarkEffect::Superscript => raised::superscript(before, text, has_link),
             MarkEffect::Subscript => raised::subscript(before, text),
-            MarkEffect::Struck => raised::mark_struck(text),
+            MarkEffect::Struck => raised::mark_strikethrough(text),
             MarkEffect::None => text.to_owned(),
         };
         out.truncate(start + indent);

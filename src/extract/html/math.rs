@@ -19,7 +19,7 @@ pub struct Formula {
 
 impl Formula {
     /// Opens an element. Returns the text to write before its content.
-    pub fn open(&mut self, name: &str, closes_itself: bool) -> &'static str {
+    pub fn open(&mut self, name: &str, is_self_closing: bool) -> &'static str {
         if (self.open_elements.is_empty() && name != "math") || self.open_elements.len() >= MAX_OPEN
         {
             return "";
@@ -33,7 +33,7 @@ impl Formula {
             return "";
         };
         parent.children += 1;
-        let (sign, grouped) = match (parent.name.as_str(), parent.children) {
+        let (sign, opening) = match (parent.name.as_str(), parent.children) {
             ("msup" | "mover", 2) | ("msubsup" | "munderover", 3) => ("^", "^("),
             ("msub" | "munder" | "msubsup" | "munderover", 2) => ("_", "_("),
             ("mfrac", 2) => ("/", "/("),
@@ -44,18 +44,18 @@ impl Formula {
             _ if name == "msqrt" => ("√(", "√("),
             _ => ("", ""),
         };
-        let is_opened = is_group && grouped.ends_with('(');
-        if !closes_itself {
+        let has_open_parenthesis = is_group && opening.ends_with('(');
+        if !is_self_closing {
             self.push(
                 name,
-                if is_opened || name == "msqrt" {
+                if has_open_parenthesis || name == "msqrt" {
                     ")"
                 } else {
                     ""
                 },
             );
         }
-        if is_opened { grouped } else { sign }
+        if has_open_parenthesis { opening } else { sign }
     }
 
     fn push(&mut self, name: &str, end: &'static str) {

@@ -79,7 +79,7 @@ impl HtmlTables {
     }
 
     /// Sets whether the following rows belong to the head of the table.
-    pub fn set_in_head(&mut self, is_open: bool) {
+    pub fn set_in_table_head(&mut self, is_open: bool) {
         if let Some(table) = self.table() {
             table.in_head = is_open;
         }

@@ -149,7 +149,7 @@ impl HtmlTextWriter {
                 self.break_paragraph();
                 self.tables.open();
             }
-            "thead" => self.tables.set_in_head(true),
+            "thead" => self.tables.set_in_table_head(true),
             "td" | "th" => self.cell(name, attributes),
             "pre" => {
                 self.pre_depth += 1;
@@ -196,7 +196,7 @@ impl HtmlTextWriter {
             "tr" => self.end_row(1),
             "thead" => {
                 self.end_row(1);
-                self.tables.set_in_head(false);
+                self.tables.set_in_table_head(false);
             }
             "table" => {
                 self.end_row(2);

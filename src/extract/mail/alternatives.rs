@@ -8,7 +8,7 @@ use crate::extract::{ReadLimits, html};
 type MailPart<'a> = (Vec<MailField<'a>>, &'a [u8]);
 
 /// Number of words by which the HTML version may exceed the plain text before it counts as more complete.
-const MARGIN_WORDS: usize = 20;
+const MAX_EXTRA_WORDS: usize = 20;
 /// Maximum depth of nested parts to search for HTML.
 const MAX_DEPTH: usize = 3;
 
@@ -26,15 +26,15 @@ pub(super) fn more_complete_part<'p, 'a>(
     let words = text.split_whitespace().count();
     let pages = all
         .iter()
-        .map(|part| (page_words(&part.0, part.1, 0), part));
+        .map(|part| (html_word_count(&part.0, part.1, 0), part));
     match pages.max_by_key(|(count, _)| *count) {
-        Some((count, part)) if count > 2 * words + MARGIN_WORDS => part,
+        Some((count, part)) if count > 2 * words + MAX_EXTRA_WORDS => part,
         _ => chosen,
     }
 }
 
 /// Returns the number of words in a part's HTML version.
-fn page_words(fields: &[MailField<'_>], body: &[u8], depth: usize) -> usize {
+fn html_word_count(fields: &[MailField<'_>], body: &[u8], depth: usize) -> usize {
     let kind = header::parameters(fields, "content-type");
     match (&*kind.value, kind.get("boundary")) {
         ("text/html", _) => {
@@ -44,7 +44,7 @@ fn page_words(fields: &[MailField<'_>], body: &[u8], depth: usize) -> usize {
         }
         (media, Some(boundary)) if media.starts_with("multipart/") && depth < MAX_DEPTH => {
             let parts = split_parts(body, boundary).into_iter().map(header::split);
-            let counts = parts.map(|(fields, body)| page_words(&fields, body, depth + 1));
+            let counts = parts.map(|(fields, body)| html_word_count(&fields, body, depth + 1));
             counts.max().unwrap_or(0)
         }
         _ => 0,

@@ -56,10 +56,10 @@ pub struct BodyText<'o, 's> {
     text: String,
     notes: Vec<String>,
     tables: Vec<BodyTable>,
-    after_item: bool,
+    follows_list_item: bool,
     breaks_before_next: bool,
     has_page_breaks: bool,
-    too_deep: usize,
+    skipped_table_depth: usize,
     /// Whether page breaks end pages. Readers of slides and spreadsheets end pages themselves.
     pub flows: bool,
 }
@@ -74,10 +74,10 @@ impl<'o, 's> BodyText<'o, 's> {
             text: String::new(),
             notes: Vec::new(),
             tables: Vec::new(),
-            after_item: false,
+            follows_list_item: false,
             breaks_before_next: false,
             has_page_breaks: false,
-            too_deep: 0,
+            skipped_table_depth: 0,
             flows,
         }
     }
@@ -143,8 +143,8 @@ impl<'o, 's> BodyText<'o, 's> {
             return;
         }
         let item = matches!(role, ParagraphRole::Item(..));
-        self.ensure_line_breaks(if item && self.after_item { 1 } else { 2 });
-        self.after_item = item;
+        self.ensure_line_breaks(if item && self.follows_list_item { 1 } else { 2 });
+        self.follows_list_item = item;
         match role {
             ParagraphRole::Plain => self.text.push_str(text),
             ParagraphRole::Heading(level) => {
@@ -184,7 +184,7 @@ impl<'o, 's> BodyText<'o, 's> {
         for note in std::mem::take(&mut self.notes) {
             self.ensure_line_breaks(1);
             self.text.push_str(&note);
-            self.after_item = false;
+            self.follows_list_item = false;
         }
         if self.flows && self.text.len() > FLUSH_BYTES {
             self.flush()?;
@@ -203,13 +203,15 @@ impl<'o, 's> BodyText<'o, 's> {
                 ..BodyTable::default()
             });
         } else {
-            self.too_deep += 1;
+            self.skipped_table_depth += 1;
         }
     }
 
     /// Returns the innermost open table.
     fn table(&mut self) -> Option<&mut BodyTable> {
-        self.tables.last_mut().filter(|_| self.too_deep == 0)
+        self.tables
+            .last_mut()
+            .filter(|_| self.skipped_table_depth == 0)
     }
 
     /// Opens a row. `names` is whether the file declares it a header row.
@@ -272,7 +274,7 @@ impl<'o, 's> BodyText<'o, 's> {
     }
 
     /// Returns whether the open cell has no text yet.
-    pub fn cell_is_blank(&mut self) -> bool {
+    pub fn is_cell_blank(&mut self) -> bool {
         let cell = self.table().and_then(|table| table.row.last());
         cell.is_some_and(String::is_empty)
     }
@@ -359,8 +361,8 @@ impl<'o, 's> BodyText<'o, 's> {
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn close_table(&mut self) -> Result<(), OutputFull> {
-        if self.too_deep > 0 {
-            self.too_deep -= 1;
+        if self.skipped_table_depth > 0 {
+            self.skipped_table_depth -= 1;
             return Ok(());
         }
         let mut rest = String::new();
@@ -373,7 +375,7 @@ impl<'o, 's> BodyText<'o, 's> {
             self.text.push_str(&rest);
         }
         self.tables.pop();
-        self.after_item = false;
+        self.follows_list_item = false;
         if self.tables.is_empty() {
             self.ensure_line_breaks(2);
             self.after_block()?;
@@ -389,13 +391,13 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
-    pub fn break_page(&mut self, laid_out: bool) -> Result<(), OutputFull> {
+    pub fn break_page(&mut self, is_layout_break: bool) -> Result<(), OutputFull> {
         if !self.tables.is_empty() {
             // Rows are kept whole, so the page ends after the table.
             self.breaks_before_next = true;
             return Ok(());
         }
-        if laid_out && self.is_blank() {
+        if is_layout_break && self.is_blank() {
             return Ok(());
         }
         self.after_block()?;
@@ -414,22 +416,22 @@ impl<'o, 's> BodyText<'o, 's> {
     pub fn end_page(&mut self, number: u32) -> Result<(), OutputFull> {
         self.after_block()?;
         let text = std::mem::take(&mut self.text);
-        self.after_item = false;
+        self.follows_list_item = false;
         let result = self.output.page(number, &self.title, &text);
-        self.carry_heading();
+        self.continue_heading();
         result
     }
 
     fn flush(&mut self) -> Result<(), OutputFull> {
         let text = std::mem::take(&mut self.text);
-        self.after_item = false;
+        self.follows_list_item = false;
         let result = self.output.add_sections(&self.title, &text);
-        self.carry_heading();
+        self.continue_heading();
         result
     }
 
     /// Uses the last heading as the title of the next page, unless that page gets its own.
-    fn carry_heading(&mut self) {
+    fn continue_heading(&mut self) {
         if self.flows {
             self.title.clone_from(&self.heading);
         }
@@ -440,7 +442,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn finish_tables(&mut self) -> Result<(), OutputFull> {
-        self.too_deep = 0;
+        self.skipped_table_depth = 0;
         while !self.tables.is_empty() {
             self.close_row()?;
             self.close_table()?;

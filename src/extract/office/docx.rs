@@ -84,7 +84,7 @@ struct DocxParagraph {
     numbering: Option<ParagraphNumbering>,
     section_ends: bool,
     /// Texts of the text boxes anchored in the paragraph.
-    boxes: Vec<String>,
+    text_box_texts: Vec<String>,
 }
 
 struct DocxWord<'a, 'o, 's> {
@@ -137,7 +137,7 @@ impl DocxWord<'_, '_, '_> {
         let mut rest: Vec<_> = std::mem::take(&mut self.comments).into_iter().collect();
         rest.sort_unstable();
         let rest = rest.into_iter().map(|(_, comment)| comment);
-        for line in rest.chain(self.headers_and_footers.take_labeled()) {
+        for line in rest.chain(self.headers_and_footers.take_labeled_lines()) {
             self.body.paragraph(&line, &ParagraphRole::Plain)?;
         }
         self.body.finish()
@@ -254,9 +254,9 @@ impl DocxWord<'_, '_, '_> {
             "tr" if std::mem::take(&mut self.is_deleted_row) => self.body.open_row(false),
             "tr" => self.body.close_row()?,
             "rubyBase" => {
-                let aid = std::mem::take(&mut self.reading_aid);
-                if !aid.is_empty() {
-                    self.write_text(&format!("({aid})"));
+                let reading_aid = std::mem::take(&mut self.reading_aid);
+                if !reading_aid.is_empty() {
+                    self.write_text(&format!("({reading_aid})"));
                 }
             }
             "tbl" => self.body.close_table()?,
@@ -314,7 +314,7 @@ impl DocxWord<'_, '_, '_> {
 
     fn run_properties(&mut self, xml: &mut Xml<'_>) {
         /// Minimum shift in half-points that is more than a minor adjustment.
-        const MIN_SHIFT: i32 = 4;
+        const MIN_SCRIPT_SHIFT: i32 = 4;
         let outside = xml.depth() - 1;
         let (mut position, mut has_size) = (0_i32, false);
         while xml.depth() > outside {
@@ -348,7 +348,7 @@ impl DocxWord<'_, '_, '_> {
                 _ => {}
             }
         }
-        if has_size && position.abs() >= MIN_SHIFT && self.style.script.is_none() {
+        if has_size && position.abs() >= MIN_SCRIPT_SHIFT && self.style.script.is_none() {
             self.style.script = Some(match position > 0 {
                 true => Script::Superscript,
                 false => Script::Subscript,
@@ -398,7 +398,7 @@ impl DocxWord<'_, '_, '_> {
     }
 
     /// Ends a page inside a paragraph; the rest of the paragraph belongs to the next page.
-    fn split_paragraph(&mut self, laid_out: bool) -> Result<(), OutputFull> {
+    fn split_paragraph(&mut self, is_layout_break: bool) -> Result<(), OutputFull> {
         if self.open_paragraphs.len() > 1 {
             return Ok(());
         }
@@ -424,7 +424,7 @@ impl DocxWord<'_, '_, '_> {
                 });
             }
         }
-        self.body.break_page(laid_out)
+        self.body.break_page(is_layout_break)
     }
 
     fn end_paragraph(&mut self) -> Result<(), OutputFull> {
@@ -435,9 +435,9 @@ impl DocxWord<'_, '_, '_> {
         paragraph.runs.flush(&mut paragraph.text);
         if let Some(outer) = self.open_paragraphs.last_mut() {
             let text = paragraph.text.trim();
-            if !text.is_empty() && outer.boxes.len() < 1_000 {
-                outer.boxes.push(text.to_owned());
-                outer.boxes.extend(paragraph.boxes);
+            if !text.is_empty() && outer.text_box_texts.len() < 1_000 {
+                outer.text_box_texts.push(text.to_owned());
+                outer.text_box_texts.extend(paragraph.text_box_texts);
             }
             return Ok(());
         }
@@ -454,7 +454,7 @@ impl DocxWord<'_, '_, '_> {
                 None => self.body.paragraph(text, &role)?,
             }
         }
-        for text in paragraph.boxes {
+        for text in paragraph.text_box_texts {
             self.body.paragraph(&text, &ParagraphRole::Plain)?;
         }
         if paragraph.section_ends {
@@ -469,18 +469,18 @@ impl DocxWord<'_, '_, '_> {
             .outline
             .map(|level| (level < 9).then_some(level + 1));
         let heading = outline_level.unwrap_or_else(|| self.styles.heading_level(&paragraph.style));
-        let styled = self.styles.numbering(&paragraph.style);
+        let style_numbering = self.styles.numbering(&paragraph.style);
         let numbered = paragraph.numbering.clone().map(|mut numbered| {
             // A paragraph may specify only the level, while its style specifies the list.
             if numbered.list_id.is_empty() {
-                numbered.list_id = styled
+                numbered.list_id = style_numbering
                     .as_ref()
                     .map(|style| style.list_id.clone())
                     .unwrap_or_default();
             }
             numbered
         });
-        let mark = numbered.or(styled).and_then(|item| {
+        let mark = numbered.or(style_numbering).and_then(|item| {
             let mark = self.lists.next_marker(&item)?;
             Some((item.level, mark))
         });

@@ -95,9 +95,9 @@ impl ChartSeries {
     /// Formats a series: `Sales | Q1: 4.3 | Q2: 2.5`.
     fn line(self) -> Option<String> {
         // Without one category per value, write only the values.
-        let paired = self.categories.len() == self.values.len();
+        let has_category_per_value = self.categories.len() == self.values.len();
         let values = self.values.iter().enumerate().map(|(at, value)| {
-            if paired {
+            if has_category_per_value {
                 format!("{}: {value}", self.categories[at])
             } else {
                 value.clone()

@@ -4,7 +4,7 @@
 use super::package::Relation;
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
-use crate::extract::{FileInput, read_inner};
+use crate::extract::{FileInput, read_contained_file};
 
 /// Maximum number of embedded files to read from one part.
 const MAX_FILES: usize = 200;
@@ -32,7 +32,7 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
             encoding: None,
             limits: &limits,
         };
-        if let Err(reason) = read_inner(&file, out) {
+        if let Err(reason) = read_contained_file(&file, out) {
             out.add_note(format!("embedded file {name}: {}", reason.message()));
         }
         if out.is_full() {

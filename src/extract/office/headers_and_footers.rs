@@ -64,7 +64,7 @@ impl HeaderFooterLines {
     }
 
     /// Takes the remaining lines, each labeled with its origin.
-    pub fn take_labeled(&mut self) -> Vec<String> {
+    pub fn take_labeled_lines(&mut self) -> Vec<String> {
         let lines = std::mem::take(&mut self.lines);
         lines
             .into_iter()
@@ -122,6 +122,6 @@ mod tests {
             lines.add_line(line, "header");
         }
         lines.remove_repeated("This is the Annual  report of the year.");
-        assert_eq!(lines.take_labeled(), ["[header: Ref 4711/B]"]);
+        assert_eq!(lines.take_labeled_lines(), ["[header: Ref 4711/B]"]);
     }
 }

@@ -42,7 +42,7 @@ impl MergedCells {
             } else {
                 end.saturating_sub(OVERLAP_BYTES)
             };
-            for at in memmem(text, b"mergeCell ").take_while(|at| *at < next) {
+            for at in find_all(text, b"mergeCell ").take_while(|at| *at < next) {
                 let tag = &text[at..(at + OVERLAP_BYTES).min(end)];
                 count += usize::from(count < MAX_MERGED && merged.add(tag));
             }
@@ -100,7 +100,7 @@ fn parse_reference(text: &str) -> Option<(u32, usize)> {
     Some((row, column_index(text)?))
 }
 
-fn memmem<'a>(text: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+fn find_all<'a>(text: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     text.windows(needle.len())
         .enumerate()
         .filter(move |(_, window)| *window == needle)

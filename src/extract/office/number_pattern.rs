@@ -35,7 +35,7 @@ impl NumberPattern {
         }
         let mut pattern = Self::default();
         let mut pending = String::new();
-        let (mut in_decimals, mut commas, mut general) = (false, 0, false);
+        let (mut after_decimal_point, mut commas, mut is_general) = (false, 0, false);
         let section = code.replace("General", "\u{1}");
         let mut rest = section.chars().peekable();
         while let Some(character) = rest.next() {
@@ -49,16 +49,16 @@ impl NumberPattern {
                 }
                 '[' => bracket_text(&rest.by_ref().take_while(|c| *c != ']').collect::<String>())?,
                 '0' | '#' | '?' | '\u{1}' => {
-                    general |= character == '\u{1}';
+                    is_general |= character == '\u{1}';
                     let text = std::mem::take(&mut pending);
-                    if in_decimals {
+                    if after_decimal_point {
                         pattern.decimals += 1;
                     } else if pattern.slots.is_empty() {
                         pattern.prefix = text;
                     } else if !text.is_empty() {
                         pattern.slots.push(Slot::Text(text));
                     }
-                    if !in_decimals {
+                    if !after_decimal_point {
                         pattern.slots.push(if character == '0' {
                             Slot::Zero
                         } else {
@@ -68,8 +68,8 @@ impl NumberPattern {
                     commas = 0;
                     continue;
                 }
-                '.' if !pattern.slots.is_empty() && !in_decimals => {
-                    in_decimals = true;
+                '.' if !pattern.slots.is_empty() && !after_decimal_point => {
+                    after_decimal_point = true;
                     continue;
                 }
                 ',' => {
@@ -83,10 +83,10 @@ impl NumberPattern {
         }
         pattern.suffix = pending;
         pattern.thousands = commas;
-        (!pattern.slots.is_empty() && pattern.is_special(general)).then_some(pattern)
+        (!pattern.slots.is_empty() && pattern.is_special(is_general)).then_some(pattern)
     }
 
-    fn is_special(&self, general: bool) -> bool {
+    fn is_special(&self, is_general: bool) -> bool {
         let shows_text = |text: &str| {
             text.chars()
                 .any(|c| !c.is_whitespace() && !"()-+".contains(c))
@@ -96,7 +96,7 @@ impl NumberPattern {
             .iter()
             .filter(|slot| **slot == Slot::Zero)
             .count();
-        (zeros > 1 && !general)
+        (zeros > 1 && !is_general)
             || self.is_grouped()
             || self.thousands > 0
             || shows_text(&self.prefix)

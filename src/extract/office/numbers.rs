@@ -37,13 +37,13 @@ pub struct CellFormat {
 }
 
 impl CellFormat {
-    /// Formats a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
-    pub fn format_value(&self, value: &str, from_1904: bool) -> String {
+    /// Formats a stored value. With `uses_1904_dates`, days are counted from 1904, as on the old Macintosh.
+    pub fn format_value(&self, value: &str, uses_1904_dates: bool) -> String {
         match (&self.pattern, value.trim().parse::<f64>()) {
             (Some(pattern), Ok(number)) if number.is_finite() => {
                 pattern.format(number, &format_plain(number, value))
             }
-            _ => format_value(value, self.shape, from_1904),
+            _ => format_value(value, self.shape, uses_1904_dates),
         }
     }
 }
@@ -60,7 +60,7 @@ impl CellFormats {
         let Some(mut xml) = xml else {
             return Self::default();
         };
-        let mut in_cells = false;
+        let mut within_cell_formats = false;
         while let Some(piece) = xml.next() {
             match piece {
                 XmlPiece::Open(tag) => match tag.name() {
@@ -68,8 +68,8 @@ impl CellFormats {
                         let id = tag.get("numFmtId").unwrap_or_default();
                         codes.insert(id, tag.get("formatCode").unwrap_or_default());
                     }
-                    "cellXfs" => in_cells = true,
-                    "xf" if in_cells && shapes.len() < MAX_FORMATS => {
+                    "cellXfs" => within_cell_formats = true,
+                    "xf" if within_cell_formats && shapes.len() < MAX_FORMATS => {
                         let id = tag.get("numFmtId").unwrap_or_default();
                         shapes.push(match codes.get(&id) {
                             Some(code) => {
@@ -93,7 +93,7 @@ impl CellFormats {
                     }
                     _ => {}
                 },
-                XmlPiece::Close(name) if name == "cellXfs" => in_cells = false,
+                XmlPiece::Close(name) if name == "cellXfs" => within_cell_formats = false,
                 _ => {}
             }
         }
@@ -159,20 +159,18 @@ pub fn shape_of_format(code: &str) -> NumberShape {
     }
 }
 
-/// Formats a stored value. With `from_1904`, days are counted from 1904, as on the old Macintosh.
-fn format_value(value: &str, shape: NumberShape, from_1904: bool) -> String {
+/// Formats a stored value. With `uses_1904_dates`, days are counted from 1904, as on the old Macintosh.
+fn format_value(value: &str, shape: NumberShape, uses_1904_dates: bool) -> String {
     let Ok(number) = value.trim().parse::<f64>() else {
         return value.trim().to_owned();
     };
     match shape {
         NumberShape::Number => format_plain(number, value),
         NumberShape::Percent => format!("{}%", format_plain(number * 100.0, "")),
-        NumberShape::Date | NumberShape::DateTime => {
-            format_date(number, from_1904, shape).unwrap_or_else(|| format_plain(number, value))
-        }
-        NumberShape::Time | NumberShape::Seconds => {
-            format_time(number, from_1904, shape).unwrap_or_else(|| format_plain(number, value))
-        }
+        NumberShape::Date | NumberShape::DateTime => format_date(number, uses_1904_dates, shape)
+            .unwrap_or_else(|| format_plain(number, value)),
+        NumberShape::Time | NumberShape::Seconds => format_time(number, uses_1904_dates, shape)
+            .unwrap_or_else(|| format_plain(number, value)),
     }
 }
 
@@ -193,19 +191,19 @@ fn format_plain(number: f64, raw: &str) -> String {
 /// Number of the day after December 31, 9999, the last date that Excel supports.
 const END_DAY: f64 = 2_958_466.0;
 
-fn format_date(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
+fn format_date(number: f64, uses_1904_dates: bool, shape: NumberShape) -> Option<String> {
     if !(0.0..END_DAY).contains(&number) {
         return None;
     }
     let seconds = (number * 86_400.0).round();
     let days = (seconds / 86_400.0).floor();
     let clock = seconds - days * 86_400.0;
-    if days == 0.0 && !from_1904 {
+    if days == 0.0 && !uses_1904_dates {
         return format_time(number, false, shape);
     }
     // Excel treats 1900 as a leap year, so days before March 1900 are off by one; dates appear as Excel shows
     // them.
-    let shift = match (from_1904, days) {
+    let shift = match (uses_1904_dates, days) {
         (true, _) => 24_107.0,
         (false, 60.0) => return Some("1900-02-29".to_owned()),
         (false, day) if day < 60.0 => 25_568.0,
@@ -219,13 +217,13 @@ fn format_date(number: f64, from_1904: bool, shape: NumberShape) -> Option<Strin
     })
 }
 
-fn format_time(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
+fn format_time(number: f64, uses_1904_dates: bool, shape: NumberShape) -> Option<String> {
     if !(0.0..END_DAY).contains(&number) {
         return None;
     }
     // Large numbers are points in time of which only the time of day is shown; small numbers are durations.
     if number >= 1_000.0 {
-        return format_date(number, from_1904, shape);
+        return format_date(number, uses_1904_dates, shape);
     }
     Some(format_clock((number * 86_400.0).round() as u64, shape))
 }
@@ -284,7 +282,7 @@ mod tests {
 
     #[test]
     fn numbers_are_shown_by_their_format() {
-        for (value, shape, from_1904, expected) in [
+        for (value, shape, uses_1904_dates, expected) in [
             ("45321", NumberShape::Date, false, "2024-01-30"),
             ("45321.5", NumberShape::Date, false, "2024-01-30 12:00"),
             ("43859", NumberShape::Date, true, "2024-01-30"),
@@ -315,7 +313,7 @@ mod tests {
             ("words", NumberShape::Date, false, "words"),
         ] {
             assert_eq!(
-                format_value(value, shape, from_1904),
+                format_value(value, shape, uses_1904_dates),
                 expected,
                 "{value} {shape:?}"
             );

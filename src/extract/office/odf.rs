@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::body::{BodyText, ParagraphRole, to_one_line};
 use super::headers_and_footers::HeaderFooterLines;
-use super::odf_margins::{control_lines, headers_and_footers, master_lines};
+use super::odf_margins::{control_lines, headers_and_footers, slide_master_lines};
 use super::odf_objects::{OdfObject, OdfObjects, content_of, report_programs};
 use super::odf_parts::{CoveredColumns, OdfOmitted, RepeatCounts, is_hidden, text_and_child};
 use super::odf_styles::OdfStyles;
@@ -88,7 +88,7 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
             out.add_note(format!("the embedded object {folder} is not read"));
             continue;
         }
-        pictures += out.read_inside(&folder, |out| read_content(zip, &folder, rows_left, out));
+        pictures += out.read_contained(&folder, |out| read_content(zip, &folder, rows_left, out));
     }
     pictures
 }
@@ -158,7 +158,7 @@ impl OdfReader<'_, '_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        let rest = self.headers_and_footers.take_labeled();
+        let rest = self.headers_and_footers.take_labeled_lines();
         if self.kind == OdfElementKind::Sheets && !rest.is_empty() {
             self.body.title = "headers and footers".to_owned();
         }
@@ -312,8 +312,8 @@ impl OdfReader<'_, '_, '_> {
                 self.body.add_footnote(format!("[formula: {words}]"));
             }
             OdfObject::Formula(words) => self.write_text(&format!(" [formula: {words}] ")),
-            OdfObject::Later => {}
-            OdfObject::Unread => self.omitted.objects += 1,
+            OdfObject::Deferred => {}
+            OdfObject::Unreadable => self.omitted.objects += 1,
         }
         xml.skip();
     }
@@ -340,7 +340,7 @@ impl OdfReader<'_, '_, '_> {
             _ => self.kind,
         };
         if self.kind == OdfElementKind::Slides {
-            self.masters = master_lines(self.zip);
+            self.masters = slide_master_lines(self.zip);
         }
         self.body.flows = self.kind == OdfElementKind::Text;
     }

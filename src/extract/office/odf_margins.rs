@@ -97,7 +97,7 @@ impl MarginLine {
 }
 
 /// Returns the text shown by slide masters, by name. Placeholders contain only prompts.
-pub fn master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
+pub fn slide_master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
     let mut masters: HashMap<String, Vec<String>> = HashMap::new();
     let (mut open_master, mut line, mut count) = (None, MarginLine::default(), 0);
     let mut xml = Xml::part(zip, "styles.xml");

@@ -24,9 +24,9 @@ pub enum OdfObject {
     /// A formula, as written by its author.
     Formula(String),
     /// The object has its own text, which follows that of the file.
-    Later,
+    Deferred,
     /// The object cannot be read.
-    Unread,
+    Unreadable,
 }
 
 impl OdfObjects {
@@ -35,14 +35,14 @@ impl OdfObjects {
         let folder = resolve("", &tag.get("href").unwrap_or_default());
         let part = content_of(&folder);
         let Some(mut xml) = Xml::part(zip, &part).filter(|_| !folder.is_empty()) else {
-            return OdfObject::Unread;
+            return OdfObject::Unreadable;
         };
         match formula(&mut xml) {
             Some(formula) => OdfObject::Formula(formula),
-            None if self.folders.len() >= MAX_OBJECTS => OdfObject::Unread,
+            None if self.folders.len() >= MAX_OBJECTS => OdfObject::Unreadable,
             None => {
                 self.folders.push(folder);
-                OdfObject::Later
+                OdfObject::Deferred
             }
         }
     }

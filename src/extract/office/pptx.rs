@@ -40,7 +40,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         let (picture_count, blank) = (reader.pictures, reader.is_blank());
         frames.add_layout(zip, &links);
         if !blank {
-            for line in frames.unwritten_lines(std::mem::take(&mut reader.footers)) {
+            for line in frames.take_unwritten_lines(std::mem::take(&mut reader.footers)) {
                 reader.write_paragraph(&line, &ParagraphRole::Plain);
             }
         }

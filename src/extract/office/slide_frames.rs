@@ -19,7 +19,7 @@ pub struct SlideFrames {
     parts: HashSet<String>,
     written_lines: HashSet<String>,
     /// Lines of layouts that have not been written yet.
-    waiting_lines: Vec<String>,
+    unwritten_lines: Vec<String>,
 }
 
 impl SlideFrames {
@@ -39,15 +39,15 @@ impl SlideFrames {
                 && !self.parts.contains(&part.target)
                 && let Some(mut xml) = Xml::part(zip, &part.target)
             {
-                self.waiting_lines.extend(shown_text(&mut xml));
+                self.unwritten_lines.extend(shown_text(&mut xml));
                 self.parts.insert(part.target);
             }
         }
     }
 
     /// Returns the lines of layouts and of the slide's footers that have not been written yet.
-    pub fn unwritten_lines(&mut self, footers: Vec<String>) -> Vec<String> {
-        let layouts = std::mem::take(&mut self.waiting_lines).into_iter();
+    pub fn take_unwritten_lines(&mut self, footers: Vec<String>) -> Vec<String> {
+        let layouts = std::mem::take(&mut self.unwritten_lines).into_iter();
         let lines = layouts.map(|words| format!("[layout: {words}]")).chain(
             footers
                 .into_iter()

@@ -81,12 +81,12 @@ fn tables_keep_rows_columns_and_merged_cells() {
         ["Columns: Name | Age\nName: Ann | Age: 3"]
     );
     // Words above numbers are column names, but words above words may be a form.
-    let guessed = table(&[
+    let guessed_header = table(&[
         row("", &[cell("", "Name"), cell("", "Age")]),
         row("", &[cell("", "Ann"), cell("", "3")]),
     ]);
     assert_eq!(
-        texts(&word(&guessed, &[])),
+        texts(&word(&guessed_header, &[])),
         ["Columns: Name | Age\nName: Ann | Age: 3"]
     );
     let form = table(&[
@@ -391,9 +391,9 @@ fn books_are_read_in_spine_order_with_chapter_titles() {
             &[("Start here", "# One\n\nwords"), ("The end", "more")][..]
         )
     );
-    let rights = br#"<encryption><EncryptedData><EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/><CipherData><CipherReference URI="OEBPS/text/one.xhtml"/></CipherData></EncryptedData><EncryptedData><EncryptionMethod Algorithm="http://www.idpf.org/2008/embedding"/><CipherReference URI="OEBPS/text/two%20b.xhtml"/></EncryptedData></encryption>"#;
+    let encryption_xml = br#"<encryption><EncryptedData><EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/><CipherData><CipherReference URI="OEBPS/text/one.xhtml"/></CipherData></EncryptedData><EncryptedData><EncryptionMethod Algorithm="http://www.idpf.org/2008/embedding"/><CipherReference URI="OEBPS/text/two%20b.xhtml"/></EncryptedData></encryption>"#;
     let mut locked = parts.clone();
-    locked.push(("META-INF/encryption.xml", rights));
+    locked.push(("META-INF/encryption.xml", encryption_xml));
     let (report, pages) = read(&pack(&locked)).expect("the rest");
     assert_eq!(
         (pages.len(), report.notes[0].as_str()),
@@ -465,7 +465,7 @@ fn office_files_report_the_share_that_has_been_read() {
         "presentationml.presentation",
         &parts,
     );
-    for (kind, bytes, least) in [
+    for (kind, bytes, min_percent) in [
         ("docx", word(&paragraphs, &[]), 90),
         ("odt", text, 80),
         ("xlsx", book, 90),
@@ -473,7 +473,7 @@ fn office_files_report_the_share_that_has_been_read() {
     ] {
         let reported_shares = reported_shares(&bytes);
         assert!(
-            (least..=100).contains(&reported_shares.len()),
+            (min_percent..=100).contains(&reported_shares.len()),
             "{kind}: {reported_shares:?}"
         );
         assert!(

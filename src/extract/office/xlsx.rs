@@ -34,7 +34,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         let link = links.iter().find(|link| link.kind == kind)?;
         Xml::part(zip, &link.target)
     };
-    let (sheets, from_1904) = sheets(zip, part, &links, out);
+    let (sheets, uses_1904_dates) = sheets(zip, part, &links, out);
     let strings = Strings::read(part_of_kind("sharedStrings"), out);
     let sizes = sheets.iter().map(|(_, target)| size_of_part(zip, target));
     let mut reader = XlsxReader {
@@ -42,7 +42,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         size: sizes.fold(0, usize::saturating_add),
         shapes: CellFormats::read(part_of_kind("styles")),
         strings,
-        from_1904,
+        uses_1904_dates,
         rows_left: rows,
         max_rows: rows,
         uncached_formulas: 0,
@@ -86,13 +86,13 @@ fn sheets(
     links: &[Relation],
     out: &mut Output<'_>,
 ) -> (Vec<(String, String)>, bool) {
-    let (mut sheets, mut from_1904) = (Vec::new(), false);
+    let (mut sheets, mut uses_1904_dates) = (Vec::new(), false);
     let mut xml = Xml::part(zip, part);
     while let Some(piece) = xml.as_mut().and_then(Xml::next) {
         let XmlPiece::Open(tag) = piece else { continue };
         match tag.name() {
             "workbookPr" => {
-                from_1904 = matches!(tag.get("date1904").as_deref(), Some("1" | "true"));
+                uses_1904_dates = matches!(tag.get("date1904").as_deref(), Some("1" | "true"));
             }
             "sheet" if sheets.len() < MAX_SHEETS => {
                 let name = to_one_line(&tag.get("name").unwrap_or_default());
@@ -119,7 +119,7 @@ fn sheets(
     if xml.is_none_or(|xml| xml.is_broken()) {
         note_damage(out, "the list of its sheets is incomplete");
     }
-    (sheets, from_1904)
+    (sheets, uses_1904_dates)
 }
 
 /// The shared strings that cells refer to by index, stored in a single buffer.
@@ -170,7 +170,7 @@ struct XlsxReader {
     size: usize,
     shapes: CellFormats,
     strings: Strings,
-    from_1904: bool,
+    uses_1904_dates: bool,
     rows_left: usize,
     max_rows: usize,
     uncached_formulas: usize,
@@ -261,11 +261,11 @@ impl XlsxSheet {
     }
 
     /// Adds content outside the cells: input messages, headers, and footers.
-    fn add_surroundings(&mut self) {
+    fn add_content_outside_cells(&mut self) {
         for line in self
             .hints
             .drain(..)
-            .chain(self.headers_and_footers.take_labeled())
+            .chain(self.headers_and_footers.take_labeled_lines())
         {
             self.text.push('\n');
             self.text.push_str(&line);
@@ -336,7 +336,7 @@ impl XlsxReader {
             );
         }
         xlsx_objects::read(zip, part, &mut sheet.text);
-        sheet.add_surroundings();
+        sheet.add_content_outside_cells();
         sheet.notes.drain(..).for_each(|note| out.add_note(note));
         if sheet.text.trim().is_empty() && sheet.parts == 0 {
             out.add_textless_page(out.next(), format!("the sheet {name} is empty"), false);
@@ -392,7 +392,7 @@ impl XlsxReader {
             _ => self
                 .shapes
                 .format_of(style)
-                .format_value(&value, self.from_1904),
+                .format_value(&value, self.uses_1904_dates),
         };
         place_cell(row, column, cell_text);
     }

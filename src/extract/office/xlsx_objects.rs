@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_a_thread_is_left_out_only_if_the_thread_is_there() {
+    fn a_comment_that_copies_a_thread_is_omitted_only_if_the_thread_exists() {
         let comments = (
             "xl/c.xml",
             "<comments><comment ref='A1'><text><t>[Threaded comment] Is it due?</t></text></comment></comments>",

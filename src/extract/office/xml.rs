@@ -113,8 +113,8 @@ impl<'z> Xml<'z> {
 
     /// Returns the number of bytes of the part read so far, and the total as given by the container.
     pub fn progress(&self) -> (usize, usize) {
-        let done_bytes = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
-        (done_bytes, self.size)
+        let position = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        (position, self.size)
     }
 
     /// Creates a reader for markup that is already decoded.

@@ -13,7 +13,7 @@ const MAX_PARENTS: usize = 12;
 /// Maximum length of a value or a comment, in characters.
 const MAX_CHARS: usize = 20_000;
 /// Maximum number of comments to keep per page.
-const MAX_NOTES: usize = 1_000;
+const MAX_COMMENTS: usize = 1_000;
 /// Font size in points for a value without an appearance.
 const DEFAULT_FONT_SIZE: f64 = 10.0;
 /// Average character width, in multiples of the font size.
@@ -130,8 +130,9 @@ fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
             })
         }
         Some(b"Btn") => {
-            let look = annotation.get::<Dict<'a>>("MK");
-            let caption = look.map(|look| string_entry(&look, "CA"));
+            let appearance_characteristics = annotation.get::<Dict<'a>>("MK");
+            let caption = appearance_characteristics
+                .map(|appearance_characteristics| string_entry(&appearance_characteristics, "CA"));
             AnnotationText::Appearance(caption.unwrap_or_default())
         }
         Some(b"Sig") => AnnotationText::Appearance(match value {
@@ -158,15 +159,18 @@ fn list_options(options: &Array<'_>, value: &str) -> String {
         _ => String::new(),
     };
     let chosen_options: Vec<&str> = value.split(", ").collect();
-    let lines = options.iter::<Object<'_>>().take(MAX_NOTES).map(|option| {
-        let label = label(option);
-        let is_chosen = !label.is_empty() && chosen_options.contains(&label.as_str());
-        if is_chosen {
-            format!("[x] {label}")
-        } else {
-            label
-        }
-    });
+    let lines = options
+        .iter::<Object<'_>>()
+        .take(MAX_COMMENTS)
+        .map(|option| {
+            let label = label(option);
+            let is_chosen = !label.is_empty() && chosen_options.contains(&label.as_str());
+            if is_chosen {
+                format!("[x] {label}")
+            } else {
+                label
+            }
+        });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -233,7 +237,7 @@ fn one_line(text: &str) -> String {
 
 /// Adds a comment to those of the page.
 pub fn add_comment(canvas: &mut PageCanvas<'_>, comment: String) {
-    if !comment.is_empty() && canvas.notes.len() < MAX_NOTES {
+    if !comment.is_empty() && canvas.notes.len() < MAX_COMMENTS {
         canvas.notes.push(comment);
     }
 }

@@ -7,7 +7,7 @@ use hayro_syntax::object::{Array, Dict, Object, ObjectIdentifier, Stream};
 
 use super::annotations;
 use crate::extract::output::Output;
-use crate::extract::{FileInput, read_inner};
+use crate::extract::{FileInput, read_contained_file};
 
 /// Maximum number of attached files.
 const MAX_FILES: usize = 500;
@@ -100,7 +100,7 @@ impl<'a> Attachments<'a> {
                 encoding: None,
                 limits: &limits,
             };
-            if let Err(reason) = read_inner(&file, out) {
+            if let Err(reason) = read_contained_file(&file, out) {
                 out.add_note(format!("attached file {name}: {}", reason.message()));
             }
         }

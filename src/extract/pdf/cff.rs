@@ -175,14 +175,14 @@ fn standard_string(number: usize) -> Option<String> {
         "¹¬µ™ÐÞ½±¼÷¦°þ¾²®−ð×³©ÁÂÄÀÅÃÇÉÊËÈÍÎÏÌÑÓÔÖÒÕŠÚÛÜÙÝŸŽáâäàåãçéêëèíîïìñóôöòõšúûüùýÿž";
     /// Number of the first string after the characters of the standard encoding.
     const FIRST_LATIN: usize = 150;
-    let nth = |count: usize| {
+    let nth_code = |count: usize| {
         (0..=255u8)
             .filter_map(|code| Base::Standard.character(code))
             .nth(count)
     };
     let character = match number {
         0 => None,
-        1..FIRST_LATIN => nth(number - 1),
+        1..FIRST_LATIN => nth_code(number - 1),
         _ => LATIN.chars().nth(number - FIRST_LATIN),
     };
     character.map(String::from)
@@ -214,7 +214,7 @@ mod tests {
     fn a_custom_font_encoding_is_read() {
         // Header, names [x], top dictionary, strings [Lcaron], subroutines, charset, encoding, outlines.
         let mut font = b"\x01\0\x04\x01\0\x01\x01\x01\x02x\0\x01\x01\x01\x0A".to_vec();
-        let top_at = font.len();
+        let top_offset = font.len();
         font.extend([28, 0, 0, 15, 28, 0, 0, 16, 28]);
         font.extend([0, 0, 17]);
         font[14] = 13;
@@ -225,9 +225,9 @@ mod tests {
         font.extend([0, 2, 0x80, 0x81]);
         let outlines = font.len() as u8;
         font.extend([0, 3, 1, 1, 2, 3, 4, 14, 14, 14]);
-        font[top_at + 2] = charset;
-        font[top_at + 6] = encoding_at;
-        font[top_at + 10] = outlines;
+        font[top_offset + 2] = charset;
+        font[top_offset + 6] = encoding_at;
+        font[top_offset + 10] = outlines;
         let texts = encoding(&font).expect("an encoding");
         assert_eq!(texts[0x80].as_deref(), Some("A"));
         assert_eq!(texts[0x81].as_deref(), Some("Ľ"));

@@ -159,7 +159,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                 b"EMC" => {
                     self.hidden_layers -= usize::from(hidden.pop() == Some(true));
                     marks.close(&mut self.canvas);
-                    self.painting.shorten(self.canvas.glyphs.len());
+                    self.painting.truncate_glyphs(self.canvas.glyphs.len());
                 }
                 b"gs" => self.graphics_state(&instruction, resources, &mut state),
                 b"Tf" => {
@@ -237,8 +237,8 @@ impl<'a> PageInterpreter<'_, 'a> {
                     match part {
                         Object::String(bytes) => self.show(bytes.as_bytes(), state),
                         Object::Number(number) => {
-                            let back = -number.as_f64() / 1_000.0 * state.size;
-                            state.advance(back);
+                            let adjustment = -number.as_f64() / 1_000.0 * state.size;
+                            state.advance(adjustment);
                         }
                         _ => {}
                     }
@@ -268,7 +268,7 @@ impl<'a> PageInterpreter<'_, 'a> {
     fn draw_glyph(&mut self, shown: ShownGlyph, vertical: bool, state: &mut GraphicsState) {
         let map = state.text.then(state.map);
         let size = state.size;
-        let (start, along) = if vertical {
+        let (start, baseline_advance) = if vertical {
             // In vertical text, the origin is above the middle of the character.
             ((-shown.width / 2.0 * size, state.rise), (0.0, -size))
         } else {
@@ -294,7 +294,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                 text,
                 x,
                 y,
-                advance: map.transform_direction(along.0, along.1),
+                advance: map.transform_direction(baseline_advance.0, baseline_advance.1),
                 size: height,
                 is_raised: state.rise.abs() > 0.1 * size.abs(),
                 is_white: state.fill_color == FillColor::White && state.is_filled,

@@ -15,7 +15,7 @@ const MAX_LAYERS: usize = 10_000;
 /// The layers that are off when the file is opened.
 #[derive(Debug, Default)]
 pub struct Layers {
-    layers_off: HashSet<ObjectIdentifier>,
+    disabled_layers: HashSet<ObjectIdentifier>,
 }
 
 impl Layers {
@@ -28,12 +28,14 @@ impl Layers {
         };
         let default_config = all.get::<Dict<'_>>("D").unwrap_or_default();
         if default_config.get::<Name<'_>>("BaseState").as_deref() == Some(b"OFF") {
-            layers.layers_off.extend(layer_ids(&all, "OCGs"));
+            layers.disabled_layers.extend(layer_ids(&all, "OCGs"));
             for id in layer_ids(&default_config, "ON") {
-                layers.layers_off.remove(&id);
+                layers.disabled_layers.remove(&id);
             }
         }
-        layers.layers_off.extend(layer_ids(&default_config, "OFF"));
+        layers
+            .disabled_layers
+            .extend(layer_ids(&default_config, "OFF"));
         // Turns off layers that are only for printing or exporting.
         for group in all
             .get::<Array<'_>>("OCGs")
@@ -46,7 +48,7 @@ impl Layers {
                 .and_then(|usage| usage.get::<Dict<'_>>("View"));
             let state = view.and_then(|view| view.get::<Name<'_>>("ViewState"));
             if state.as_deref() == Some(b"OFF") && default_config.contains_key("AS") {
-                layers.layers_off.extend(group.obj_id());
+                layers.disabled_layers.extend(group.obj_id());
             }
         }
         layers
@@ -54,7 +56,7 @@ impl Layers {
 
     /// Returns whether no layer is off.
     pub fn is_empty(&self) -> bool {
-        self.layers_off.is_empty()
+        self.disabled_layers.is_empty()
     }
 
     /// Returns whether the content opened by a marked-content operator is hidden.
@@ -85,7 +87,7 @@ impl Layers {
         if layer.get::<Name<'_>>("Type").as_deref() != Some(b"OCMD") {
             return layer
                 .obj_id()
-                .is_some_and(|id| self.layers_off.contains(&id));
+                .is_some_and(|id| self.disabled_layers.contains(&id));
         }
         let members = match layer.get::<Object<'_>>("OCGs") {
             Some(Object::Dict(group)) => group.obj_id().into_iter().collect(),
@@ -94,7 +96,7 @@ impl Layers {
         if members.is_empty() {
             return false;
         }
-        let is_off = |id: &ObjectIdentifier| self.layers_off.contains(id);
+        let is_off = |id: &ObjectIdentifier| self.disabled_layers.contains(id);
         match layer.get::<Name<'_>>("P").as_deref() {
             Some(b"AllOn") => members.iter().any(is_off),
             Some(b"AnyOff") => !members.iter().any(is_off),

@@ -100,11 +100,11 @@ fn find_gutter(pieces: &[LinePiece]) -> Option<Gutter> {
         };
         let is_better = best.is_none_or(|best| gutter.lines > best.lines + best.lines / 10);
         // In a wide gutter, use the middle, so that overhanging text stays on its side.
-        let wider = best.is_some_and(|best| gutter.lines >= best.lines) && {
+        let is_wider = best.is_some_and(|best| gutter.lines >= best.lines) && {
             let room = gutter_clearance(&order, &gutter);
             room > width
         };
-        if is_better || wider {
+        if is_better || is_wider {
             width = gutter_clearance(&order, &gutter);
             best = Some(gutter);
         }
@@ -131,10 +131,10 @@ fn gutter_clearance(order: &[&LinePiece], gutter: &Gutter) -> f64 {
 fn longest_gutter(order: &[&LinePiece], x: f64) -> Option<Gutter> {
     let (mut best, mut from): (Option<Gutter>, usize) = (None, 0);
     for at in 0..=order.len() {
-        let crossed = order
+        let is_crossed = order
             .get(at)
             .is_none_or(|piece| piece.x0 < x && piece.x1 > x);
-        if !crossed {
+        if !is_crossed {
             continue;
         }
         if let Some(found) = gutter_between_columns(&order[from..at], x)
@@ -162,17 +162,17 @@ fn gutter_between_columns(horizontal_scale: &[&LinePiece], x: f64) -> Option<Gut
         .iter()
         .filter(|line| right.lines.iter().any(|other| (other - *line).abs() < 1.0))
         .count();
-    let fewer = left.lines.len().min(right.lines.len());
+    let min_line_count = left.lines.len().min(right.lines.len());
     let overlap = left.top.min(right.top) - left.bottom.max(right.bottom);
     let are_side_by_side = overlap > 0.4 * (left.top - left.bottom).min(right.top - right.bottom);
     // Table cells share lines and are short; text columns are long or have lines at independent heights.
-    let free = shared * 2 < fewer;
+    let free = shared * 2 < min_line_count;
     let text = |side: &ColumnSide| side.is_running_text || free && side.letters >= 8.0;
     (are_side_by_side && text(&left) && text(&right)).then(|| Gutter {
         x,
         top: left.top.max(right.top) + 0.01,
         bottom: left.bottom.min(right.bottom) - 0.01,
-        lines: fewer,
+        lines: min_line_count,
     })
 }
 
@@ -290,13 +290,13 @@ fn assemble_line(mut row: Vec<LinePiece>) -> LayoutLine {
         .max_by(|a, b| a.size.total_cmp(&b.size))
         .map_or((0.0, 0.0), |piece| (piece.size, piece.y));
     let (mut text, mut after_mark) = (String::new(), false);
-    let (mut end, mut widest): (Option<f64>, (f64, f64, f64)) = (None, (0.0, 0.0, 0.0));
+    let (mut end, mut widest_gap): (Option<f64>, (f64, f64, f64)) = (None, (0.0, 0.0, 0.0));
     for piece in &row {
         if let Some(end) = end {
             let gap = (piece.x0 - end) / piece.size.max(0.1);
             text.push_str(match gap {
                 gap if gap > MIN_CELL_GAP => " | ",
-                gap if gap > 0.1 || piece.after_blank => " ",
+                gap if gap > 0.1 || piece.follows_space => " ",
                 // A word after a separately placed superscript or subscript is a new word.
                 gap if gap > -0.3 && after_mark && piece.text.starts_with(char::is_alphabetic) => {
                     " "
@@ -312,19 +312,19 @@ fn assemble_line(mut row: Vec<LinePiece>) -> LayoutLine {
             None => text.push_str(&piece.text),
         }
         end = Some(end.map_or(piece.x1, |end: f64| end.max(piece.x1)));
-        if piece.x1 - piece.x0 > widest.0 {
-            widest = (piece.x1 - piece.x0, piece.y, piece.size);
+        if piece.x1 - piece.x0 > widest_gap.0 {
+            widest_gap = (piece.x1 - piece.x0, piece.y, piece.size);
         }
     }
     let text = if text.contains(is_right_to_left) {
         to_reading_order(scripts::strip_marks(&text))
     } else {
-        scripts::write_out(&text)
+        scripts::write_scripts_out(&text)
     };
     LayoutLine {
         text,
-        y: widest.1,
-        size: widest.2,
+        y: widest_gap.1,
+        size: widest_gap.2,
         starts_paragraph: false,
     }
 }
@@ -343,9 +343,9 @@ fn mark_paragraphs(lines: &mut [LayoutLine]) {
     let usual = relative.get(relative.len() / 4).copied().unwrap_or(1.2);
     for index in 0..lines.len() {
         lines[index].starts_paragraph = index == 0 || {
-            let (previous, this) = (&lines[index - 1], &lines[index]);
-            let gap = (previous.y - this.y) / this.size.max(previous.size).max(0.1);
-            gap > 1.3 * usual || gap < 0.0 || are_sizes_different(previous.size, this.size)
+            let (previous, current) = (&lines[index - 1], &lines[index]);
+            let gap = (previous.y - current.y) / current.size.max(previous.size).max(0.1);
+            gap > 1.3 * usual || gap < 0.0 || are_sizes_different(previous.size, current.size)
         };
     }
 }
@@ -366,7 +366,7 @@ pub fn to_text(lines: &[LayoutLine], body: f64, vocabulary: &WordList) -> String
         }
         let level = heading_level(line, body);
         let continues = previous.is_some_and(|previous| {
-            !line.starts_paragraph && level_unless_cells(previous, body) == level
+            !line.starts_paragraph && heading_level(previous, body) == level
         });
         let join = match continues {
             true => vocabulary.join(&text, words),
@@ -396,10 +396,6 @@ pub fn to_text(lines: &[LayoutLine], body: f64, vocabulary: &WordList) -> String
     }
     // A soft hyphen drawn within a line is a regular hyphen.
     text.replace('\u{AD}', "-")
-}
-
-fn level_unless_cells(line: &LayoutLine, body: f64) -> usize {
-    heading_level(line, body)
 }
 
 /// Returns the level of a heading, or 0 for body text.

@@ -119,7 +119,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         ));
     }
     omitted.report(out);
-    if programs::has_any(&pdf) {
+    if programs::has_programs(&pdf) {
         out.add_note("the programs (JavaScript) in the file are not read".to_owned());
     }
     let has_words = out.words > 0;

@@ -54,11 +54,11 @@ fn is_duplicate(first: &Glyph, second: &Glyph) -> bool {
     let size = first.size.min(second.size);
     let (x, y) = (second.x - first.x, second.y - first.y);
     let length = first.advance.0.hypot(first.advance.1).max(0.01);
-    let along = (x * first.advance.0 + y * first.advance.1).abs() / length;
-    let across = (x * first.advance.1 - y * first.advance.0).abs() / length;
+    let distance_along_line = (x * first.advance.0 + y * first.advance.1).abs() / length;
+    let distance_across_line = (x * first.advance.1 - y * first.advance.0).abs() / length;
     first.text == second.text
-        && along < MAX_DISTANCE_ALONG_LINE * size
-        && across < MAX_DISTANCE_ACROSS_LINE * size
+        && distance_along_line < MAX_DISTANCE_ALONG_LINE * size
+        && distance_across_line < MAX_DISTANCE_ACROSS_LINE * size
         && first.size < 1.1 * second.size
         && second.size < 1.1 * first.size
 }

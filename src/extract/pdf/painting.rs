@@ -17,11 +17,11 @@ const MAX_COVERS: usize = 500;
 /// Maximum number of backgrounds per page; above it, all letters count as visible.
 const MAX_BACKGROUNDS: usize = 1_000;
 /// Number of cells on each side of the grid that measures how much of a page a drawing touches.
-const GRID: usize = 24;
+const GRID_SIZE: usize = 24;
 /// Minimum number of slanted lines and curves in a drawing.
 const MIN_SEGMENTS: usize = 40;
 /// Minimum number of grid cells that a drawing touches: a tenth of the page.
-const MIN_CELLS: u32 = (GRID * GRID / 10) as u32;
+const MIN_CELLS: u32 = (GRID_SIZE * GRID_SIZE / 10) as u32;
 /// Maximum number of curves in a rounded box or a circle.
 const MAX_ROUND_CURVES: usize = 8;
 /// Maximum distance in points between two coordinates that count as equal.
@@ -77,7 +77,7 @@ impl PagePainting {
         Self {
             width,
             height,
-            cells: vec![false; GRID * GRID],
+            cells: vec![false; GRID_SIZE * GRID_SIZE],
             ..Self::default()
         }
     }
@@ -102,7 +102,7 @@ impl PagePainting {
             }
             b"S" | b"s" => self.paint(state, glyphs, is_shown, false),
             b"n" => self.end_path(state),
-            b"sh" if is_shown => self.add_background(state.clip.unwrap_or(WHOLE_PLANE)),
+            b"sh" if is_shown => self.add_background(state.clip.unwrap_or(UNBOUNDED)),
             b"g" | b"rg" | b"k" | b"sc" | b"scn" | b"cs" => {
                 state.fill_color = fill_color(instruction)
             }
@@ -172,11 +172,11 @@ impl PagePainting {
         }
         // Positions outside the page count toward the first or last cell, which also bounds the cast.
         let cell = |at: f64, size: f64| {
-            (at / size.max(1.0) * GRID as f64).clamp(0.0, GRID as f64 - 1.0) as usize
+            (at / size.max(1.0) * GRID_SIZE as f64).clamp(0.0, GRID_SIZE as f64 - 1.0) as usize
         };
         for row in cell(bottom, self.height)..=cell(top, self.height) {
             for column in cell(left, self.width)..=cell(right, self.width) {
-                self.cells[row * GRID + column] = true;
+                self.cells[row * GRID_SIZE + column] = true;
             }
         }
     }
@@ -195,7 +195,7 @@ impl PagePainting {
     }
 
     /// Forgets letters that have been replaced; `glyphs` is the number of remaining letters.
-    pub fn shorten(&mut self, glyphs: usize) {
+    pub fn truncate_glyphs(&mut self, glyphs: usize) {
         for cover in self
             .covers
             .iter_mut()
@@ -234,9 +234,9 @@ impl PagePainting {
         });
         canvas.covered_count = covered_count;
         canvas.hidden_count += white;
-        let touched = self.cells.iter().filter(|is_covered| **is_covered).count() as u32;
-        if self.segments >= MIN_SEGMENTS && touched >= MIN_CELLS {
-            canvas.drawing = Some((self.segments, touched));
+        let covered_cells = self.cells.iter().filter(|is_covered| **is_covered).count() as u32;
+        if self.segments >= MIN_SEGMENTS && covered_cells >= MIN_CELLS {
+            canvas.drawing = Some((self.segments, covered_cells));
         }
     }
 
@@ -271,7 +271,7 @@ impl PagePainting {
 }
 
 /// A rectangle that contains any page.
-const WHOLE_PLANE: Rectangle = [f64::MIN, f64::MIN, f64::MAX, f64::MAX];
+const UNBOUNDED: Rectangle = [f64::MIN, f64::MIN, f64::MAX, f64::MAX];
 
 impl PaintPath {
     fn build(&mut self, instruction: &Instruction<'_, '_>, map: Matrix) {

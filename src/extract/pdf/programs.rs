@@ -4,7 +4,7 @@ use hayro_syntax::Pdf;
 use hayro_syntax::object::{Dict, Name};
 
 /// Returns whether the document contains programs that run when it is opened, printed, saved, or closed.
-pub fn has_any(pdf: &Pdf) -> bool {
+pub fn has_programs(pdf: &Pdf) -> bool {
     let Some(root) = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id()) else {
         return false;
     };

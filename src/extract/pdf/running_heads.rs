@@ -135,14 +135,14 @@ fn edge_lines(lines: &[LayoutLine], height: f64) -> Vec<(usize, String)> {
         .iter()
         .take(EDGE_LINES)
         .filter(|&&at| lines[at].y > (1.0 - MARGIN_SHARE) * height);
-    let foot = order
+    let bottom_lines = order
         .iter()
         .rev()
         .take(EDGE_LINES)
         .filter(|&&at| lines[at].y < MARGIN_SHARE * height);
     let mut edges: Vec<(usize, String)> = top
         .map(|&at| (at, normalize('t', &lines[at].text)))
-        .chain(foot.map(|&at| (at, normalize('f', &lines[at].text))))
+        .chain(bottom_lines.map(|&at| (at, normalize('f', &lines[at].text))))
         .collect();
     edges.dedup_by_key(|edge| edge.0);
     edges

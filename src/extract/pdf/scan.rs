@@ -69,16 +69,16 @@ fn is_plain_jpeg(stream: &Stream<'_>, image: &ScanImage) -> bool {
         && bytes.starts_with(b"\xFF\xD8")
         && bytes.len() <= MAX_PICTURE_BYTES
         && image.width.max(image.height) <= MAX_PICTURE_SIDE
-        && !matches!(image.colors, Colors::Print)
+        && !matches!(image.colors, Colors::Cmyk)
 }
 
 /// How samples are converted to colors.
 #[derive(Debug, Clone, PartialEq)]
 enum Colors {
-    Gray,
+    Grayscale,
     Rgb,
     /// Cyan, magenta, yellow, and black (CMYK).
-    Print,
+    Cmyk,
     /// A palette: the red, green, and blue values of each entry.
     Palette(Vec<u8>),
 }
@@ -107,7 +107,7 @@ impl ScanImage {
             width > 0 && height > 0 && u64::from(width) * u64::from(height) <= MAX_PIXELS;
         let colors = match dict.get::<Object<'_>>("ColorSpace") {
             Some(space) if !mask => colors(space, 0)?,
-            _ => Colors::Gray,
+            _ => Colors::Grayscale,
         };
         let decode = dict.get::<Array<'_>>("Decode");
         let first = decode.and_then(|array| array.iter::<Number>().next());
@@ -122,9 +122,9 @@ impl ScanImage {
 
     fn component_count(&self) -> usize {
         match self.colors {
-            Colors::Gray | Colors::Palette(_) => 1,
+            Colors::Grayscale | Colors::Palette(_) => 1,
             Colors::Rgb => 3,
-            Colors::Print => 4,
+            Colors::Cmyk => 4,
         }
     }
 
@@ -162,7 +162,7 @@ impl ScanImage {
         stride: usize,
         step: usize,
     ) -> Option<Vec<u8>> {
-        let gray = matches!(self.colors, Colors::Gray);
+        let gray = matches!(self.colors, Colors::Grayscale);
         let width = (self.width as usize).div_ceil(step);
         let height = rows.div_ceil(step);
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
@@ -203,20 +203,24 @@ impl ScanImage {
 
     fn brightness(&self, value: u8) -> u8 {
         let max_value = (1u16 << self.bits) - 1;
-        let light = (u16::from(value) * 255 / max_value) as u8;
-        if self.inverted { 255 - light } else { light }
+        let lightness = (u16::from(value) * 255 / max_value) as u8;
+        if self.inverted {
+            255 - lightness
+        } else {
+            lightness
+        }
     }
 
     fn rgb(&self, row: &[u8], column: usize) -> [u8; 3] {
         let part = |index: usize| sample(row, column * self.component_count() + index, self.bits);
         match &self.colors {
-            Colors::Gray => [self.brightness(part(0)); 3],
+            Colors::Grayscale => [self.brightness(part(0)); 3],
             Colors::Rgb => [0, 1, 2].map(|index| self.brightness(part(index))),
-            Colors::Print => {
-                let black = 255 - u16::from(self.brightness(part(3)));
+            Colors::Cmyk => {
+                let ink = 255 - u16::from(self.brightness(part(3)));
                 [0, 1, 2].map(|index| {
                     let color = 255 - u16::from(self.brightness(part(index)));
-                    (color * black / 255) as u8
+                    (color * ink / 255) as u8
                 })
             }
             Colors::Palette(entries) => {
@@ -239,9 +243,9 @@ fn sample(row: &[u8], index: usize, bits: u32) -> u8 {
 
 fn colors(space: Object<'_>, depth: usize) -> Option<Colors> {
     let by_name = |name: &[u8]| match name {
-        b"DeviceGray" | b"G" | b"CalGray" => Some(Colors::Gray),
+        b"DeviceGray" | b"G" | b"CalGray" => Some(Colors::Grayscale),
         b"DeviceRGB" | b"RGB" | b"CalRGB" => Some(Colors::Rgb),
-        b"DeviceCMYK" | b"CMYK" => Some(Colors::Print),
+        b"DeviceCMYK" | b"CMYK" => Some(Colors::Cmyk),
         _ => None,
     };
     let array = match space {
@@ -253,9 +257,9 @@ fn colors(space: Object<'_>, depth: usize) -> Option<Colors> {
     let family = parts.next::<Name<'_>>()?;
     match &*family {
         b"ICCBased" => match parts.next::<Stream<'_>>()?.dict().get::<u32>("N")? {
-            1 => Some(Colors::Gray),
+            1 => Some(Colors::Grayscale),
             3 => Some(Colors::Rgb),
-            4 => Some(Colors::Print),
+            4 => Some(Colors::Cmyk),
             _ => None,
         },
         b"Indexed" | b"I" => {
@@ -268,7 +272,7 @@ fn colors(space: Object<'_>, depth: usize) -> Option<Colors> {
             };
             match base {
                 Colors::Rgb => Some(Colors::Palette(entries)),
-                Colors::Gray => Some(Colors::Palette(
+                Colors::Grayscale => Some(Colors::Palette(
                     entries.iter().flat_map(|&gray| [gray; 3]).collect(),
                 )),
                 _ => None,
@@ -323,7 +327,7 @@ fn decode_fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
         width: columns,
         height: rows.count as u32,
         bits: 1,
-        colors: Colors::Gray,
+        colors: Colors::Grayscale,
         inverted: image.inverted,
     };
     packed.to_png(&rows.bytes)
@@ -392,7 +396,7 @@ mod tests {
         assert_eq!(sample(&row, 0, 1), 1);
         assert_eq!(sample(&row, 1, 2), 0b01);
         assert_eq!(sample(&row, 0, 4), 0b1001);
-        let gray = image(1, Colors::Gray);
+        let gray = image(1, Colors::Grayscale);
         assert_eq!((gray.brightness(0), gray.brightness(1)), (0, 255));
         assert_eq!(gray.darkest_pixel(&row, 0, 1), 255);
         assert_eq!(
@@ -400,7 +404,7 @@ mod tests {
             0,
             "the darkest of those that are left out"
         );
-        let print = image(8, Colors::Print);
+        let print = image(8, Colors::Cmyk);
         assert_eq!(print.rgb(&[0, 0, 0, 0], 0), [255; 3]);
         assert_eq!(print.rgb(&[0, 0, 0, 255], 0), [0; 3]);
         let palette = image(2, Colors::Palette(vec![1, 2, 3, 4, 5, 6]));
@@ -410,11 +414,11 @@ mod tests {
 
     #[test]
     fn a_png_states_its_size() {
-        let png = image(8, Colors::Gray)
+        let png = image(8, Colors::Grayscale)
             .to_png(&[0, 64, 128, 255, 1, 2, 3, 4])
             .expect("a picture");
         let header = crate::extract::picture::parse_header(&png.bytes).expect("a picture");
         assert_eq!((header.width, header.height), (4, 2));
-        assert_eq!(image(8, Colors::Gray).to_png(&[0, 1]), None);
+        assert_eq!(image(8, Colors::Grayscale).to_png(&[0, 1]), None);
     }
 }

@@ -74,19 +74,19 @@ pub fn letters(text: &str) -> String {
 
 /// Reorders a line from visual order to reading order.
 pub fn to_reading_order(line: String) -> String {
-    let leftward = line
+    let right_to_left_count = line
         .chars()
         .filter(|&character| is_right_to_left(character))
         .count();
-    if leftward == 0 {
+    if right_to_left_count == 0 {
         return line;
     }
-    let rightward = line
+    let left_to_right_count = line
         .chars()
         .filter(|&character| character.is_alphabetic() && !is_right_to_left(character))
         .count();
     let mut characters: Vec<char> = line.chars().collect();
-    if leftward >= rightward {
+    if right_to_left_count >= left_to_right_count {
         characters.reverse();
         mirror_brackets(&mut characters);
         reverse_runs(&mut characters, |character| {

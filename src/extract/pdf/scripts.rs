@@ -62,7 +62,7 @@ pub fn strip_marks(text: &str) -> String {
 }
 
 /// Returns the text with powers, note references, and indexes written out.
-pub fn write_out(text: &str) -> String {
+pub fn write_scripts_out(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find([SUPERSCRIPT_MARKS[0], SUBSCRIPT_MARKS[0]]) {
@@ -93,13 +93,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn enclosed_text_is_written_out() {
+    fn delimited_text_is_written_out() {
         let mut text = "10".to_owned();
         append(&mut text, &delimit("1", Script::Superscript));
         append(&mut text, &delimit("2", Script::Superscript));
         append(&mut text, " a");
         append(&mut text, &delimit("1", Script::Subscript));
-        assert_eq!(write_out(&text), "10^12 a_1");
+        assert_eq!(write_scripts_out(&text), "10^12 a_1");
         assert_eq!(strip_marks(&text), "1012 a1");
         for (size, y, is_raised, expected) in [
             (7.0, 3.5, false, Some(Script::Superscript)),

@@ -29,7 +29,7 @@ pub struct LinePiece {
     /// Font size of most characters.
     pub size: f64,
     /// Whether a space was drawn before the piece.
-    pub after_blank: bool,
+    pub follows_space: bool,
     /// The text, with delimiters around superscripts and subscripts.
     pub text: String,
 }
@@ -191,13 +191,13 @@ fn delimit_by_position(
     }
 }
 
-fn new_piece(glyph: &Glyph, after_blank: bool) -> LinePiece {
+fn new_piece(glyph: &Glyph, follows_space: bool) -> LinePiece {
     LinePiece {
         x0: glyph.x,
         x1: glyph.x + glyph.advance.0,
         y: glyph.y,
         size: glyph.size,
-        after_blank,
+        follows_space,
         text: glyph.text.clone(),
     }
 }

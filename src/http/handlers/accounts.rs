@@ -131,7 +131,7 @@ pub async fn guest(cx: RequestContext) -> Result<Reply, ApiError> {
 /// # Errors
 /// `BadRequest` without a refresh token; `SignInNeeded` if it is invalid or expired.
 pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
-    let body: RefreshBody = cx.json_or_empty().await?;
+    let body: RefreshBody = cx.json_of_any_content_type().await?;
     let Some(token) = refresh_token(&cx, body) else {
         let error = Error::new(
             Kind::BadRequest,
@@ -155,7 +155,7 @@ pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// # Errors
 /// `SignInNeeded` without a valid access or refresh token.
 pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
-    let body: RefreshBody = cx.json_or_empty().await?;
+    let body: RefreshBody = cx.json_of_any_content_type().await?;
     let token = refresh_token(&cx, body);
     let accounts = cx.app.accounts();
     match (
@@ -189,7 +189,7 @@ pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// # Errors
 /// `BadInput` without an email address; `TooFast` after many attempts.
 pub async fn request_reset(mut cx: RequestContext) -> Result<Reply, ApiError> {
-    let body: EmailBody = cx.json_or_empty().await?;
+    let body: EmailBody = cx.json_of_any_content_type().await?;
     let Some(email) = body.email.or_else(|| cx.query("email")) else {
         return Err(Error::field(&["body", "email"], "missing", "is needed").into());
     };
@@ -322,16 +322,21 @@ fn token_response(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
         "expires_in": ACCESS_TOKEN_LIFETIME.as_secs(),
         "user": user_json(&signed_in.user),
     });
-    let (access_age, refresh_age) = (
+    let (access_max_age, refresh_max_age) = (
         ACCESS_TOKEN_LIFETIME.as_secs(),
         REFRESH_TOKEN_LIFETIME.as_secs(),
     );
-    let access = set_cookie(cx, AuthCookie::Access, &signed_in.access_token, access_age);
+    let access = set_cookie(
+        cx,
+        AuthCookie::Access,
+        &signed_in.access_token,
+        access_max_age,
+    );
     let refresh = set_cookie(
         cx,
         AuthCookie::Refresh,
         &signed_in.refresh_token,
-        refresh_age,
+        refresh_max_age,
     );
     no_store(Reply::json(&body))
         .cookie(&access)

@@ -175,7 +175,7 @@ pub async fn resets(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// # Errors
 /// `BadInput` for an invalid body or email address.
 pub async fn invite(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    let body: InviteBody = cx.json_or_empty().await?;
+    let body: InviteBody = cx.json_of_any_content_type().await?;
     let actor = &admin.caller().user;
     let created = cx
         .app

@@ -176,7 +176,7 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
 /// Returns a forecast as JSON.
 pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     let total = estimate::total_estimate(&forecast.calls);
-    let too_small = forecast.too_small.iter();
+    let too_small = forecast.small_window_models.iter();
     let too_small =
         too_small.map(|(model, window)| json!({"model": model, "context_window": window}));
     let budget = forecast.budget_standing.as_ref();
@@ -198,7 +198,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
         "budget": budget.map(|standing| usage::budget_json(standing, now)),
         "context_too_small": too_small.collect::<Vec<Value>>(),
         "pictures": {
-            "count": forecast.plan.pictures.len(), "not_seen_by": forecast.blind_models, "unseen": forecast.no_model_sees_images,
+            "count": forecast.plan.pictures.len(), "not_seen_by": forecast.models_without_vision, "unseen": forecast.no_model_sees_images,
         },
         "estimated": true,
     })

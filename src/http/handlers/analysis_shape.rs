@@ -173,14 +173,14 @@ pub fn add_thread_position(body: &mut Value, position: Option<&TurnLocation>) {
 
 /// Returns the record of the semantic search that found the passages.
 pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
-    let is_made = retrieval.failure.is_empty();
+    let succeeded = retrieval.failure.is_empty();
     json!({
         "model": retrieval.model, "passages": retrieval.passages, "embedded": retrieval.embedded,
         "weak": retrieval.is_weak, "usage": retrieval.usage, "cost_usd": retrieval.known_cost(),
         "rewriting": Some(&retrieval.rewriting).filter(|text| !text.is_empty()),
         "rewritten_by": retrieval.rewriter.as_ref().map(|rewriter| &rewriter.model)
-            .filter(|_| is_made && !retrieval.rewriting.is_empty()),
-        "error": Some(&retrieval.failure).filter(|_| !is_made),
+            .filter(|_| succeeded && !retrieval.rewriting.is_empty()),
+        "error": Some(&retrieval.failure).filter(|_| !succeeded),
     })
 }
 

@@ -28,7 +28,7 @@ struct KeyBody {
 /// `Forbidden` if the caller uses an API key; `BadInput` for an invalid body; `Conflict` if there are too many
 /// keys.
 pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body: KeyBody = cx.json_or_empty().await?;
+    let body: KeyBody = cx.json_of_any_content_type().await?;
     let params = NewKey {
         name: body.name.unwrap_or_default(),
         days: body.expires_in_days,

@@ -58,7 +58,7 @@ pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `Conflict` if the target is not configured or a backup is already running; `Unavailable` if the backup fails;
 /// `BadRequest` or `BadInput` for an invalid body.
 pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    let body: BackupBody = cx.json_or_empty().await?;
+    let body: BackupBody = cx.json_of_any_content_type().await?;
     let default = match (&cx.app.config.backups, cx.app.health().replica()) {
         (None, Some(_)) => BackupTarget::Replica,
         _ => BackupTarget::Folder,
@@ -104,7 +104,7 @@ fn folder_json(app: &App, folder: Option<&BackupFolder>) -> Value {
     });
     json!({
         "path": config.folder.display().to_string(),
-        "every_hours": config.every.as_secs() / 3600,
+        "every_hours": config.interval.as_secs() / 3600,
         "keep": config.keep,
         "copies": copies.collect::<Vec<_>>(),
         "last": last,

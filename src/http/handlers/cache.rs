@@ -48,7 +48,7 @@ struct ClearBody {
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body.
 pub async fn clear(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
-    let body: ClearBody = cx.json_or_empty().await?;
+    let body: ClearBody = cx.json_of_any_content_type().await?;
     let user = body.user.map(|id| {
         UserId::parse(&id)
             .ok_or_else(|| Error::field(&["body", "user"], "value_error", "is not a user ID"))

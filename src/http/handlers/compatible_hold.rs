@@ -80,24 +80,24 @@ mod tests {
 
     use super::*;
 
-    type Shown = Option<StreamDelta<'static>>;
+    type VisibleDelta = Option<StreamDelta<'static>>;
 
-    impl StreamedEvent for Shown {
+    impl StreamedEvent for VisibleDelta {
         fn visible_delta(&self) -> Option<StreamDelta<'_>> {
             self.clone()
         }
     }
 
-    impl EventSource for UnboundedReceiver<Shown> {
-        type Event = Shown;
+    impl EventSource for UnboundedReceiver<VisibleDelta> {
+        type Event = VisibleDelta;
 
-        async fn next_events(&mut self) -> Option<Vec<Shown>> {
+        async fn next_events(&mut self) -> Option<Vec<VisibleDelta>> {
             Some(vec![self.recv().await?])
         }
     }
 
     /// Returns the state of the wait after each event; `None` while it continues.
-    fn wait_results(events: Vec<Shown>) -> Vec<Option<HoldResult>> {
+    fn wait_results(events: Vec<VisibleDelta>) -> Vec<Option<HoldResult>> {
         // This runtime has no timers, so a timeout during the wait would panic.
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.build().unwrap();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_wait_for_the_first_piece_without_a_timeout() {
+    fn without_a_timeout_headers_wait_for_the_first_piece() {
         let text = || Cow::Borrowed("It is thin.");
         for (last, end) in [
             (StreamDelta::Text(text()), HoldResult::Started),

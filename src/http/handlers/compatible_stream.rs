@@ -320,11 +320,11 @@ impl CompletionStream {
                 true => self.watch.next().await.ok().flatten(),
                 false => Some(held_events),
             };
-            let Some(published) = next else {
+            let Some(next_event) = next else {
                 return Some(self.fail_stream(&server_stopped_error().into()));
             };
             let mut events = Vec::new();
-            for delta in published.iter().filter_map(|event| event.delta()) {
+            for delta in next_event.iter().filter_map(|event| event.delta()) {
                 match delta {
                     StreamDelta::Text(text) => {
                         self.text_sent |= !text.is_empty();

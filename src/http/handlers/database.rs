@@ -37,7 +37,7 @@ pub async fn show(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 }
 
 fn redis_json(redis: &RedisStatus) -> Value {
-    let (version, away_since, error) = match &redis.state {
+    let (version, unreachable_since, error) = match &redis.state {
         RedisState::Connected { version } => (Some(version), None, None),
         RedisState::Away { since, why } => (None, Some(since), Some(why)),
     };
@@ -45,7 +45,7 @@ fn redis_json(redis: &RedisStatus) -> Value {
         "address": redis.address,
         "status": if version.is_some() { "ok" } else { "error" },
         "version": version,
-        "away_since": away_since,
+        "away_since": unreachable_since,
         "error": error,
     })
 }

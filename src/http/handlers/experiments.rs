@@ -343,7 +343,7 @@ enum ApplyAs {
 /// `Missing` if the caller has no such experiment; `Conflict` if a configuration is already applied or nothing has been
 /// evaluated; `BadInput` for an invalid body.
 pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body: ApplyBody = cx.json_or_empty().await?;
+    let body: ApplyBody = cx.json_of_any_content_type().await?;
     let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     let target = ApplyTarget {
         index: body.place,

@@ -52,8 +52,8 @@ pub async fn watch(shared: &SharedState) {
     loop {
         shared.health.probe_requested.notified().await;
         let is_healthy = shared.app.health().probe_database().await;
-        let had_failed = shared.health.probe_failed.swap(!is_healthy, Relaxed);
-        if had_failed == is_healthy {
+        let has_failed_before = shared.health.probe_failed.swap(!is_healthy, Relaxed);
+        if has_failed_before == is_healthy {
             // Discard the cached response, because the status has changed.
             *shared
                 .health
@@ -75,7 +75,7 @@ fn overall_status(
     if let Some(error) = database_error {
         return ("error", Some(error.to_owned()));
     }
-    let replica_warns =
+    let has_replica_warning =
         replica.is_some_and(|replica| replica.error.is_some() || replica.absent_originals > 0);
     let message = match disk {
         Some(disk) if disk.is_full => {
@@ -83,14 +83,16 @@ fn overall_status(
         }
         Some(disk) if disk.is_low => "the disk is almost full: new files and runs are refused",
         Some(disk) if disk.is_reserve_blocked => disk_space::RESERVE_BLOCKED,
-        _ if replica_warns => "the replica is incomplete: some data exists only on this machine",
+        _ if has_replica_warning => {
+            "the replica is incomplete: some data exists only on this machine"
+        }
         _ if app.limits().is_configured() && !app.limits().is_shared() => {
             "Redis cannot be used: the limits are divided among the servers"
         }
         _ if app.health().has_lost_keys() => {
             "a provider's key cannot be decrypted with this installation's secret: enter the key again"
         }
-        _ if !app.health().can_answer() => {
+        _ if !app.health().has_callable_model() => {
             "no model is available: configure a provider or turn on the demo models"
         }
         _ => return ("ok", None),
@@ -173,7 +175,7 @@ fn replica_json(status: &ReplicaStatus) -> Value {
         "window_seconds": status.sync_interval.as_secs(),
         "whole_at": status.replicated_until,
         "originals_absent": status.absent_originals,
-        "originals_to_fetch": status.originals_left,
+        "originals_to_fetch": status.originals_to_fetch,
     })
 }
 
@@ -227,7 +229,7 @@ const UNUSED_PACKAGES: &[(&str, &str)] = &[
 ];
 
 fn dependencies_json(app: &App, database: &DatabaseHealth, is_healthy: bool) -> Value {
-    let row = |available: bool, required: bool, served_by: &str| json!({"available": available, "required": required, "served_by": served_by});
+    let row = |available: bool, required: bool, provider: &str| json!({"available": available, "required": required, "served_by": provider});
     let mut all = Map::new();
     let library = match database.is_embedded {
         true => format!("rusqlite {}", env!("QUIRE_RUSQLITE")),
@@ -258,7 +260,7 @@ fn dependencies_json(app: &App, database: &DatabaseHealth, is_healthy: bool) -> 
     for (name, why) in UNUSED_PACKAGES {
         all.insert((*name).into(), row(false, false, why));
     }
-    let (is_shared, served_by) = match app.limits().status().map(|redis| redis.state) {
+    let (is_shared, provider) = match app.limits().status().map(|redis| redis.state) {
         None => (
             false,
             "not used: the cache and the limits are parts of quire".to_owned(),
@@ -266,7 +268,7 @@ fn dependencies_json(app: &App, database: &DatabaseHealth, is_healthy: bool) -> 
         Some(RedisState::Connected { version }) => (true, format!("{version}, for limits")),
         Some(RedisState::Away { .. }) => (false, "away: the limits are divided".to_owned()),
     };
-    all.insert("redis".into(), row(is_shared, false, &served_by));
+    all.insert("redis".into(), row(is_shared, false, &provider));
     all.into()
 }
 
@@ -275,7 +277,7 @@ fn dependencies_json(app: &App, database: &DatabaseHealth, is_healthy: bool) -> 
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
-    let figures = RequestFigures::collect(&cx).await?;
+    let figures = RequestMetrics::collect(&cx).await?;
     Ok(Reply::json(&json!({
         "status": "ok",
         "metrics": {
@@ -305,7 +307,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
             Some(_) => ApiError::new(Kind::Forbidden, "only administrators can do this"),
         });
     }
-    let figures = RequestFigures::collect(&cx).await?;
+    let figures = RequestMetrics::collect(&cx).await?;
     let classes = cx.shared.stats.classes();
     let text = prometheus_text::render(
         &classes,
@@ -390,7 +392,7 @@ pub async fn ticks(cx: RequestContext) -> Result<Reply, ApiError> {
     }))
 }
 
-struct RequestFigures {
+struct RequestMetrics {
     uptime: u64,
     requests: u64,
     seconds: f64,
@@ -400,7 +402,7 @@ struct RequestFigures {
     process: ProcessStats,
 }
 
-impl RequestFigures {
+impl RequestMetrics {
     async fn collect(cx: &RequestContext) -> Result<Self, ApiError> {
         let stats = &cx.shared.stats;
         Ok(Self {
@@ -415,7 +417,7 @@ impl RequestFigures {
     }
 
     /// Returns the metrics that have no labels.
-    fn unlabeled(&self) -> [prometheus_text::Unlabeled; 10] {
+    fn unlabeled(&self) -> [prometheus_text::UnlabeledMetric; 10] {
         [
             (
                 "quire_request_seconds_total",
@@ -485,8 +487,8 @@ fn uptime(app: &App) -> Duration {
     clock::now().since(app.started)
 }
 
-fn megabytes(kibibytes: u64) -> f64 {
-    round_to_tenths(kibibytes as f64 / 1024.0)
+fn megabytes(kib: u64) -> f64 {
+    round_to_tenths(kib as f64 / 1024.0)
 }
 
 fn round_to_tenths(number: f64) -> f64 {

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::app::health::{BOUNDS_MS, CommitTimesSnapshot, Sum, Workload};
+use crate::app::health::{BUCKET_BOUNDS_MS, CommitTimesSnapshot, Sum, Workload};
 use crate::http::stats::AREAS;
 
 /// A metric without labels: its name, type, help text, and value.
-pub type Unlabeled = (&'static str, &'static str, &'static str, f64);
+pub type UnlabeledMetric = (&'static str, &'static str, &'static str, f64);
 
 /// A counter with a value per model: its name, help text, and a function that returns the value.
 type ModelCounter = (&'static str, &'static str, fn(&Sum) -> f64);
@@ -14,7 +14,7 @@ type ModelCounter = (&'static str, &'static str, fn(&Sum) -> f64);
 /// Renders all metrics in the Prometheus text format.
 pub fn render(
     classes: &[[u64; 5]; AREAS.len()],
-    unlabeled: &[Unlabeled],
+    unlabeled: &[UnlabeledMetric],
     work: &Workload,
 ) -> String {
     let mut text = String::with_capacity(8 << 10);
@@ -50,7 +50,7 @@ pub fn render(
     text
 }
 
-fn workload_gauges(work: &Workload) -> [Unlabeled; 4] {
+fn workload_gauges(work: &Workload) -> [UnlabeledMetric; 4] {
     [
         (
             "quire_analyses",
@@ -117,7 +117,7 @@ fn write_commits(text: &mut String, snapshot: &CommitTimesSnapshot) {
     let name = "quire_commit_seconds";
     write_header(text, name, "histogram", "Duration of database commits.");
     let mut sum = 0;
-    for (bound, count) in BOUNDS_MS.iter().zip(snapshot.buckets) {
+    for (bound, count) in BUCKET_BOUNDS_MS.iter().zip(snapshot.buckets) {
         sum += count;
         let bound = (*bound as f64 / 1000.0).to_string();
         write_sample(

@@ -82,7 +82,7 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
         (state.id, entry)
     };
     let mut all: Map<String, Value> = states.into_iter().map(to_entry).collect();
-    if cx.app.models().has_demo() {
+    if cx.app.models().offers_demo_models() {
         all.insert("demo".into(), json!({ "status": "ready", "configured": true, "mock": true, "message": "local algorithms, not language models" }));
     }
     Reply::json(&json!({ "status": "success", "providers": all }))
@@ -90,19 +90,19 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
 
 /// Returns a provider's status as JSON. The provider's error messages are included only with `shows_details`, for
 /// administrators and the provider's owner.
-fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
+fn provider_json(state: &ProviderStatus, is_detailed: bool) -> Value {
     let source = match state.source {
         ProviderSource::Discovered => "found on this machine",
         ProviderSource::Configured => "configured",
         ProviderSource::Stored => "added",
     };
-    let message = match (shows_details, state.status) {
+    let message = match (is_detailed, state.status) {
         _ if state.message.is_empty() => String::new(),
         (true, _) => state.message.clone(),
         (false, _) => "its list of models could not be fetched".to_owned(),
     };
     let failure = state.last_failure.as_ref().map(|failure| {
-        let message = Some(&failure.message).filter(|_| shows_details);
+        let message = Some(&failure.message).filter(|_| is_detailed);
         json!({ "at": failure.failed_at, "model": failure.model, "message": message })
     });
     let circuits: Vec<Value> = state

@@ -144,7 +144,7 @@ async fn index_reply(cx: &RequestContext) -> Reply {
     // If the database fails, the page shows the sign-in form; the health check reports the failure.
     let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
     let setup = cx.app.accounts().pending_setup().await.unwrap_or(None);
-    let needs_token = matches!(setup, Some(FirstAdminRule::Token { .. }));
+    let needs_setup_token = matches!(setup, Some(FirstAdminRule::Token { .. }));
     let is_demo = cx.app.config.providers.is_empty();
     let base = cx.app.config.base_path();
     Reply::json(&json!({
@@ -153,7 +153,7 @@ async fn index_reply(cx: &RequestContext) -> Reply {
         "docs": format!("{base}/api/openapi.json"),
         "health": format!("{base}/api/health"),
         "first_run": first_run,
-        "needs_setup_token": needs_token,
+        "needs_setup_token": needs_setup_token,
         "registration": cx.app.config.registration.as_str(),
         "guests": cx.app.allows_guests(),
         "mode": if is_demo { "demo" } else { "live" },

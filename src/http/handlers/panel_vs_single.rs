@@ -113,7 +113,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         0 => Timestamp::default(),
         days => Timestamp::from_millis(cx.now.millis() - days as i64 * DAY_MS),
     };
-    let (every, own_interval) = cx.app.comparisons().compare_interval(&caller).await?;
+    let (interval, own_interval) = cx.app.comparisons().compare_interval(&caller).await?;
     let scope = ComparisonScope {
         user: (!all).then(|| caller.user.clone()),
         topic: cx.query("topic").unwrap_or_default().trim().to_owned(),
@@ -134,7 +134,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         "overall": row_json(&verdicts.overall),
         "topics": topics,
         "votes": votes,
-        "compare_every": every,
+        "compare_every": interval,
         "compare_every_own": own_interval,
         "method": METHOD_NOTE,
         "single": single::SELECTION_RULE,
@@ -158,7 +158,7 @@ pub async fn set_compare_interval(
     caller: Caller,
 ) -> Result<Reply, ApiError> {
     let CompareIntervalBody { compare_every } = cx.json().await?;
-    if compare_every.is_some_and(|every| every > MAX_COMPARE_INTERVAL) {
+    if compare_every.is_some_and(|interval| interval > MAX_COMPARE_INTERVAL) {
         let message = format!("must be a whole number from 0 to {MAX_COMPARE_INTERVAL}, or null");
         return Err(Error::field(&["body", "compare_every"], "out_of_range", message).into());
     }
@@ -166,9 +166,9 @@ pub async fn set_compare_interval(
     comparisons
         .set_compare_interval(&caller, compare_every)
         .await?;
-    let (every, own_interval) = comparisons.compare_interval(&caller).await?;
+    let (interval, own_interval) = comparisons.compare_interval(&caller).await?;
     Ok(no_store(Reply::json(&json!({
-        "status": "success", "compare_every": every, "compare_every_own": own_interval,
+        "status": "success", "compare_every": interval, "compare_every_own": own_interval,
     }))))
 }
 

@@ -83,7 +83,7 @@ fn well_known_json(known: &WellKnown) -> Value {
 }
 
 fn installation_scope(admin: &Admin) -> ProviderScope {
-    ProviderScope::House(Some(admin.caller().user.clone()))
+    ProviderScope::Shared(Some(admin.caller().user.clone()))
 }
 
 async fn list(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
@@ -250,7 +250,7 @@ struct ResetProviderBody {
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body.
 pub async fn reset(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
-    let body: ResetProviderBody = cx.json_or_empty().await?;
+    let body: ResetProviderBody = cx.json_of_any_content_type().await?;
     let count = cx.app.models().reset(body.model.as_deref());
     Ok(Reply::json(&json!({
         "status": "success", "success": true, "reset": count,

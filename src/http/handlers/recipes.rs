@@ -59,7 +59,7 @@ fn change_to(
 fn recipe_json(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
     let body = &recipe.settings;
     let models = cx.app.models();
-    let retired = models.retired_of(&caller.user, body);
+    let retired = models.retired_models_of(&caller.user, body);
     let retired = retired
         .iter()
         .map(|(name, model)| json!({ "model": name, "successor": model.successor }));
@@ -86,7 +86,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         .iter()
         .map(|recipe| recipe_json(&cx, recipe, &caller))
         .collect();
-    let default = cx.app.recipes().default_of(&caller.user).await?;
+    let default = cx.app.recipes().default_recipe_of(&caller.user).await?;
     Ok(no_store(Reply::json(
         &json!({ "recipes": items, "default": default, "next_cursor": null }),
     )))

@@ -39,7 +39,10 @@ pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> 
 ///
 /// # Errors
 /// `Forbidden` if the caller uses an API key.
-pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn end_other_sessions_of_caller(
+    cx: RequestContext,
+    caller: Caller,
+) -> Result<Reply, ApiError> {
     let ended_count = cx
         .app
         .accounts()

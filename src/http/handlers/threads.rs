@@ -147,7 +147,7 @@ struct ShareBody {
 /// # Errors
 /// `Missing` if the caller has no such thread or turn; `BadRequest` or `BadInput` for an invalid body.
 pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body: ShareBody = cx.json_or_empty().await?;
+    let body: ShareBody = cx.json_of_any_content_type().await?;
     let id = thread_id(&cx)?;
     let token = match body.turn {
         None => cx.app.threads().share(&caller, &id).await?,

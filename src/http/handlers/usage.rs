@@ -304,14 +304,14 @@ fn group_rows(
     let mut sums: BTreeMap<(i64, String), DailyUsage> = BTreeMap::new();
     for row in &rows {
         let (day, model) = key(row);
-        let key_sum = sums
+        let group_total = sums
             .entry((-day, model.clone()))
             .or_insert_with(|| DailyUsage {
                 day,
                 model,
                 ..DailyUsage::default()
             });
-        add_usage(key_sum, row);
+        add_usage(group_total, row);
     }
     sums.into_values().collect()
 }

@@ -9,7 +9,7 @@ use super::*;
 fn feed(bytes: &[u8], chunk_size: usize) -> (Vec<u8>, Option<HeadRefusal>) {
     let (mut guard, mut passed) = (HeadGuard::new(), Vec::new());
     for chunk in bytes.chunks(chunk_size.max(1)) {
-        let mut input = guard.take_held();
+        let mut input = guard.take_partial_head();
         input.extend_from_slice(chunk);
         let (length, refusal) = guard.scan(&input);
         passed.extend_from_slice(&input[..length]);

@@ -3,7 +3,7 @@
 
 use super::claims::DraftClaim;
 use super::numbers;
-use super::reading::PromptReading;
+use super::reading::ParsedPrompt;
 use super::sentences;
 use super::stop;
 use super::text;
@@ -26,14 +26,14 @@ pub struct ClaimCheck {
 }
 
 /// Checks a claim. Without sources, no claim can be verified.
-pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
+pub fn check(claim: &DraftClaim, reading: &ParsedPrompt) -> ClaimCheck {
     if reading.has_no_sources {
         return unverifiable_check(None, "there is no document to check against");
     }
     if let Some(line) = verbatim_line(claim, reading) {
         let source = reading.lines[line].source;
-        let misplaced = !claim.cites.is_empty() && !claim.cites.contains(&source);
-        let why = if misplaced {
+        let cites_other_source = !claim.cites.is_empty() && !claim.cites.contains(&source);
+        let why = if cites_other_source {
             "the words are there, but the citation names another passage"
         } else {
             ""
@@ -48,7 +48,7 @@ pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
 }
 
 /// Compares a claim with the closest line.
-fn compare(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
+fn compare(claim: &DraftClaim, reading: &ParsedPrompt) -> ClaimCheck {
     let Some((line, share)) = nearest_line(claim, reading) else {
         return unverifiable_check(None, "no passage uses its words");
     };
@@ -93,7 +93,7 @@ fn unverifiable_check(line: Option<usize>, why: &str) -> ClaimCheck {
 
 /// Finds the closest line that contains the claim's figures or, if there is none, the closest line by the other words.
 /// A claim whose figures occur elsewhere in the text must not be called contradicted.
-fn nearest_line(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f64)> {
+fn nearest_line(claim: &DraftClaim, reading: &ParsedPrompt) -> Option<(usize, f64)> {
     if let Some((line, share)) = reading.closest_line(&claim.terms) {
         let line_values = numbers::values(&reading.lines[line].text);
         if share >= MIN_SUBJECT_OVERLAP && claim.values.is_subset(&line_values) {
@@ -105,7 +105,7 @@ fn nearest_line(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f
 
 /// Finds a line with the exact words of the claim. If a quotation has several sentences, each must occur somewhere, and
 /// the line of the first one is returned.
-fn verbatim_line(claim: &DraftClaim, reading: &PromptReading) -> Option<usize> {
+fn verbatim_line(claim: &DraftClaim, reading: &ParsedPrompt) -> Option<usize> {
     if let Some(line) = reading.verbatim_line(&claim.text) {
         return Some(line);
     }
@@ -165,7 +165,7 @@ mod tests {
         ] {
             let claim = parse_claims(text).remove(0);
             assert_eq!(
-                check(&claim, &PromptReading::of(&brief("", &[SOURCE_TEXT]))).verdict,
+                check(&claim, &ParsedPrompt::of(&brief("", &[SOURCE_TEXT]))).verdict,
                 expected,
                 "{text}"
             );
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_wrong_citation_is_reported() {
         let claim = parse_claims("“The customer must pay all fees within 30 days.” [7]").remove(0);
-        let finding = check(&claim, &PromptReading::of(&brief("", &[SOURCE_TEXT])));
+        let finding = check(&claim, &ParsedPrompt::of(&brief("", &[SOURCE_TEXT])));
         assert_eq!(finding.verdict, ClaimVerdict::Supported);
         assert!(finding.reason.contains("another passage"));
     }
@@ -185,7 +185,7 @@ mod tests {
         let claim = parse_claims("The sky is blue and green today.").remove(0);
         let finding = check(
             &claim,
-            &PromptReading::of(&brief("The sky is blue and green today.", &[])),
+            &ParsedPrompt::of(&brief("The sky is blue and green today.", &[])),
         );
         assert_eq!(finding.verdict, ClaimVerdict::Unverifiable);
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::numbers::{Figure, figures};
-use super::reading::PromptReading;
+use super::reading::ParsedPrompt;
 use super::text;
 
 /// Two lines that seem to give different figures for the same thing.
@@ -19,7 +19,7 @@ pub struct FigureDifference {
 }
 
 /// Finds up to `max_count` pairs of lines that share words but differ in a figure with the same unit.
-pub fn differences(reading: &PromptReading, max_count: usize) -> Vec<FigureDifference> {
+pub fn differences(reading: &ParsedPrompt, max_count: usize) -> Vec<FigureDifference> {
     let mut by_unit: BTreeMap<String, Vec<(usize, Figure)>> = BTreeMap::new();
     for (index, line) in reading.lines.iter().enumerate() {
         for figure in figures(&line.text) {
@@ -98,7 +98,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                differences(&PromptReading::of(&brief("x", &[text])), 5).len(),
+                differences(&ParsedPrompt::of(&brief("x", &[text])), 5).len(),
                 expected,
                 "{text}"
             );

@@ -37,7 +37,7 @@ impl DraftWriter {
     }
 
     /// Like [`Self::list`], but appends the heading and the text `otherwise` if there are no items.
-    pub fn list_or(&mut self, heading: &str, items: Vec<String>, otherwise: &str) {
+    pub fn list_or_default(&mut self, heading: &str, items: Vec<String>, otherwise: &str) {
         if items.is_empty() {
             self.paragraph(&format!("## {heading}\n\n{otherwise}"));
         } else {
@@ -88,7 +88,7 @@ mod tests {
         draft.paragraph("Hello.");
         draft.list("Nothing", [] as [&str; 0]);
         draft.list("Two", ["a", "b"]);
-        draft.list_or("None", Vec::new(), "None found.");
+        draft.list_or_default("None", Vec::new(), "None found.");
         assert_eq!(
             draft.finish(),
             "Hello.\n\n## Two\n\n- a\n- b\n\n## None\n\nNone found."

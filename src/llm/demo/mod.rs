@@ -13,8 +13,8 @@ mod rank;
 mod reading;
 mod review;
 mod revise;
-mod sceptic;
 mod sentences;
+mod skeptic;
 mod stop;
 mod synthesis;
 mod text;
@@ -29,7 +29,7 @@ use crate::domain::citation::{with_marks, with_numbers};
 use crate::domain::model::{Model, Structured, Thinking};
 use crate::domain::money::Price;
 
-use reading::PromptReading;
+use reading::ParsedPrompt;
 use review::ReviewFocus;
 
 /// A demo algorithm, offered as a model.
@@ -40,7 +40,7 @@ struct Algorithm {
     /// Description shown in the first line of the answers.
     description: &'static str,
     strength: u32,
-    answer: fn(&PromptReading) -> String,
+    answer: fn(&ParsedPrompt) -> String,
     focus: ReviewFocus,
 }
 
@@ -69,7 +69,7 @@ const ALGORITHMS: &[Algorithm] = &[
         aliases: &[],
         description: "figures, hedges, and absolute words",
         strength: 1,
-        answer: sceptic::answer,
+        answer: skeptic::answer,
         focus: ReviewFocus::Figures,
     },
     Algorithm {
@@ -170,7 +170,7 @@ fn number_sources(brief: &Brief) -> Brief {
 }
 
 fn write_answer(algorithm: &Algorithm, brief: &Brief) -> String {
-    let reading = PromptReading::of(brief);
+    let reading = ParsedPrompt::of(brief);
     let body = match brief.task {
         Task::Answer | Task::Read => first_answer(algorithm, &reading),
         Task::Review => review::review(brief, &reading, algorithm.focus),
@@ -190,7 +190,7 @@ fn write_answer(algorithm: &Algorithm, brief: &Brief) -> String {
 }
 
 /// Returns the algorithm's answer to the question, before it has seen any other answer.
-fn first_answer(algorithm: &Algorithm, reading: &PromptReading) -> String {
+fn first_answer(algorithm: &Algorithm, reading: &ParsedPrompt) -> String {
     if !reading.has_no_sources {
         return (algorithm.answer)(reading);
     }

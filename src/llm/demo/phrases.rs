@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{DraftWriter, count_text, join_with_and};
 use super::rank;
-use super::reading::{PromptReading, cite};
+use super::reading::{ParsedPrompt, cite};
 use super::stop;
 use super::text;
 
@@ -22,7 +22,7 @@ pub struct Phrase {
 }
 
 /// Writes the first answer of `demo/phrases`.
-pub fn answer(reading: &PromptReading) -> String {
+pub fn answer(reading: &ParsedPrompt) -> String {
     let mut draft = DraftWriter::new();
     let phrases = phrases(reading, 9);
     let used = reading
@@ -60,7 +60,7 @@ pub fn answer(reading: &PromptReading) -> String {
 
 /// Finds at most `max_count` key phrases. Frequent and long phrases come first, and parts of better phrases are
 /// omitted.
-pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
+pub fn phrases(reading: &ParsedPrompt, max_count: usize) -> Vec<Phrase> {
     let mut found: BTreeMap<String, Phrase> = BTreeMap::new();
     for line in &reading.lines {
         for run in content_word_sequences(&line.text) {
@@ -160,7 +160,7 @@ fn describe_phrase(phrase: &Phrase) -> String {
 }
 
 /// Describes where each of the question's words occurs, with the most relevant line.
-fn question_word_locations(reading: &PromptReading) -> Vec<String> {
+fn question_word_locations(reading: &ParsedPrompt) -> Vec<String> {
     if reading.has_no_sources {
         return Vec::new();
     }
@@ -173,12 +173,12 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
         .take(5)
     {
         let places = reading.lines_containing(&asked.matching_stems);
-        let nearness = |place: &usize| rank::question_relevance(reading, *place);
+        let relevance = |place: &usize| rank::question_relevance(reading, *place);
         let fresh = places
             .iter()
             .copied()
             .filter(|place| !quoted.contains(place));
-        let best = fresh.max_by(|a, b| nearness(a).total_cmp(&nearness(b)).then(b.cmp(a)));
+        let best = fresh.max_by(|a, b| relevance(a).total_cmp(&relevance(b)).then(b.cmp(a)));
         let quote = best.map_or(String::new(), |place| {
             quoted.insert(place);
             format!(", most relevant: {}", reading.quote(&reading.lines[place]))
@@ -197,7 +197,7 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
 }
 
 /// Returns the most central line that contains each of the first four phrases.
-fn most_central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
+fn most_central_lines(reading: &ParsedPrompt, phrases: &[Phrase]) -> Vec<String> {
     let order = rank::rank(reading);
     let mut line_indexes: Vec<usize> = Vec::new();
     for phrase in phrases.iter().take(4) {
@@ -215,7 +215,7 @@ fn most_central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String
         .collect()
 }
 
-fn outline_lines(reading: &PromptReading) -> Vec<String> {
+fn outline_lines(reading: &ParsedPrompt) -> Vec<String> {
     let headings = reading.headings.iter().take(8);
     let mut outline: Vec<String> = headings
         .map(|(source, heading)| format!("{}{}", text::shorten(heading, 80), cite(*source)))
@@ -229,7 +229,7 @@ fn outline_lines(reading: &PromptReading) -> Vec<String> {
     outline
 }
 
-fn missing_words(reading: &PromptReading) -> Vec<String> {
+fn missing_words(reading: &ParsedPrompt) -> Vec<String> {
     let mut gaps: Vec<String> = Vec::new();
     let missing = reading.missing_words();
     if !missing.is_empty() {
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn finds_the_phrases_of_a_real_text() {
-        let phrase_texts: Vec<String> = phrases(&PromptReading::of(&brief("", &[gpl()])), 9)
+        let phrase_texts: Vec<String> = phrases(&ParsedPrompt::of(&brief("", &[gpl()])), 9)
             .into_iter()
             .map(|phrase| phrase.text.to_lowercase())
             .collect();
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_phrase_is_reported_once() {
-        let reading = PromptReading::of(&brief(
+        let reading = ParsedPrompt::of(&brief(
             "",
             &["Covered work here. Covered work there. A covered work."],
         ));
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn missing_words_are_reported() {
-        let text = answer(&PromptReading::of(&brief(
+        let text = answer(&ParsedPrompt::of(&brief(
             "How many dragons?",
             &["The contract has 3 parties."],
         )));

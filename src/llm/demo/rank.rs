@@ -2,7 +2,7 @@
 //! makes no statements of its own about the subject.
 
 use super::draft::{DraftWriter, count_text};
-use super::reading::PromptReading;
+use super::reading::ParsedPrompt;
 use super::text;
 
 /// Maximum number of sentences that are compared with each other, which takes quadratic time.
@@ -13,7 +13,7 @@ const ITERATIONS: usize = 15;
 const DAMPING_FACTOR: f64 = 0.85;
 
 /// Writes the first answer of `demo/extract`.
-pub fn answer(reading: &PromptReading) -> String {
+pub fn answer(reading: &ParsedPrompt) -> String {
     let mut draft = DraftWriter::new();
     let ranked = rank(reading);
     let relevant_lines: Vec<usize> = ranked
@@ -69,7 +69,7 @@ pub fn answer(reading: &PromptReading) -> String {
 
 /// Ranks lines by centrality with a bias toward the question: LexRank, with a start distribution that favors relevant
 /// lines. Returns line indexes, best first.
-pub fn rank(reading: &PromptReading) -> Vec<usize> {
+pub fn rank(reading: &ParsedPrompt) -> Vec<usize> {
     let candidates = candidates(reading);
     let lines = |place: usize| &reading.lines[candidates[place]];
     let size = candidates.len();
@@ -109,7 +109,7 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
 
 /// Takes the first `max_lines` lines of a ranking, skipping lines similar to one that has been chosen or is excluded.
 pub fn choose_distinct(
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     order: &[usize],
     max_lines: usize,
     excluded: &[usize],
@@ -127,7 +127,7 @@ pub fn choose_distinct(
 }
 
 /// Returns a line's relevance to the question, with a bonus if the line matches the kind of answer asked for.
-pub fn question_relevance(reading: &PromptReading, index: usize) -> f64 {
+pub fn question_relevance(reading: &ParsedPrompt, index: usize) -> f64 {
     let line = &reading.lines[index];
     let relevance = reading.relevance(&line.terms);
     let fits = reading
@@ -137,7 +137,7 @@ pub fn question_relevance(reading: &PromptReading, index: usize) -> f64 {
 }
 
 /// Sorts line indexes by relevance to the question. Lines of equal relevance keep their order.
-fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usize> {
+fn sort_by_relevance(reading: &ParsedPrompt, mut order: Vec<usize>) -> Vec<usize> {
     let relevance_of: std::collections::BTreeMap<usize, f64> = order
         .iter()
         .map(|&index| (index, question_relevance(reading, index)))
@@ -148,7 +148,7 @@ fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usiz
 
 /// Returns the complete sentences of reasonable length, in text order, or all lines if there are none. If there are
 /// many, returns only the most promising.
-fn candidates(reading: &PromptReading) -> Vec<usize> {
+fn candidates(reading: &ParsedPrompt) -> Vec<usize> {
     let lines_with_at_least = |least: usize| -> Vec<usize> {
         let fit = |index: &usize| {
             let line = &reading.lines[*index];
@@ -164,12 +164,12 @@ fn candidates(reading: &PromptReading) -> Vec<usize> {
         places = (0..reading.lines.len()).collect();
     }
     if places.len() > MAX_CANDIDATES {
-        let mut promise: Vec<(f64, usize)> = places
+        let mut estimates: Vec<(f64, usize)> = places
             .iter()
             .map(|&index| (estimated_value(reading, index), index))
             .collect();
-        promise.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        places = promise
+        estimates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        places = estimates
             .into_iter()
             .take(MAX_CANDIDATES)
             .map(|(_, index)| index)
@@ -180,7 +180,7 @@ fn candidates(reading: &PromptReading) -> Vec<usize> {
 }
 
 /// Estimates the value of a line at low cost, from frequent terms and relevance to the question.
-fn estimated_value(reading: &PromptReading, index: usize) -> f64 {
+fn estimated_value(reading: &ParsedPrompt, index: usize) -> f64 {
     let terms = &reading.lines[index].terms;
     let common = terms
         .iter()
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn the_question_influences_the_ranking() {
         let first = |question: &str| {
-            let reading = PromptReading::of(&brief(question, &[gpl()]));
+            let reading = ParsedPrompt::of(&brief(question, &[gpl()]));
             let text = answer(&reading);
             text.lines()
                 .find(|line| line.starts_with("- “"))
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn repeated_sentences_are_chosen_once() {
-        let reading = PromptReading::of(&brief(
+        let reading = ParsedPrompt::of(&brief(
             "cats",
             &[
                 "Cats sleep on warm roofs daily.",
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn short_texts_can_be_ranked() {
         for text in ["x", "字", "One.", "A. B. C."] {
-            let reading = PromptReading::of(&brief("q", &[text]));
+            let reading = ParsedPrompt::of(&brief("q", &[text]));
             assert!(!answer(&reading).is_empty(), "{text}");
         }
     }

@@ -28,7 +28,7 @@ pub struct SourceLine {
 
 /// A content word of the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubjectWord {
+pub struct SubjectTerm {
     /// The word as written.
     pub word: String,
     /// Stems in the text that match the word; empty if the text does not use it.
@@ -37,13 +37,13 @@ pub struct SubjectWord {
 
 /// The preprocessed question and sources of a request.
 #[derive(Debug)]
-pub struct PromptReading {
+pub struct ParsedPrompt {
     /// All distinct sentences in order, except headings.
     pub lines: Vec<SourceLine>,
     /// Headings with the numbers of their sources, in order.
     pub headings: Vec<(u32, String)>,
     /// The question's content words.
-    pub question_terms: Vec<SubjectWord>,
+    pub question_terms: Vec<SubjectTerm>,
     /// The kind of answer that the question asks for, with the question word.
     pub kind: Option<(&'static str, AnswerKind)>,
     /// Whether there are no sources, so that `lines` are the question's own sentences.
@@ -53,7 +53,7 @@ pub struct PromptReading {
     postings: BTreeMap<String, Vec<usize>>,
 }
 
-impl PromptReading {
+impl ParsedPrompt {
     /// Preprocesses the question and sources of a brief.
     pub fn of(brief: &Brief) -> Self {
         let mut lines = Vec::new();
@@ -164,12 +164,12 @@ impl PromptReading {
     /// Finds the line that contains the largest share of the terms by weight. Returns its index and the share. Terms
     /// that do not occur weigh as much as the rarest one, because otherwise an invented claim would seem to be covered.
     pub fn closest_line(&self, terms: &[String]) -> Option<(usize, f64)> {
-        let rarest = (1.0 + self.lines.len() as f64).ln();
+        let max_weight = (1.0 + self.lines.len() as f64).ln();
         let mut weight_by_line: BTreeMap<usize, f64> = BTreeMap::new();
         let mut all = 0.0;
         for term in terms {
             let Some(places) = self.postings.get(term) else {
-                all += rarest;
+                all += max_weight;
                 continue;
             };
             let weight = self.weight(term);
@@ -231,7 +231,7 @@ fn is_markup(text: &str) -> bool {
         || text.matches("://").count() > 1
 }
 
-fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<SubjectWord> {
+fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<SubjectTerm> {
     let mut seen_words = BTreeSet::new();
     let mut terms = Vec::new();
     for word in text::words(question) {
@@ -242,7 +242,7 @@ fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Ve
         {
             continue;
         }
-        terms.push(SubjectWord {
+        terms.push(SubjectTerm {
             word: word.text.to_owned(),
             matching_stems: related_terms(&stem, postings),
         });
@@ -272,11 +272,11 @@ fn related_terms(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Str
         return related;
     }
     let start = &stem[..end];
-    let alike = postings
+    let same_prefix_terms = postings
         .range(start.to_owned()..)
         .take_while(|(term, _)| term.starts_with(start));
     let similar_terms =
-        alike.filter(|(term, _)| *term != stem && term.chars().count() <= letters + 4);
+        same_prefix_terms.filter(|(term, _)| *term != stem && term.chars().count() <= letters + 4);
     related.extend(similar_terms.take(8).map(|(term, _)| term.clone()));
     related
 }
@@ -295,7 +295,7 @@ mod tests {
             ("Please summarise the document", vec![]),
             ("What about warranty?", vec![("warranty", false)]),
         ] {
-            let reading = PromptReading::of(&brief(question, &[text]));
+            let reading = ParsedPrompt::of(&brief(question, &[text]));
             let term_states: Vec<(&str, bool)> = reading
                 .question_terms
                 .iter()
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn without_sources_the_question_is_the_text() {
-        let reading = PromptReading::of(&brief("Cats sleep. Dogs bark.", &[]));
+        let reading = ParsedPrompt::of(&brief("Cats sleep. Dogs bark.", &[]));
         assert!(reading.has_no_sources);
         assert_eq!(reading.lines.len(), 2);
         assert_eq!(reading.quote(&reading.lines[0]), "“Cats sleep.”");
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn overlapping_passages_are_read_once() {
-        let reading = PromptReading::of(&brief(
+        let reading = ParsedPrompt::of(&brief(
             "x",
             &["One is here. Two is here.", "Two is here. Three is here."],
         ));
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn unknown_words_lower_the_relevance() {
-        let reading = PromptReading::of(&brief(
+        let reading = ParsedPrompt::of(&brief(
             "x",
             &["Fees are due in 30 days. Cats sleep all day."],
         ));

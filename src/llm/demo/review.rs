@@ -5,7 +5,7 @@ use super::check::{self, ClaimCheck};
 use super::claims::{self, DraftClaim};
 use super::draft::{DraftWriter, count_text};
 use super::rank;
-use super::reading::PromptReading;
+use super::reading::ParsedPrompt;
 use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::{Brief, Peer};
@@ -38,7 +38,7 @@ pub struct CheckedClaims {
 }
 
 /// Writes a review of the peers' texts.
-pub fn review(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) -> String {
+pub fn review(brief: &Brief, reading: &ParsedPrompt, focus: ReviewFocus) -> String {
     let read = check_peers(&brief.peers, reading);
     let mut draft = DraftWriter::new();
     let all: Vec<&(DraftClaim, ClaimCheck)> = read.iter().flat_map(|read| &read.claims).collect();
@@ -65,7 +65,7 @@ pub fn review(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) -> Str
 }
 
 /// Parses the peers' texts and checks each claim.
-pub fn check_peers(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims> {
+pub fn check_peers(peers: &[Peer], reading: &ParsedPrompt) -> Vec<CheckedClaims> {
     let check = |claim: DraftClaim| {
         let finding = check::check(&claim, reading);
         (claim, finding)
@@ -83,9 +83,9 @@ pub fn check_peers(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims
 /// Returns the score of a claim under a review focus. Claims with higher scores come first.
 pub fn weight(
     claim: &DraftClaim,
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     focus: ReviewFocus,
-    sharers: usize,
+    count_sharers: usize,
 ) -> f64 {
     let relevance = reading.relevance(&claim.terms);
     match focus {
@@ -100,7 +100,7 @@ pub fn weight(
             matched_terms.count() as f64 + relevance
         }
         ReviewFocus::Figures => relevance + if claim.values.is_empty() { 0.0 } else { 1.0 },
-        ReviewFocus::Shared => relevance + sharers as f64,
+        ReviewFocus::Shared => relevance + count_sharers as f64,
     }
 }
 
@@ -114,7 +114,7 @@ pub fn is_same_statement(left: &DraftClaim, right: &DraftClaim) -> bool {
 fn write_section(
     peer: &CheckedClaims,
     all: &[CheckedClaims],
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     focus: ReviewFocus,
     number: &mut u32,
 ) -> String {
@@ -123,7 +123,7 @@ fn write_section(
         section.push_str("\nIt contains no statement that can be checked against a passage.");
         return section;
     }
-    let sharers = |claim: &DraftClaim| {
+    let count_sharers = |claim: &DraftClaim| {
         let shares = |read: &&CheckedClaims| {
             read.claims
                 .iter()
@@ -131,12 +131,12 @@ fn write_section(
         };
         all.iter().filter(shares).count()
     };
-    let weighed =
-        |pair: &(DraftClaim, ClaimCheck)| weight(&pair.0, reading, focus, sharers(&pair.0));
+    let weight_of =
+        |pair: &(DraftClaim, ClaimCheck)| weight(&pair.0, reading, focus, count_sharers(&pair.0));
     let mut order: Vec<(f64, &(DraftClaim, ClaimCheck))> = peer
         .claims
         .iter()
-        .map(|pair| (weighed(pair), pair))
+        .map(|pair| (weight_of(pair), pair))
         .collect();
     // Claims that need the author's attention come first. The sort is stable, so ties keep the order of the text.
     order.sort_by(|a, b| a.1.1.verdict.cmp(&b.1.1.verdict).then(b.0.total_cmp(&a.0)));
@@ -180,7 +180,7 @@ fn write_section(
     section
 }
 
-fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptReading) -> String {
+fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &ParsedPrompt) -> String {
     let why = if finding.reason.is_empty() {
         String::new()
     } else {
@@ -196,7 +196,7 @@ fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptR
     }
 }
 
-fn suggest_fix(finding: &ClaimCheck, reading: &PromptReading) -> String {
+fn suggest_fix(finding: &ClaimCheck, reading: &ParsedPrompt) -> String {
     match (finding.verdict, finding.line) {
         (ClaimVerdict::Supported, Some(line)) if !finding.reason.is_empty() => {
             format!("keep, cite{}", reading.cite(&reading.lines[line]))
@@ -243,7 +243,7 @@ fn shared_claims(read: &[CheckedClaims], max_claims: usize) -> Vec<String> {
 }
 
 /// Returns the question's words that no text addresses, and the most relevant lines that no text uses.
-fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
+fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &ParsedPrompt) -> Vec<String> {
     let is_mentioned = |stem: &String| {
         read.iter().any(|peer| {
             peer.claims
@@ -251,7 +251,7 @@ fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading
                 .any(|(claim, _)| claim.terms.binary_search(stem).is_ok())
         })
     };
-    let untouched: Vec<&str> = reading
+    let unused_terms: Vec<&str> = reading
         .question_terms
         .iter()
         .filter(|asked| {
@@ -261,10 +261,10 @@ fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading
         .map(|asked| asked.word.as_str())
         .collect();
     let mut points = Vec::new();
-    if !untouched.is_empty() {
+    if !unused_terms.is_empty() {
         points.push(format!(
             "Words of the question that no text addresses: {}.",
-            untouched.join(", ")
+            unused_terms.join(", ")
         ));
     }
     if !reading.has_no_sources && !brief.peers.is_empty() {
@@ -279,7 +279,7 @@ fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading
 }
 
 /// Returns the lines that are relevant to the question but not used by any claim, most relevant first.
-pub fn unused_lines(read: &[CheckedClaims], reading: &PromptReading) -> Vec<usize> {
+pub fn unused_lines(read: &[CheckedClaims], reading: &ParsedPrompt) -> Vec<usize> {
     let used = |line: usize| {
         let terms = &reading.lines[line].terms;
         read.iter()
@@ -315,7 +315,7 @@ mod tests {
                 "“Support is not included in the basic plan.” [1]",
             ],
         );
-        let review_text = review(&brief, &PromptReading::of(&brief), ReviewFocus::Figures);
+        let review_text = review(&brief, &ParsedPrompt::of(&brief), ReviewFocus::Figures);
         let critiques = claims::parse_critiques(&review_text);
         let verdicts: Vec<(u32, ClaimVerdict, bool)> = critiques
             .iter()
@@ -337,7 +337,7 @@ mod tests {
             brief("Fees?", &[SOURCE_TEXT]),
             &[same, "Cats are fine animals indeed.", same],
         );
-        let review_text = review(&brief, &PromptReading::of(&brief), ReviewFocus::Shared);
+        let review_text = review(&brief, &ParsedPrompt::of(&brief), ReviewFocus::Shared);
         assert!(review_text.contains("(A, C)"), "{review_text}");
     }
 
@@ -345,7 +345,7 @@ mod tests {
     fn without_peers_there_is_nothing_to_review() {
         let brief = brief("Fees?", &[SOURCE_TEXT]);
         assert!(
-            review(&brief, &PromptReading::of(&brief), ReviewFocus::Words)
+            review(&brief, &ParsedPrompt::of(&brief), ReviewFocus::Words)
                 .contains("Checked 0 statements in 0 texts")
         );
     }

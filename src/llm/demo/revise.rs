@@ -4,7 +4,7 @@
 use super::check::{self, ClaimCheck};
 use super::claims::{self, DraftClaim, ReviewEntry};
 use super::draft::DraftWriter;
-use super::reading::PromptReading;
+use super::reading::ParsedPrompt;
 use super::review::{self, ReviewFocus};
 use super::text;
 use super::verdict::ClaimVerdict;
@@ -17,7 +17,7 @@ const MAX_ADDED_STATEMENTS: usize = 2;
 
 /// Writes the revision of the algorithm's own text, or of its first answer, `first`, if its own text is empty or a
 /// review.
-pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first: &str) -> String {
+pub fn revise(brief: &Brief, reading: &ParsedPrompt, focus: ReviewFocus, first: &str) -> String {
     let own = match brief.own_text.as_deref() {
         Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,
         _ => first,
@@ -32,7 +32,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
         let finding = check::check(claim, reading);
         let received: Vec<&(char, ReviewEntry)> = critiques
             .iter()
-            .filter(|(_, critique)| concerns_claim(critique, claim))
+            .filter(|(_, critique)| is_about_claim(critique, claim))
             .collect();
         let against = received
             .iter()
@@ -57,13 +57,13 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
         ));
     }
     let mut draft = DraftWriter::new();
-    draft.list_or(
+    draft.list_or_default(
         "Answer",
         kept_claims,
         "Nothing in the first answer can be checked against a passage; it is unchanged.",
     );
-    draft.list_or("Changes", changes, "None.");
-    draft.list_or("Critiques not followed", refused_critiques, "None.");
+    draft.list_or_default("Changes", changes, "None.");
+    draft.list_or_default("Critiques not followed", refused_critiques, "None.");
     draft.finish()
 }
 
@@ -72,7 +72,7 @@ fn revise_claim(
     claim: &DraftClaim,
     finding: &ClaimCheck,
     against: &[String],
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     (kept, changes, refused): (&mut Vec<String>, &mut Vec<String>, &mut Vec<String>),
 ) {
     let wording = text::shorten(&claim.text, 480);
@@ -95,7 +95,7 @@ fn revise_claim(
         )),
         (ClaimVerdict::Unverifiable, true) => kept.push(format!("“{wording}” (unverified)")),
         (_, false) => {
-            let instead = match (finding.verdict, line) {
+            let replacement = match (finding.verdict, line) {
                 (ClaimVerdict::Contradicted, Some(line)) => {
                     kept.push(reading.quote(line));
                     format!("the passage's words{place}")
@@ -103,7 +103,7 @@ fn revise_claim(
                 _ => "removed, because no passage supports it".to_owned(),
             };
             changes.push(format!(
-                "({names}) “{}” → {instead}",
+                "({names}) “{}” → {replacement}",
                 text::shorten(&claim.text, 100)
             ));
         }
@@ -120,7 +120,7 @@ fn critiques(brief: &Brief) -> Vec<(char, ReviewEntry)> {
     brief.peers.iter().flat_map(of).collect()
 }
 
-fn concerns_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
+fn is_about_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
     let quoted = critique.claim.trim_end_matches(['…', ' ']);
     !critique.is_omission
         && !quoted.is_empty()
@@ -132,14 +132,14 @@ fn concerns_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
 /// reviews or answers.
 fn find_missing_statements(
     brief: &Brief,
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     focus: ReviewFocus,
     critiques: &[(char, ReviewEntry)],
     own_claims: &[DraftClaim],
 ) -> Vec<(String, usize)> {
     let mut added_lines: Vec<(String, usize)> = Vec::new();
-    let asked_for = reported_missing(brief, reading, critiques);
-    for (name, line) in asked_for
+    let requested_lines = reported_omissions(brief, reading, critiques);
+    for (name, line) in requested_lines
         .into_iter()
         .chain(supporting_lines(brief, reading, focus))
     {
@@ -159,9 +159,9 @@ fn find_missing_statements(
 
 /// Returns lines that reviews of the algorithm's own text report as missing, with the names of the critiques. Its own
 /// text has the label that no peer has.
-fn reported_missing(
+fn reported_omissions(
     brief: &Brief,
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     critiques: &[(char, ReviewEntry)],
 ) -> Vec<(String, usize)> {
     let is_own = |about: char| brief.peers.iter().all(|peer| peer.letter != about);
@@ -178,7 +178,7 @@ fn reported_missing(
 /// Returns lines that support other answers, ordered by the weight of the supported claim under the review focus.
 fn supporting_lines(
     brief: &Brief,
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     focus: ReviewFocus,
 ) -> Vec<(String, usize)> {
     let mut supporting: Vec<(f64, char, usize)> = Vec::new();
@@ -215,7 +215,7 @@ mod tests {
         brief.own_text = Some(own.to_owned());
         revise(
             &brief,
-            &PromptReading::of(&brief),
+            &ParsedPrompt::of(&brief),
             ReviewFocus::Relevance,
             "",
         )

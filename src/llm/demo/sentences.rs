@@ -22,7 +22,7 @@ pub fn sentences(text: &str) -> Vec<Sentence> {
     let mut lines = 0;
     for line in text.lines().chain(std::iter::once("")) {
         let line = collapse_whitespace(line);
-        if !line.is_empty() && !stands_alone(&line) {
+        if !line.is_empty() && !is_standalone(&line) {
             if lines > 0 {
                 paragraph.push(' ');
             }
@@ -62,8 +62,8 @@ fn split_paragraph(paragraph: &str, sentences: &mut Vec<Sentence>) {
     while let Some((at, character)) = characters.next() {
         length += 1;
         let mut end = at + character.len_utf8();
-        let wide_stop = matches!(character, '。' | '！' | '？');
-        if wide_stop || matches!(character, '.' | '!' | '?' | '…') {
+        let is_full_width_stop = matches!(character, '。' | '！' | '？');
+        if is_full_width_stop || matches!(character, '.' | '!' | '?' | '…') {
             while let Some(&(next, closing)) = characters.peek() {
                 if !matches!(
                     closing,
@@ -74,7 +74,7 @@ fn split_paragraph(paragraph: &str, sentences: &mut Vec<Sentence>) {
                 end = next + closing.len_utf8();
                 characters.next();
             }
-            if !(wide_stop || ends_here(&paragraph[start..end], &paragraph[end..])) {
+            if !(is_full_width_stop || ends_here(&paragraph[start..end], &paragraph[end..])) {
                 continue;
             }
         } else if !(character == ' ' && length > MAX_SENTENCE_CHARS
@@ -158,7 +158,7 @@ fn is_heading(line: &str) -> bool {
 }
 
 /// Returns whether a line must not be joined with its neighbors: a bullet, a heading, a table row, or code.
-fn stands_alone(line: &str) -> bool {
+fn is_standalone(line: &str) -> bool {
     let bullet = ["- ", "* ", "• ", "+ ", "| ", "> "];
     line.starts_with('#') || bullet.iter().any(|mark| line.starts_with(mark)) || is_record(line)
 }

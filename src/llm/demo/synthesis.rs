@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use super::claims::DraftClaim;
 use super::differ;
 use super::draft::{DraftWriter, count_text};
-use super::reading::{PromptReading, cite};
+use super::reading::{ParsedPrompt, cite};
 use super::review::{self, CheckedClaims, ReviewFocus};
-use super::sceptic;
+use super::skeptic;
 use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
@@ -26,10 +26,10 @@ struct StatementGroup {
 }
 
 /// Writes the synthesis of the peers' texts.
-pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) -> String {
+pub fn synthesize(brief: &Brief, reading: &ParsedPrompt, focus: ReviewFocus) -> String {
     let read = review::check_peers(&brief.peers, reading);
     let mut clusters = clusters(&read);
-    let weight = |cluster: &StatementGroup| group_rank(cluster, reading, focus);
+    let weight = |cluster: &StatementGroup| cluster_rank(cluster, reading, focus);
     clusters.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
     let good = |cluster: &&StatementGroup| {
         cluster.verdict == ClaimVerdict::Supported || reading.has_no_sources
@@ -52,14 +52,14 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) ->
         .iter()
         .filter(|cluster| cluster.letters.len() > 1)
         .take(4);
-    draft.list_or(
+    draft.list_or_default(
         "Similar wording",
         agreed
             .map(|cluster| describe_group_briefly(cluster, reading))
             .collect(),
         "None found.",
     );
-    draft.list_or(
+    draft.list_or_default(
         "Different figures or negations",
         contradictions(&clusters, reading),
         "None found.",
@@ -67,7 +67,7 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) ->
     let alone = clusters.iter().filter(|cluster| {
         cluster.letters.len() == 1 && !best.iter().any(|shown| std::ptr::eq(*shown, *cluster))
     });
-    draft.list_or(
+    draft.list_or_default(
         "Points made by one only",
         alone
             .take(4)
@@ -75,7 +75,7 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) ->
             .collect(),
         "None found beyond the answer above.",
     );
-    draft.list_or(
+    draft.list_or_default(
         "Blind spots",
         blind_spots(&read, brief, reading),
         "None found.",
@@ -85,7 +85,7 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) ->
 
 /// Returns the score of a group: the weight of its claim under the review focus, plus 1 if sources support it, plus 0.2
 /// for each member that makes it. Groups with higher scores come first.
-fn group_rank(cluster: &StatementGroup, reading: &PromptReading, focus: ReviewFocus) -> f64 {
+fn cluster_rank(cluster: &StatementGroup, reading: &ParsedPrompt, focus: ReviewFocus) -> f64 {
     let sharers = cluster.letters.len();
     let support_bonus = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
     review::weight(&cluster.claim, reading, focus, sharers) + support_bonus + 0.2 * sharers as f64
@@ -123,7 +123,7 @@ fn clusters(read: &[CheckedClaims]) -> Vec<StatementGroup> {
 
 fn lead_paragraph(
     brief: &Brief,
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     clusters: &[StatementGroup],
     shown_count: usize,
 ) -> String {
@@ -152,7 +152,7 @@ fn lead_paragraph(
     )
 }
 
-fn describe_group(cluster: &StatementGroup, reading: &PromptReading) -> String {
+fn describe_group(cluster: &StatementGroup, reading: &ParsedPrompt) -> String {
     let letters = letters(cluster);
     match cluster.line.map(|line| &reading.lines[line]) {
         Some(line) if cluster.verdict == ClaimVerdict::Supported => {
@@ -165,7 +165,7 @@ fn describe_group(cluster: &StatementGroup, reading: &PromptReading) -> String {
     }
 }
 
-fn describe_group_briefly(cluster: &StatementGroup, reading: &PromptReading) -> String {
+fn describe_group_briefly(cluster: &StatementGroup, reading: &ParsedPrompt) -> String {
     let place = cluster
         .line
         .map(|line| cite(reading.lines[line].source))
@@ -192,7 +192,7 @@ fn letters(cluster: &StatementGroup) -> String {
 }
 
 /// Returns the contradictions between claims and passages, among claims, and among passages.
-fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<String> {
+fn contradictions(clusters: &[StatementGroup], reading: &ParsedPrompt) -> Vec<String> {
     let mut contradictions = Vec::new();
     for cluster in clusters
         .iter()
@@ -236,14 +236,14 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
     contradictions.extend(within.iter().map(|pair| {
         format!(
             "within the passages, {}",
-            sceptic::describe_difference(reading, pair)
+            skeptic::describe_difference(reading, pair)
         )
     }));
     contradictions.truncate(5);
     contradictions
 }
 
-fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
+fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &ParsedPrompt) -> Vec<String> {
     let mut spots = Vec::new();
     let missing = reading.missing_words();
     if !missing.is_empty() && !reading.has_no_sources {
@@ -283,7 +283,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
 }
 
 /// Formats a list of the documents that the groups cite.
-fn sources(reading: &PromptReading, groups: &[&StatementGroup]) -> String {
+fn sources(reading: &ParsedPrompt, groups: &[&StatementGroup]) -> String {
     let lines = groups.iter().filter_map(|cluster| cluster.line);
     let cited_sources: BTreeSet<u32> = lines.map(|line| reading.lines[line].source).collect();
     let cited_sources = reading
@@ -322,7 +322,7 @@ mod tests {
             ),
             peers,
         );
-        synthesize(&brief, &PromptReading::of(&brief), ReviewFocus::Shared)
+        synthesize(&brief, &ParsedPrompt::of(&brief), ReviewFocus::Shared)
     }
 
     #[test]

@@ -68,8 +68,8 @@ pub fn stem(word: &str) -> String {
             return rest.trim_end_matches('e').to_owned();
         }
     }
-    let keeps = ["ss", "us", "is"];
-    if stem.ends_with('s') && !keeps.iter().any(|kept| stem.ends_with(kept)) {
+    let kept_endings = ["ss", "us", "is"];
+    if stem.ends_with('s') && !kept_endings.iter().any(|kept| stem.ends_with(kept)) {
         stem.pop();
     }
     if stem.len() > 4 && stem.ends_with('e') {

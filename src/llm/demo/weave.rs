@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{DraftWriter, count_text, join_with_and};
 use super::rank;
-use super::reading::PromptReading;
+use super::reading::ParsedPrompt;
 use super::text;
 
 /// Minimum similarity, from 0 to 1, of lines that count as equivalent.
 const MIN_SIMILARITY: f64 = 0.35;
 
 /// Writes the first answer of `demo/merge`.
-pub fn answer(reading: &PromptReading) -> String {
+pub fn answer(reading: &ParsedPrompt) -> String {
     let mut draft = DraftWriter::new();
     let order = rank::rank(reading);
     if reading.has_no_sources {
@@ -72,7 +72,7 @@ pub fn answer(reading: &PromptReading) -> String {
 }
 
 /// Returns pairs of similar lines from different passages, in the order of their rank.
-fn repeated_statements(reading: &PromptReading, order: &[usize]) -> Vec<(usize, usize)> {
+fn repeated_statements(reading: &ParsedPrompt, order: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (place, &left) in order.iter().enumerate() {
         for &right in &order[place + 1..] {
@@ -92,7 +92,7 @@ fn repeated_statements(reading: &PromptReading, order: &[usize]) -> Vec<(usize, 
 
 /// Returns up to six quotations from the best-ranked lines of the passages, in document order.
 fn best_line_per_passage(
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     order: &[usize],
     excluded: &[usize],
 ) -> Vec<String> {
@@ -120,7 +120,7 @@ fn best_line_per_passage(
 }
 
 /// Describes for each of the question's words which passages use it.
-fn word_coverage(reading: &PromptReading) -> Vec<String> {
+fn word_coverage(reading: &ParsedPrompt) -> Vec<String> {
     let mut coverage_lines = Vec::new();
     for asked in reading
         .question_terms
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn repeated_statements_are_paired_across_passages() {
-        let answer_text = answer(&PromptReading::of(&brief(
+        let answer_text = answer(&ParsedPrompt::of(&brief(
             "notice period and fees",
             &[
                 "The notice period of this contract is 30 days. Cats sleep all day.",

@@ -24,7 +24,7 @@ pub(super) struct ModelRecord {
     pub user_breakers: BTreeMap<u64, CircuitBreaker>,
     pub failures: RecentFailures,
     /// Whether the prompt template opens the reasoning block, so that the answer only closes it.
-    pub closes_only: bool,
+    pub omits_opening_tag: bool,
     /// When the provider's rate limit ends.
     pub throttled_until: Option<Timestamp>,
     /// The blocks that other servers have reported.
@@ -81,7 +81,7 @@ impl ModelRecord {
             CircuitView::Closed => own,
             open => open,
         };
-        match (here, self.shared.open_until(user, now)) {
+        match (here, self.shared.circuit_open_until(user, now)) {
             (CircuitView::Open(_), _) | (_, None) => here,
             (_, Some(until)) => CircuitView::Open(until),
         }

@@ -9,7 +9,7 @@ use ureq::http::Uri;
 /// Everything needed to connect to a bucket.
 #[derive(Clone)]
 pub struct BucketSettings {
-    pub(super) secure: bool,
+    pub(super) is_https: bool,
     /// Host and port, as in the `host` header.
     pub(super) host: String,
     /// Path before the bucket's name or the key, with a leading slash and without a trailing one.
@@ -37,7 +37,7 @@ pub(super) struct BucketTimeouts {
 
 impl BucketSettings {
     /// Shortens the timeouts and retry pauses, because a person waits for each response.
-    pub fn for_waiting_callers(mut self) -> Self {
+    pub fn with_interactive_timeouts(mut self) -> Self {
         self.timeouts = BucketTimeouts {
             connect: Duration::from_secs(5),
             chunk: Duration::from_secs(20),
@@ -59,7 +59,7 @@ impl Default for BucketTimeouts {
 
 impl fmt::Debug for BucketSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.secure { "https" } else { "http" };
+        let scheme = if self.is_https { "https" } else { "http" };
         write!(
             f,
             "s3://{}/{} at {scheme}://{}{} in {}",
@@ -111,10 +111,10 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Bucke
     let endpoint_setting = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
         .into_iter()
         .find_map(|name| Some((name, variable(name)?)));
-    let (secure, host, base) = match endpoint_setting {
+    let (is_https, host, base) = match endpoint_setting {
         Some((name, url)) => {
-            let (secure, host, base) = endpoint(name, &url)?;
-            (secure, host, format!("{base}/{bucket}"))
+            let (is_https, host, base) = endpoint(name, &url)?;
+            (is_https, host, format!("{base}/{bucket}"))
         }
         None => {
             let (host, base) = amazon_endpoint(&bucket, &region);
@@ -122,7 +122,7 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Bucke
         }
     };
     Ok(BucketSettings {
-        secure,
+        is_https,
         host,
         base,
         bucket,
@@ -181,7 +181,7 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
         ));
     }
     let uri: Uri = url.parse().map_err(|_| invalid())?;
-    let secure = match uri.scheme_str() {
+    let is_https = match uri.scheme_str() {
         Some("https") => true,
         Some("http") => false,
         _ => return Err(invalid()),
@@ -193,13 +193,13 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
     if uri.query().is_some() {
         return Err(invalid());
     }
-    let default_port = if secure { 443 } else { 80 };
+    let default_port = if is_https { 443 } else { 80 };
     let host = match uri.port_u16() {
         Some(port) if port != default_port => format!("{host}:{port}"),
         _ => host.to_owned(),
     };
     let base = uri.path().trim_end_matches('/');
-    Ok((secure, host, base.to_owned()))
+    Ok((is_https, host, base.to_owned()))
 }
 
 /// Returns the host and base path of an Amazon bucket; Amazon's certificates do not cover bucket names with dots.

@@ -104,7 +104,7 @@ impl BucketClient {
             token: settings.token.as_deref(),
         };
         let signed_headers = sigv4::sign(&request, &credentials, &settings.region, clock::now());
-        let scheme = if settings.secure { "https" } else { "http" };
+        let scheme = if settings.is_https { "https" } else { "http" };
         let mark = if query.is_empty() { "" } else { "?" };
         let uri = format!("{scheme}://{}{path}{mark}{query}", settings.host);
         let mut request = Request::builder().method(bucket_request.method).uri(uri);

@@ -22,7 +22,7 @@ pub(super) struct Download {
     etag: Option<String>,
     at: u64,
     bytes: u64,
-    break_count: usize,
+    interruption_count: usize,
 }
 
 impl Download {
@@ -54,7 +54,7 @@ impl Download {
             reader: response.into_body().into_reader(),
             at: 0,
             bytes,
-            break_count: 0,
+            interruption_count: 0,
         })
     }
 
@@ -72,10 +72,10 @@ impl Download {
         };
         let response = self.client.send(&ask)?;
         let beginning = format!("bytes {}-", self.at);
-        let is_continued =
+        let is_resumed =
             header(&response, "content-range").is_some_and(|r| r.starts_with(&beginning));
         match response.status() {
-            StatusCode::PARTIAL_CONTENT if is_continued => {
+            StatusCode::PARTIAL_CONTENT if is_resumed => {
                 self.reader = response.into_body().into_reader();
                 Ok(())
             }
@@ -106,10 +106,16 @@ impl Read for Download {
                 }
                 Err(error) => error.to_string(),
             };
-            let Some(pause) = self.client.settings.timeouts.pauses.get(self.break_count) else {
+            let Some(pause) = self
+                .client
+                .settings
+                .timeouts
+                .pauses
+                .get(self.interruption_count)
+            else {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
             };
-            self.break_count += 1;
+            self.interruption_count += 1;
             thread::sleep(*pause);
             match self.resume() {
                 Ok(()) | Err(TargetError::Failed(_)) => {}

@@ -217,11 +217,11 @@ impl Target for S3 {
         let key = self.key(name)?;
         let read = |error| TargetError::Failed(format!("{name} cannot be read: {error}"));
         let content = UploadContent::from_file(file).map_err(read)?;
-        let (mut may_be_stored, mut contested) = (false, false);
+        let (mut may_be_stored, mut is_contested) = (false, false);
         let result = self.with_retries(|| match self.put_once(&key, &content, only_new) {
             Ok(PutOutcome::Stored) => Ok(()),
             Ok(PutOutcome::Contested(why)) => {
-                contested = true;
+                is_contested = true;
                 Err(TargetError::Failed(why))
             }
             // The previous attempt may have succeeded, with only its response lost.
@@ -232,7 +232,7 @@ impl Target for S3 {
             }
         });
         match result {
-            Err(TargetError::Failed(_)) if contested && only_new => Err(TargetError::Taken),
+            Err(TargetError::Failed(_)) if is_contested && only_new => Err(TargetError::Taken),
             result => result,
         }
     }

@@ -111,15 +111,15 @@ fn a_listing_is_requested_page_by_page() {
     for name in ["p/a", "p/b", "p/c", "p/d", "p/e", "q/f"] {
         bucket.store_directly(name, b"1");
     }
-    let names_listed = names(&plain(&bucket), "").expect("a list");
-    assert_eq!(names_listed, ["a 1", "b 1", "c 1", "d 1", "e 1"]);
+    let listed_names = names(&plain(&bucket), "").expect("a list");
+    assert_eq!(listed_names, ["a 1", "b 1", "c 1", "d 1", "e 1"]);
     assert_eq!(bucket.requests().len(), 3);
 }
 
 #[test]
 fn transient_failures_are_retried() {
     let busy = BucketFault::Says(503, "SlowDown", "Please reduce your request rate.");
-    let troubles = [
+    let faults = [
         busy.clone(),
         BucketFault::Says(500, "InternalError", "We encountered an internal error."),
         BucketFault::Says(429, "TooManyRequests", "Later."),
@@ -129,9 +129,9 @@ fn transient_failures_are_retried() {
     ];
     let bucket = Bucket::new();
     let target = plain(&bucket);
-    for trouble in troubles {
+    for fault in faults {
         let twice = |method| {
-            bucket.fail_next(method, trouble.clone());
+            bucket.fail_next(method, fault.clone());
             bucket.fail_next(method, busy.clone());
         };
         twice("PUT");
@@ -159,53 +159,53 @@ fn permanent_failures_are_reported_without_retry() {
     // The first put has shown that the store supports conditions.
     assert_eq!(target.put("known", &file(b"x"), true), Ok(()));
     assert_eq!(target.remove("known"), Ok(()));
-    let fault = BucketFault::Says;
-    for (trouble, parts) in [
+    let error = BucketFault::Says;
+    for (fault, parts) in [
         (
-            fault(403, "AccessDenied", "Access Denied"),
+            error(403, "AccessDenied", "Access Denied"),
             ["AccessDenied: Access Denied;", "PutObject"],
         ),
         (
-            fault(403, "InvalidAccessKeyId", "No."),
+            error(403, "InvalidAccessKeyId", "No."),
             ["InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"],
         ),
         (
-            fault(403, "QuotaExceeded", "Full."),
+            error(403, "QuotaExceeded", "Full."),
             ["QuotaExceeded: Full;", "is full"],
         ),
         (
-            fault(507, "XMinioStorageFull", "Full."),
+            error(507, "XMinioStorageFull", "Full."),
             ["XMinioStorageFull", "is full"],
         ),
         (
-            fault(400, "EntityTooLarge", "5 GB."),
+            error(400, "EntityTooLarge", "5 GB."),
             ["EntityTooLarge", "files this large"],
         ),
         (
-            fault(403, "RequestTimeTooSkewed", "Far."),
+            error(403, "RequestTimeTooSkewed", "Far."),
             ["RequestTimeTooSkewed", "clock"],
         ),
         (
-            fault(400, "ExpiredToken", "Old."),
+            error(400, "ExpiredToken", "Old."),
             ["ExpiredToken", "temporary"],
         ),
         (
-            fault(404, "NoSuchBucket", "None."),
+            error(404, "NoSuchBucket", "None."),
             ["NoSuchBucket", "create the bucket copies"],
         ),
         (
-            fault(301, "PermanentRedirect", "There."),
+            error(301, "PermanentRedirect", "There."),
             ["PermanentRedirect", "AWS_REGION"],
         ),
         (
-            fault(
+            error(
                 400,
                 "AuthorizationHeaderMalformed",
                 "x</Message><Region>eu-west-9</Region><Message>",
             ),
             ["AuthorizationHeaderMalformed", "set AWS_REGION=eu-west-9"],
         ),
-        (fault(403, "Odd", SECRET), ["Odd: …;", "allowed"]),
+        (error(403, "Odd", SECRET), ["Odd: …;", "allowed"]),
         (
             BucketFault::Page(404, "<html>no</html>"),
             ["404", "may not be an S3-compatible store"],
@@ -220,7 +220,7 @@ fn permanent_failures_are_reported_without_retry() {
             ("DELETE", |target| target.remove("a")),
         ];
         for (method, call) in calls {
-            bucket.fail_next(method, trouble.clone());
+            bucket.fail_next(method, fault.clone());
             bucket.requests();
             let Err(TargetError::Refused(why)) = call(&target) else {
                 panic!("{method} {parts:?} is refused")
@@ -381,8 +381,8 @@ fn a_real_store_works() {
     assert_eq!(target.put("one/none", &file(b""), true), Ok(()));
     assert_eq!(target.put("one/none", &file(b""), false), Ok(()));
     assert_eq!(names(&target, "many/").expect("a list").len(), 1002);
-    let names_listed = names(&target, "one/").expect("a list");
-    assert_eq!(names_listed, ["one/a b+ü 9000000", "one/none 0"]);
+    let listed_names = names(&target, "one/").expect("a list");
+    assert_eq!(listed_names, ["one/a b+ü 9000000", "one/none 0"]);
     assert!(read(&target, "one/a b+ü") == Ok(large), "it comes back");
     assert_eq!(read(&target, "one/none"), Ok(Vec::new()));
     assert_eq!(read(&target, "many/0007"), Ok(b"many/0007".to_vec()));

@@ -4,7 +4,7 @@ use super::super::error::StoreError;
 use super::super::tests::{Folder, at, user, with_writer};
 use super::super::{passages, reading_queue, users};
 use super::*;
-use crate::domain::document::{DocumentStatus, TextlessPage};
+use crate::domain::document::{DocumentStatus, PageWithoutText};
 use crate::domain::search::SearchQuery;
 use crate::domain::user::{Role, User};
 
@@ -149,7 +149,7 @@ fn an_outcome_replaces_the_previous_one() {
             message: "read".into(),
             pages: 2,
             encoding: None,
-            gaps: vec![TextlessPage {
+            gaps: vec![PageWithoutText {
                 page: 2,
                 why: "empty".into(),
                 picture: true,

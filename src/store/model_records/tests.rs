@@ -61,7 +61,7 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
             )?;
         }
         let standings = of_user(db, &user(1).id, &["p/a", "p/b"])?;
-        let record = |points, cases| Some(&StandingRecord { points, cases }).copied();
+        let record = |points, cases| Some(&ScoreRecord { points, cases }).copied();
         assert_eq!(standings.experiments.get("p/a").copied(), record(1.5, 2));
         assert_eq!(standings.experiments.get("p/b").copied(), record(0.0, 1));
         assert_eq!(standings.votes.get("p/b").copied(), record(1.5, 3));
@@ -118,7 +118,7 @@ fn records_are_of_questions_that_all_models_answered() {
             add_answer(experiment, 0, "p/b", "only for b", 1.0)?;
         }
         let standings = of_user(db, &user(1).id, &["p/a", "p/b"])?;
-        let record = |points, cases| Some(StandingRecord { points, cases });
+        let record = |points, cases| Some(ScoreRecord { points, cases });
         assert_eq!(standings.experiments.get("p/a").copied(), record(0.0, 4));
         assert_eq!(standings.experiments.get("p/b").copied(), record(4.0, 4));
         // These two models have no question in common.

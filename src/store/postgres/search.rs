@@ -18,7 +18,7 @@ const INDEX_TURNS: i64 = 10;
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
-pub(in crate::store) fn each_passage(
+pub(in crate::store) fn for_each_passage(
     db: &Reader,
     part: &QueryPart,
     (first, last): (i64, i64),
@@ -32,11 +32,11 @@ pub(in crate::store) fn each_passage(
     )
 }
 
-/// Passes passages to `take` like [`each_passage`], with a score for each, which is higher for a better match.
+/// Passes passages to `take` like [`for_each_passage`], with a score for each, which is higher for a better match.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
-pub(in crate::store) fn each_scored_passage(
+pub(in crate::store) fn for_each_scored_passage(
     db: &Reader,
     part: &QueryPart,
     (first, last): (i64, i64),
@@ -56,7 +56,7 @@ pub(in crate::store) fn each_scored_passage(
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
-pub(in crate::store) fn each_turn(
+pub(in crate::store) fn for_each_turn(
     db: &Reader,
     user: &str,
     (expression, columns): (&str, &str),

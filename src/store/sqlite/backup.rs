@@ -85,8 +85,8 @@ pub(in crate::store) fn copy(
     if !replace && to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
-    let part = PartialBackup::create_beside(to)?;
-    let pages = PartialBackup::create_beside(&part.0)?;
+    let part = PartialBackup::create_next_to(to)?;
+    let pages = PartialBackup::create_next_to(&part.0)?;
     let source = Connection::open_with_flags(from, read_only())?;
     source.busy_timeout(std::time::Duration::from_secs(5))?;
     check_space(&source, &part.0)?;
@@ -154,14 +154,14 @@ fn count_rows(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
 }
 
 fn has_same_rows(
-    wanted: &BTreeMap<String, u64>,
+    expected: &BTreeMap<String, u64>,
     copied_rows: &BTreeMap<String, u64>,
 ) -> Result<(), BackupError> {
-    let different = wanted
+    let different = expected
         .iter()
         .find(|(name, rows)| copied_rows.get(*name) != Some(rows));
     match different {
-        None if wanted.len() == copied_rows.len() => Ok(()),
+        None if expected.len() == copied_rows.len() => Ok(()),
         None => Err(BackupError::Damaged("it has other tables".into())),
         Some((name, rows)) => {
             let count = copied_rows.get(name).copied().unwrap_or_default();
@@ -220,11 +220,11 @@ pub fn verify(path: &Path) -> Result<Verified, BackupError> {
         .ok()
         .filter(|version| (1..=VERSION).contains(version))
         .ok_or_else(|| BackupError::Damaged(format!("it claims to have version {version}")))?;
-    let fault: String = db
+    let finding: String = db
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(to_damaged)?;
-    if fault != "ok" {
-        return Err(BackupError::Damaged(fault));
+    if finding != "ok" {
+        return Err(BackupError::Damaged(finding));
     }
     match number("SELECT count(*) FROM pragma_foreign_key_check")? {
         0 => Ok(Verified {
@@ -246,7 +246,7 @@ fn read_only() -> OpenFlags {
 struct PartialBackup(PathBuf);
 
 impl PartialBackup {
-    fn create_beside(to: &Path) -> Result<Self, BackupError> {
+    fn create_next_to(to: &Path) -> Result<Self, BackupError> {
         let stem = to.file_name().unwrap_or_default().to_string_lossy();
         let part = to.with_file_name(format!(".{stem}.{}.part", std::process::id()));
         if part.exists() {

@@ -62,7 +62,7 @@ fn insert_rows(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub(in crate::store) fn each_passage(
+pub(in crate::store) fn for_each_passage(
     db: &Reader,
     part: &QueryPart,
     (first, last): (i64, i64),
@@ -82,7 +82,7 @@ pub(in crate::store) fn each_passage(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub(in crate::store) fn each_scored_passage(
+pub(in crate::store) fn for_each_scored_passage(
     db: &Reader,
     part: &QueryPart,
     (first, last): (i64, i64),
@@ -109,7 +109,7 @@ pub(in crate::store) fn each_scored_passage(
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
-pub(in crate::store) fn each_turn(
+pub(in crate::store) fn for_each_turn(
     db: &Reader,
     user: &str,
     (expression, columns): (&str, &str),

@@ -17,9 +17,9 @@ const LARGE_LOG_BYTES: u64 = 4 * 1024 * 1024;
 pub trait WalFollower: Send {
     /// Reads the entries added to the log since the last call. `foreign` is whether another process has changed the
     /// database since then.
-    fn look(&mut self, log: &Path, foreign: bool);
+    fn read_changes(&mut self, log: &Path, foreign: bool);
     /// Called after the log has been truncated, which happens only after a `look`.
-    fn emptied(&mut self);
+    fn mark_emptied(&mut self);
     /// Called just before a [`HeldSnapshot`] is returned. The log is empty then.
     fn held(&mut self);
 }
@@ -74,22 +74,22 @@ impl WalLog {
     }
 
     /// Lets the follower read the log.
-    pub(in crate::store) fn look(&mut self, db: &Writer) {
+    pub(in crate::store) fn read_changes(&mut self, db: &Writer) {
         let Some(follower) = &mut self.follower else {
             return;
         };
         let now = data_version(db).ok();
         let foreign = now.is_none() || now != self.data_version;
         self.data_version = now;
-        follower.look(&self.path, foreign);
+        follower.read_changes(&self.path, foreign);
     }
 
     /// Lets the follower read the log, and checkpoints the log if it is large.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub(in crate::store) fn look_and_checkpoint(&mut self, db: &Writer) -> Result<()> {
-        self.look(db);
+    pub(in crate::store) fn read_and_checkpoint(&mut self, db: &Writer) -> Result<()> {
+        self.read_changes(db);
         let length = std::fs::metadata(&self.path).map_or(0, |data| data.len());
         match length > LARGE_LOG_BYTES {
             true => self.empty_log(db),
@@ -102,7 +102,7 @@ impl WalLog {
     /// # Errors
     /// Returns an error if the database cannot be written.
     pub(in crate::store) fn checkpoint(&mut self, db: &Writer) -> Result<()> {
-        self.look(db);
+        self.read_changes(db);
         self.empty_log(db)
     }
 
@@ -113,7 +113,7 @@ impl WalLog {
             return Err(StoreError::Busy);
         }
         if let Some(follower) = &mut self.follower {
-            follower.emptied();
+            follower.mark_emptied();
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl WalLog {
     /// Returns `Busy` if another connection is using the log, or another error if the database cannot be read or
     /// written.
     pub(in crate::store) fn hold_file(&mut self, db: &Writer) -> Result<HeldSnapshot> {
-        self.look(db);
+        self.read_changes(db);
         self.empty_log(db)?;
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
         let reader = Reader::open_sqlite(&self.database)?;

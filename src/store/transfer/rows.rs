@@ -59,7 +59,7 @@ impl OwnedValue {
         }
     }
 
-    fn borrowed(&self) -> Value<'_> {
+    fn as_value(&self) -> Value<'_> {
         match self {
             Self::Null => Value::Null,
             Self::Integer(number) => Value::Integer(*number),
@@ -121,7 +121,7 @@ pub(super) fn copy(
         Ok(())
     });
     let copied = copied.and_then(|()| Ok(batch.insert()?));
-    copied.map_err(|error| batch.explained(error))?;
+    copied.map_err(|error| batch.with_keys(error))?;
     progress(count);
     match refused {
         true => Err(TransferError::UnusableKey(table.name.to_owned())),
@@ -180,7 +180,7 @@ fn visit_rows(
     let mut last: Vec<OwnedValue> = Vec::new();
     loop {
         let sql = if last.is_empty() { &begin } else { &more };
-        let params: Vec<Value<'_>> = last.iter().map(OwnedValue::borrowed).collect();
+        let params: Vec<Value<'_>> = last.iter().map(OwnedValue::as_value).collect();
         let (mut rows, mut next) = (0, Vec::new());
         db.each(sql, params.as_slice(), |row| {
             let values = (0..table.columns.len()).map(|position| row.value(position));
@@ -218,7 +218,7 @@ fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
             digest(&number.to_bits().to_be_bytes());
         }
         Value::Text(text) => {
-            let text = without_nul(text);
+            let text = strip_nul(text);
             digest(b"T");
             digest(&(text.len() as u64).to_be_bytes());
             digest(text.as_bytes());
@@ -232,7 +232,7 @@ fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
 }
 
 /// Returns a text as PostgreSQL stores it, with U+FFFD instead of U+0000.
-fn without_nul(text: &str) -> Cow<'_, str> {
+fn strip_nul(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {
         true => Cow::Owned(text.replace('\0', "\u{FFFD}")),
         false => Cow::Borrowed(text),
@@ -242,7 +242,7 @@ fn without_nul(text: &str) -> Cow<'_, str> {
 /// Formats the primary key of a row for messages.
 fn shown_key(table: &TransferTable, values: &[Value<'_>]) -> String {
     let parts = table.key.iter().map(|at| match values[*at] {
-        Value::Text(text) => without_nul(text).into_owned(),
+        Value::Text(text) => strip_nul(text).into_owned(),
         Value::Integer(number) => number.to_string(),
         _ => "…".to_owned(),
     });
@@ -303,7 +303,7 @@ impl<'a> RowBatch<'a> {
             self.table.columns.join(", "),
             rows.join(", ")
         );
-        let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::borrowed).collect();
+        let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::as_value).collect();
         // Only the statement for a full batch is cached, because other batches rarely have the same size.
         let inserted = match self.rows {
             BATCH_ROWS => self.target.run(&sql, values.as_slice()),
@@ -317,8 +317,8 @@ impl<'a> RowBatch<'a> {
     }
 
     /// If the target rejected the rows, adds their primary keys to the error.
-    fn explained(&self, error: TransferError) -> TransferError {
-        let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::borrowed).collect();
+    fn with_keys(&self, error: TransferError) -> TransferError {
+        let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::as_value).collect();
         let mut rows = values.chunks(self.table.columns.len());
         match (error, rows.next()) {
             (TransferError::Failed(why), Some(first)) if self.is_refused => {
@@ -337,7 +337,7 @@ impl<'a> RowBatch<'a> {
 mod tests {
     use super::*;
 
-    fn encoded(value: Value<'_>) -> Vec<u8> {
+    fn encode_value(value: Value<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         encode(value, &mut |bytes| out.extend_from_slice(bytes));
         out
@@ -360,13 +360,20 @@ mod tests {
         ];
         for (at, one) in values.iter().enumerate() {
             for other in &values[at + 1..] {
-                assert_ne!(encoded(*one), encoded(*other), "{one:?} {other:?}");
+                assert_ne!(
+                    encode_value(*one),
+                    encode_value(*other),
+                    "{one:?} {other:?}"
+                );
             }
         }
-        assert_eq!(encoded(Value::Real(-0.0)), encoded(Value::Real(0.0)));
         assert_eq!(
-            encoded(Value::Text("a\0")),
-            encoded(Value::Text("a\u{FFFD}"))
+            encode_value(Value::Real(-0.0)),
+            encode_value(Value::Real(0.0))
+        );
+        assert_eq!(
+            encode_value(Value::Text("a\0")),
+            encode_value(Value::Text("a\u{FFFD}"))
         );
     }
 }

@@ -38,7 +38,7 @@ pub(in crate::wire) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame)
 
 pub(in crate::wire) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     if body["choices"].is_null() && reported_error(body).is_none() {
-        return builder.fail_malformed("a chat completion");
+        return builder.fail_as_malformed("a chat completion");
     }
     read_chunk(builder, body);
     builder.end();
@@ -77,7 +77,7 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     let (delta, message) = (&first["delta"], &first["message"]);
     // Some servers repeat the whole message after the chunks. Such a `message` is ignored, but not a `delta`, which may
     // happen to equal all text before it.
-    let is_repeat = builder.is_whole_text(message["content"].as_str().unwrap_or_default());
+    let is_repeat = builder.equals_answer_so_far(message["content"].as_str().unwrap_or_default());
     match [delta, message].into_iter().find(|found| found.is_object()) {
         Some(_) if !delta.is_object() && is_repeat => {}
         Some(found) => {

@@ -241,13 +241,13 @@ fn usage_is_counted_as_each_vendor_defines_it() {
         r#"{"prompt_tokens":-3,"completion_tokens":-1}"#,
         r#"{"prompt_tokens":"many","completion_tokens":[]}"#,
     ] {
-        let silent = chunk(HELLO_CHUNK)
+        let without_usage = chunk(HELLO_CHUNK)
             + &chunk(STOP_CHUNK)
             + &chunk(&format!(r#"{{"choices":[],"usage":{usage}}}"#));
-        let counted_usage = decode(silent.as_bytes(), 0).2.unwrap().usage;
-        assert!(counted_usage.estimated, "{usage}");
+        let estimated_usage = decode(without_usage.as_bytes(), 0).2.unwrap().usage;
+        assert!(estimated_usage.estimated, "{usage}");
         assert!(
-            counted_usage.input > 0 && counted_usage.output > 0,
+            estimated_usage.input > 0 && estimated_usage.output > 0,
             "{usage}"
         );
     }

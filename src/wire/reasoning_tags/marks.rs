@@ -70,7 +70,7 @@ pub(super) const ANSWER_MARKS: &[(&str, &str)] = &[
 
 /// Channels whose markers a server strips, so that only their names remain in the text.
 #[derive(Debug)]
-pub(super) struct BareChannels {
+pub(super) struct UnmarkedChannels {
     /// Part of the model's ID, in lowercase.
     pub model: &'static str,
     /// Beginning of the text: the name of the reasoning channel.
@@ -80,13 +80,13 @@ pub(super) struct BareChannels {
 }
 
 /// The models that write in channels. For all other models, such text is part of the answer.
-pub(super) const BARE_CHANNELS: &[BareChannels] = &[
-    BareChannels {
+pub(super) const UNMARKED_CHANNELS: &[UnmarkedChannels] = &[
+    UnmarkedChannels {
         model: "gpt-oss",
         opening: "analysis",
         closing: "assistantfinal",
     },
-    BareChannels {
+    UnmarkedChannels {
         model: "gpt_oss",
         opening: "analysis",
         closing: "assistantfinal",

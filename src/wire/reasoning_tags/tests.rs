@@ -13,10 +13,10 @@ fn split_pieces_with(mut splitter: ReasoningSplitter, pieces: &[&str]) -> (Strin
     let (mut reasoning, mut answer) = (String::new(), String::new());
     for piece in out {
         match piece {
-            ThinkPiece::Text(text) => answer.push_str(&text),
-            ThinkPiece::Reasoning(text) => reasoning.push_str(&text),
-            ThinkPiece::BlockEnd(_) => {}
-            ThinkPiece::Closed(_) => reasoning.push_str(&std::mem::take(&mut answer)),
+            SplitPiece::Text(text) => answer.push_str(&text),
+            SplitPiece::Reasoning(text) => reasoning.push_str(&text),
+            SplitPiece::BlockEnd(_) => {}
+            SplitPiece::Closed(_) => reasoning.push_str(&std::mem::take(&mut answer)),
         }
     }
     (reasoning, answer)
@@ -141,7 +141,7 @@ fn reasoning_opened_in_the_prompt_is_held_until_closed() {
     ] {
         for cut in 0..=full_text.len() {
             let mut splitter = ReasoningSplitter::default();
-            splitter.expect_close();
+            splitter.expect_unopened_reasoning();
             let split_text = split_pieces_with(splitter, &[&full_text[..cut], &full_text[cut..]]);
             assert_eq!(
                 split_text,
@@ -152,7 +152,7 @@ fn reasoning_opened_in_the_prompt_is_held_until_closed() {
     }
     let mut splitter = ReasoningSplitter::default();
     let mut out = Vec::new();
-    splitter.expect_close();
+    splitter.expect_unopened_reasoning();
     splitter.push("reasoning", &mut out);
     assert_eq!(out, [], "nothing is told that may be reasoning");
 }
@@ -194,7 +194,7 @@ proptest! {
 fn channels_without_marks_depend_on_the_models_name() {
     let of = |model: &str, pieces: &[&str]| {
         let mut splitter = ReasoningSplitter::default();
-        splitter.expect_bare(model);
+        splitter.expect_unmarked_channels(model);
         split_pieces_with(splitter, pieces)
     };
     for (full_text, reasoning, answer) in [
@@ -245,7 +245,7 @@ fn every_mark_begins_with_a_known_character() {
 
 fn expecting_close() -> ReasoningSplitter {
     let mut splitter = ReasoningSplitter::default();
-    splitter.expect_close();
+    splitter.expect_unopened_reasoning();
     splitter
 }
 
@@ -261,7 +261,7 @@ fn held_text_is_scanned_once_and_bounded() {
     splitter.push("think>yes", &mut out);
     splitter.finish(&mut out);
     assert_eq!(out.len(), 2);
-    assert_eq!(out[1], ThinkPiece::Text("yes".into()));
+    assert_eq!(out[1], SplitPiece::Text("yes".into()));
 
     let (mut splitter, mut out) = (expecting_close(), Vec::new());
     let text = "a<think></think>".repeat(MAX_AWAITED_BYTES / 64);

@@ -164,7 +164,7 @@ impl ResponseEvents {
         let mut events = self.close_item(None);
         // After the message, only items that belong to the calls may be sent; nothing else may follow it.
         if !self.has_message || !answer.calls.is_empty() {
-            events.extend(self.late_reasoning_events(&answer.extras.reasoning));
+            events.extend(self.remaining_reasoning_events(&answer.extras.reasoning));
         }
         for (place, call) in (self.place..).zip(answer.calls) {
             events.extend(self.call_events(place, call));
@@ -189,7 +189,7 @@ impl ResponseEvents {
     }
 
     /// Encodes the reasoning items not sent yet, from vendors that do not mark the end of each one.
-    fn late_reasoning_events(&mut self, blocks: &[Value]) -> Vec<ResponseEvent> {
+    fn remaining_reasoning_events(&mut self, blocks: &[Value]) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         for block in blocks {
             let Some(item) = vendor_item(&self.frame, self.thoughts.len(), block) else {

@@ -27,8 +27,8 @@ fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
     run_command(&folder, &["secret", "new"]);
     let new = fs::read(&secret).unwrap();
     assert_ne!(old, new);
-    let said_text = run_refused(command(&folder, &["secret", "new"]));
-    assert!(said_text.contains("already exists"), "{said_text}");
+    let output = run_refused(command(&folder, &["secret", "new"]));
+    assert!(output.contains("already exists"), "{output}");
     assert_eq!(fs::read(&secret).unwrap(), new);
     let server = start(&folder);
     ada = server.known(&ada);

@@ -156,7 +156,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     let away = folder.path().join("away");
     for name in ["quire.db", "quire.db-wal", "secret", "lock"] {
         let target = data_folder(&folder).join(name);
-        let was_there = fs::rename(&target, &away).is_ok();
+        let existed = fs::rename(&target, &away).is_ok();
         let created = Command::new("mkfifo").arg(&target).status().unwrap();
         assert!(created.success(), "{name}");
         for words in [
@@ -174,7 +174,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
         let doctor = run_with_timeout(command(&folder, &["doctor"]));
         assert_eq!(doctor.1, Some(1), "{name}: {}", doctor.0);
         fs::remove_file(&target).unwrap();
-        if was_there {
+        if existed {
             fs::rename(&away, &target).unwrap();
         }
     }
@@ -226,13 +226,13 @@ fn a_file_in_the_place_of_a_folder_is_refused() {
     let away = folder.path().join("away");
     for name in ["documents", "uploads", "orphans", "tmp"] {
         let target = data_folder(&folder).join(name);
-        let was_there = fs::rename(&target, &away).is_ok();
+        let existed = fs::rename(&target, &away).is_ok();
         fs::write(&target, "in the way").unwrap();
         check_all_commands_refuse(&folder, &format!("{name} is a file"));
         let message = run_refused(command(&folder, &["serve"]));
         assert!(message.contains("Move the file elsewhere"), "{message}");
         fs::remove_file(&target).unwrap();
-        if was_there {
+        if existed {
             fs::rename(&away, &target).unwrap();
         }
     }
@@ -422,8 +422,8 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     );
 
     let mut accept = command(&folder, &["secret", "accept"]);
-    let said_text = accept.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
-    assert!(said_text.status.success());
+    let output = accept.env("QUIRE_SECRET", OTHER_SECRET).output().unwrap();
+    assert!(output.status.success());
     let server = Executable::with(&folder, &secret_variable(OTHER_SECRET));
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
     let mut ada = Client::new(server.address).signed_in("ada@example.com");

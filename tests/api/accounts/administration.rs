@@ -105,14 +105,14 @@ fn configuration_is_shown_without_secrets() {
 #[test]
 fn sessions_are_listed_and_ended_from_another_session() {
     let server = Server::start();
-    let this_session = sign_in(&server, "ada@example.org");
+    let current_session = sign_in(&server, "ada@example.org");
     let mut position = server.client().with("user-agent", "A browser elsewhere");
     let elsewhere = login(&mut position, "ada@example.org", PASSWORD).json();
     let mut stranger = bearer_client(
         &server,
         &sign_in(&server, "bob@example.org")["access_token"],
     );
-    let mut ada = bearer_client(&server, &this_session["access_token"]);
+    let mut ada = bearer_client(&server, &current_session["access_token"]);
     let response = ada.get("/api/users/me/sessions").json();
     let sessions = response["sessions"].as_array().unwrap();
     assert_eq!(sessions.len(), 2, "{response}");

@@ -92,17 +92,17 @@ fn uploads_without_a_credential_are_refused() {
 
 #[test]
 fn deleting_an_account_deletes_its_documents() {
-    let house = TwoUsers::new();
-    let own_document = house.send(0, "a.txt", b"mine").expect(200);
-    house.send(1, "b.txt", b"theirs").expect(200);
-    let other_user_id = house.get(1, "/api/users/me").expect(200)["user_id"].clone();
+    let users = TwoUsers::new();
+    let own_document = users.send(0, "a.txt", b"mine").expect(200);
+    users.send(1, "b.txt", b"theirs").expect(200);
+    let other_user_id = users.get(1, "/api/users/me").expect(200)["user_id"].clone();
     let path = format!(
         "/api/admin/users/{}",
         other_user_id.as_str().expect("an id")
     );
-    house.delete(0, &path).expect(200);
-    assert_eq!(house.files("documents"), house.server.originals_of(1));
-    let remaining = house.get(0, "/api/documents").expect(200);
+    users.delete(0, &path).expect(200);
+    assert_eq!(users.files("documents"), users.server.originals_of(1));
+    let remaining = users.get(0, "/api/documents").expect(200);
     assert_eq!(remaining["documents"][0]["id"], own_document["id"]);
 }
 
@@ -174,8 +174,8 @@ fn document_pages_are_shown_and_the_document_is_reread() {
         users.post(1, &format!("{path}/read"), json!({})).status,
         404
     );
-    let by_itself = users.post(0, &format!("{path}/read"), json!({})).json();
-    assert_eq!(by_itself["status"], "processed");
+    let default_reading = users.post(0, &format!("{path}/read"), json!({})).json();
+    assert_eq!(default_reading["status"], "processed");
 }
 
 /// The text says which file of an email each page comes from.

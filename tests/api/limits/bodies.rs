@@ -152,9 +152,9 @@ fn slow_headers_do_not_extend_the_time_limit() {
 
 fn is_readable(socket: &TcpStream) -> bool {
     socket.set_nonblocking(true).unwrap();
-    let peeked = socket.peek(&mut [0]);
+    let peek_result = socket.peek(&mut [0]);
     socket.set_nonblocking(false).unwrap();
-    peeked.is_ok()
+    peek_result.is_ok()
 }
 
 #[test]

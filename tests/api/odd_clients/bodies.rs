@@ -102,7 +102,7 @@ fn bodies_as_clients_send_them() {
     packed.write_all(text.as_bytes()).unwrap();
     let packed = packed.finish().unwrap();
     let json_type = "application/json";
-    let lone = text.replace("Is it thin?", "a \\ud83d b");
+    let lone_surrogate = text.replace("Is it thin?", "a \\ud83d b");
     let twice = text.replacen('{', "{\"model\":\"p/other\",", 1);
     for (header, kind, bytes, status) in [
         (
@@ -138,7 +138,7 @@ fn bodies_as_clients_send_them() {
             b"{\"model\":\"p/any\",\"temperature\":NaN}",
             400,
         ),
-        (("accept", "*/*"), json_type, lone.as_bytes(), 400),
+        (("accept", "*/*"), json_type, lone_surrogate.as_bytes(), 400),
         (("accept", "*/*"), json_type, twice.as_bytes(), 200),
     ] {
         let mut client = client.clone().with(header.0, header.1);

@@ -154,7 +154,7 @@ fn nonstandard_tool_calls_are_parsed() {
         own.iter()
             .map(|(model, line)| complete_case(model, line.clone(), None)),
     );
-    let (_provider, server) = start_playing(&played);
+    let (_provider, server) = start_with_cases(&played);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
     let own = own
@@ -214,7 +214,7 @@ fn reasoning_is_forwarded_from_every_known_field() {
             )
         })
         .collect();
-    let (_provider, server) = start_playing(&cases);
+    let (_provider, server) = start_with_cases(&cases);
     let mut client = server.user("ada@example.com");
     key(&mut client);
     for name in names {

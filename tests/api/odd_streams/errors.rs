@@ -228,7 +228,7 @@ fn irregular_tool_calls_are_parsed() {
         let all = pieces.iter().cloned().chain(rest());
         complete_case(model, sse(&all.collect::<Vec<_>>()), None)
     });
-    let (_provider, server) = start_playing(&played.collect::<Vec<_>>());
+    let (_provider, server) = start_with_cases(&played.collect::<Vec<_>>());
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
     let mut wrong = Vec::new();

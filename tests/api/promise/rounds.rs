@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{current_time, document_content, is_whole_after, upload, wait_for_health, whole_at};
+use super::{
+    current_time, document_content, is_replicated_after, replicated_until, upload, wait_for_health,
+};
 use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::s3::{Bucket, BucketFault};
@@ -76,7 +78,7 @@ struct Model {
 }
 
 impl Model {
-    fn make_change(&mut self, client: &mut Client, chance: &mut SeededRandom, number: u64) {
+    fn make_random_change(&mut self, client: &mut Client, chance: &mut SeededRandom, number: u64) {
         match chance.number_below(5) {
             0 | 1 => {
                 let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
@@ -107,7 +109,7 @@ impl Model {
     /// Checks that everything up to a moment was restored, and continues from there. Returns how many documents
     /// had been reported as replicated.
     fn check(&mut self, client: &mut Client, moment: &str, context: &str) -> usize {
-        let mut promised = 0;
+        let mut confirmed_count = 0;
         let name = client.get("/api/users/me").json()["name"].clone();
         let sure = self.names.iter().rposition(|(_, at)| at.as_str() < moment);
         let back = self.names.iter().position(|(known, _)| name == *known);
@@ -125,7 +127,7 @@ impl Model {
             let is_gone = deleted.as_ref().is_some_and(|at| at.as_str() < moment);
             assert!(!(is_gone && is_listed), "{context}: {id} was deleted");
             if stored.as_str() < moment && deleted.is_none() {
-                promised += 1;
+                confirmed_count += 1;
                 assert!(is_listed, "{context}: {id} of {stored} is missing");
                 let (status, content) = document_content(client, id);
                 assert!(
@@ -139,7 +141,7 @@ impl Model {
             // The row may be there without its original if the document was not yet reported as replicated.
             entries.contains(id) && document_content(client, id) == (200, row.0.clone())
         });
-        promised
+        confirmed_count
     }
 }
 
@@ -153,7 +155,7 @@ struct ReplicatedFolder {
 
 impl ReplicatedFolder {
     /// Creates a data folder and a replica that share a disk that can be full.
-    fn on_a_small_disk() -> Self {
+    fn with_small_disk() -> Self {
         let folder = Folder::new();
         let disk = SmallDisk::mount(folder.path());
         if disk.is_none() {
@@ -166,7 +168,7 @@ impl ReplicatedFolder {
         }
     }
 
-    fn with_a_bucket() -> Self {
+    fn with_bucket() -> Self {
         Self {
             disk: None,
             bucket: Some(Bucket::new()),
@@ -199,20 +201,20 @@ impl ReplicatedFolder {
         self.start()
     }
 
-    fn break_something(&self, client: &mut Client, chance: &mut SeededRandom) {
+    fn inject_fault(&self, client: &mut Client, chance: &mut SeededRandom) {
         if let Some(bucket) = &self.bucket {
             return simulate_outage(bucket, chance);
         }
         match (chance.number_below(4), &self.disk) {
             // Both the data folder and the replica run out of space, and may regain it before the round ends.
             (0 | 1, Some(disk)) => disk.fill(),
-            (2, _) => self.lose_a_file(client, chance),
+            (2, _) => self.delete_replica_file(client, chance),
             _ => {}
         }
     }
 
     /// Deletes a file of the replica; earlier replication no longer counts.
-    fn lose_a_file(&self, client: &mut Client, chance: &mut SeededRandom) {
+    fn delete_replica_file(&self, client: &mut Client, chance: &mut SeededRandom) {
         let mut files = Vec::new();
         for place in ["documents", "ltx/0", "ltx/9"] {
             let entries = fs::read_dir(self.folder.path().join("replica").join(place));
@@ -224,11 +226,11 @@ impl ReplicatedFolder {
         }
         let lost = current_time();
         wait_for_health(client, "whole after a loss", |health| {
-            is_whole_after(health, &lost)
+            is_replicated_after(health, &lost)
         });
     }
 
-    fn heal(&self) {
+    fn repair_faults(&self) {
         if let Some(disk) = &self.disk {
             disk.free();
         }
@@ -267,22 +269,24 @@ fn change_with_fault(
     let mut moment = String::new();
     for step in 0..20 + chance.number_below(10) {
         if step == when {
-            life.break_something(client, chance);
+            life.inject_fault(client, chance);
         }
         if step == healed {
-            life.heal();
+            life.repair_faults();
         }
         let number = chance.number_below(1 << 30);
-        model.make_change(client, chance, number);
+        model.make_random_change(client, chance, number);
         if chance.number_below(3) == 0 {
-            moment = whole_at(client);
+            moment = replicated_until(client);
         }
     }
     if chance.number_below(2) == 0 {
         // The server is killed at the moment when the replication time advances.
-        life.heal();
-        let before = whole_at(client);
-        let health = wait_for_health(client, "whole", |health| is_whole_after(health, &before));
+        life.repair_faults();
+        let before = replicated_until(client);
+        let health = wait_for_health(client, "whole", |health| {
+            is_replicated_after(health, &before)
+        });
         moment = health["replica"]["whole_at"].as_str().unwrap().to_owned();
     }
     moment
@@ -294,7 +298,7 @@ fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);
     let first = number("ATTACK_SEED").unwrap_or(15);
-    let (mut done_rounds, mut promised) = (0, 0);
+    let (mut done_rounds, mut confirmed_count) = (0, 0);
     while done_rounds < rounds {
         let seed = first + done_rounds / ROUNDS_OF_A_LIFE;
         let life = life();
@@ -303,34 +307,34 @@ fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
         let mut client = Client::new(server.address).registered("ada@example.com");
         let started = current_time();
         wait_for_health(&mut client, "whole", |health| {
-            is_whole_after(health, &started)
+            is_replicated_after(health, &started)
         });
         for round in 0..ROUNDS_OF_A_LIFE.min(rounds - done_rounds) {
             let moment = change_with_fault(&life, &mut client, &mut model, &mut chance);
             server.kill();
-            life.heal();
+            life.repair_faults();
             server = life.start_again();
             client = server.known(&client);
             let context = format!("round {round} of seed {seed}, whole at {moment}");
-            promised += model.check(&mut client, &moment, &context);
+            confirmed_count += model.check(&mut client, &moment, &context);
             let back = current_time();
             wait_for_health(&mut client, "whole again", |health| {
-                is_whole_after(health, &back)
+                is_replicated_after(health, &back)
             });
         }
         done_rounds += ROUNDS_OF_A_LIFE;
     }
-    eprintln!("{rounds} rounds, {promised} promised documents compared: all were there");
+    eprintln!("{rounds} rounds, {confirmed_count} promised documents compared: all were there");
 }
 
 /// `make attack` runs 50 rounds.
 #[test]
 fn replicated_data_is_restored_after_a_kill_and_any_fault() {
-    run_rounds(ReplicatedFolder::on_a_small_disk);
+    run_rounds(ReplicatedFolder::with_small_disk);
 }
 
 /// `make attack` runs 50 rounds.
 #[test]
 fn data_replicated_to_a_bucket_is_restored_after_an_outage() {
-    run_rounds(ReplicatedFolder::with_a_bucket);
+    run_rounds(ReplicatedFolder::with_bucket);
 }

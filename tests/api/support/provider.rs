@@ -46,7 +46,7 @@ struct State {
     play: ResponseSource,
     connections: usize,
     /// Number of connections that were closed without sending a request.
-    broken_off: usize,
+    empty_connections: usize,
     asked: Vec<ReceivedRequest>,
     faults: Vec<String>,
     /// Number of requests in progress.
@@ -87,7 +87,7 @@ impl Provider {
     }
 
     /// Returns a provider that responds with the script line that `act` returns for the connection's number.
-    pub fn acting(act: impl Fn(usize) -> ScriptLine + Send + 'static) -> Self {
+    pub fn with_script(act: impl Fn(usize) -> ScriptLine + Send + 'static) -> Self {
         Self::start(ResponseSource::Act(Box::new(act)), None)
     }
 
@@ -109,13 +109,13 @@ impl Provider {
             stop: AtomicBool::new(false),
             certificate,
         });
-        let accepting = shared.clone();
+        let accept_shared = shared.clone();
         std::thread::spawn(move || {
             for socket in listener.incoming() {
-                if accepting.stop.load(Ordering::SeqCst) {
+                if accept_shared.stop.load(Ordering::SeqCst) {
                     return;
                 }
-                let shared = accepting.clone();
+                let shared = accept_shared.clone();
                 std::thread::spawn(move || serve(socket.unwrap(), &shared));
             }
         });
@@ -178,7 +178,7 @@ impl Provider {
     /// Waits until this many callers have disconnected without a request.
     pub fn wait_for_empty_connections(&self, count: usize) {
         self.wait(&format!("{count} callers to go unheard"), |state| {
-            state.broken_off >= count
+            state.empty_connections >= count
         });
     }
 
@@ -240,12 +240,12 @@ impl Drop for Provider {
         let ResponseSource::Script(lines) = &state.play else {
             return;
         };
-        let unplayed: Vec<&String> = lines
+        let unused_lines: Vec<&String> = lines
             .iter()
             .filter(|line| line.remaining_uses > 0 && !line.optional)
             .map(|line| &line.model)
             .collect();
-        assert!(unplayed.is_empty(), "never asked for: {unplayed:?}");
+        assert!(unused_lines.is_empty(), "never asked for: {unused_lines:?}");
     }
 }
 
@@ -254,7 +254,7 @@ impl State {
         Self {
             play,
             connections: 0,
-            broken_off: 0,
+            empty_connections: 0,
             asked: Vec::new(),
             faults: Vec::new(),
             open: 0,
@@ -301,7 +301,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
         None => Box::new(socket),
     };
     let Some(request) = read(&mut *pipe) else {
-        shared.state.lock().unwrap().broken_off += 1;
+        shared.state.lock().unwrap().empty_connections += 1;
         shared.changed.notify_all();
         return;
     };

@@ -236,8 +236,8 @@ impl Request {
             let by = hmac::Key::new(hmac::HMAC_SHA256, &key);
             key = hmac::sign(&by, piece.as_bytes()).as_ref().to_vec();
         }
-        let everything = ["host", "x-amz-content-sha256", "x-amz-date"];
-        everything
+        let signed_headers = ["host", "x-amz-content-sha256", "x-amz-date"];
+        signed_headers
             .iter()
             .all(|name| signed.split(';').any(|s| s == *name))
             && part("Credential=") == Some(format!("{KEY}/{scope}").as_str())

@@ -67,7 +67,7 @@ fn only_a_token_for_this_account_and_password_counts() {
         for _ in 0..10 {
             let _ = accounts.login("a@b.co", OTHER, &visit(0)).await;
         }
-        for strange in [
+        for malformed in [
             "",
             "x",
             "~~~~",
@@ -77,8 +77,8 @@ fn only_a_token_for_this_account_and_password_counts() {
             &own_sign_in.access_token,
         ] {
             assert!(
-                !is_free(accounts, "a@b.co", &origin_with(strange, 0)).await,
-                "{strange}"
+                !is_free(accounts, "a@b.co", &origin_with(malformed, 0)).await,
+                "{malformed}"
             );
         }
         assert!(
@@ -214,11 +214,11 @@ fn rehashing_a_password_keeps_its_device() {
     run(async {
         let accounts = &fixture.accounts;
         let own_sign_in = sign_in(accounts, "a@b.co").await;
-        let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
+        let weaker_hash = crypto::password::hash(PASSWORD, 3).expect("randomness");
         let id = own_sign_in.user.id.clone();
         let set = accounts
             .store
-            .write(move |db| users::set_password_hash(db, &id, &weaker));
+            .write(move |db| users::set_password_hash(db, &id, &weaker_hash));
         set.await.expect("set");
         let again = accounts.login("a@b.co", PASSWORD, &visit(0)).await;
         let devices = again.expect("signed in").device_cookie;

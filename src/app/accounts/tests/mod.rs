@@ -216,10 +216,10 @@ fn guesses_from_many_addresses_throttle_only_strangers() {
             let guess = accounts.login("a@b.co", OTHER, &own_origin).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
         }
-        let slowed = accounts.register_attempt(Some("a@b.co"), &own_origin).await;
-        assert!(slowed.expect("not refused").turn.is_some());
-        let elsewhere = accounts.register_attempt(Some("a@b.co"), &visit(0)).await;
-        assert!(elsewhere.expect("not refused").turn.is_none());
+        let throttled = accounts.register_attempt(Some("a@b.co"), &own_origin).await;
+        assert!(throttled.expect("not refused").turn.is_some());
+        let other_address_attempt = accounts.register_attempt(Some("a@b.co"), &visit(0)).await;
+        assert!(other_address_attempt.expect("not refused").turn.is_none());
     });
 }
 
@@ -284,11 +284,11 @@ fn weak_hashes_are_upgraded_at_login() {
     run(async {
         let accounts = &fixture.accounts;
         let first = sign_in(accounts, "a@b.co").await;
-        let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
+        let weaker_hash = crypto::password::hash(PASSWORD, 3).expect("randomness");
         let id = first.user.id.clone();
         accounts
             .store
-            .write(move |db| users::set_password_hash(db, &id, &weaker))
+            .write(move |db| users::set_password_hash(db, &id, &weaker_hash))
             .await
             .expect("set");
         accounts

@@ -97,7 +97,7 @@ fn invalid_registrations_are_rejected() {
 #[test]
 fn registration_can_be_closed_or_by_invitation() {
     let closed_fixture = fixture(Registration::Closed);
-    let invited = fixture(Registration::Invite);
+    let invite_fixture = fixture(Registration::Invite);
     run(async {
         let refusal = closed_fixture
             .accounts
@@ -118,7 +118,7 @@ fn registration_can_be_closed_or_by_invitation() {
             Role::Admin
         );
 
-        let accounts = &invited.accounts;
+        let accounts = &invite_fixture.accounts;
         let admin = accounts
             .register(account("first@b.co"), &visit(0))
             .await
@@ -167,10 +167,10 @@ fn a_reset_link_works_once() {
             .change_password(&owner, OTHER, OTHER, &visit(1))
             .await;
         assert_eq!(kind(wrong), Some(Kind::BadRequest));
-        let weak = accounts
+        let weak_password = accounts
             .change_password(&owner, PASSWORD, "weak", &visit(1))
             .await;
-        assert_eq!(kind(weak), Some(Kind::BadRequest));
+        assert_eq!(kind(weak_password), Some(Kind::BadRequest));
         accounts
             .change_password(&owner, PASSWORD, OTHER, &visit(1))
             .await
@@ -393,10 +393,10 @@ fn an_expired_key_is_rejected() {
             .await;
         let (text, key) = creation.expect("made");
         assert_eq!(key.expires_at, Some(visit(86_400).now));
-        for (second, let_in) in [(86_399, true), (86_410, false)] {
+        for (second, is_accepted) in [(86_399, true), (86_410, false)] {
             let credential = Credential::ApiKey(text.clone());
             let by_key = accounts.authenticate(credential, visit(second).now).await;
-            assert_eq!(by_key.is_ok(), let_in, "{second}");
+            assert_eq!(by_key.is_ok(), is_accepted, "{second}");
         }
     });
 }

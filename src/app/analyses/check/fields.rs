@@ -83,7 +83,7 @@ pub(super) fn check_topic(topic_field: &mut Option<String>, errors: &mut Vec<Fie
 pub(super) fn check_thresholds(request: &Request, errors: &mut Vec<FieldError>) {
     if request
         .stop_when_agreed
-        .is_some_and(|bar| !(0.0..=1.0).contains(&bar))
+        .is_some_and(|threshold| !(0.0..=1.0).contains(&threshold))
     {
         let why = "must be from 0 to 1";
         errors.push(field_error(

@@ -16,7 +16,7 @@ fn output_beyond_the_limit_is_ignored() {
             title,
             text,
         };
-        ReportFrame::of_page(page)
+        ReportFrame::from_page(page)
             .write(&mut output)
             .expect("memory");
     }
@@ -120,7 +120,7 @@ fn stopping_a_user_stops_only_their_processes() {
             let line = std::fs::read_to_string(program.0.join("line"));
             assert_eq!(line.expect("a line"), "begun\n");
         }
-        running.stop_of(&user(1));
+        running.stop_all_of_user(&user(1));
         let end = own_end.join().expect("a thread").map(|_| ());
         assert_eq!(
             end.map_err(|error| error.kind()),

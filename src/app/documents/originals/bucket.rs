@@ -58,7 +58,7 @@ impl DocumentBucket {
             )
         })?;
         settings.authorities.clone_from(&config.authorities);
-        let target = Arc::new(S3::open(settings.for_waiting_callers()));
+        let target = Arc::new(S3::open(settings.with_interactive_timeouts()));
         Ok(Some(Self::new(target, address)))
     }
 

@@ -32,38 +32,39 @@ pub(super) fn claim(
     store: &Store,
     scratch: &Path,
 ) -> Result<()> {
-    let own = own_id(store)?;
+    let own_installation = own_id(store)?;
     let failed = |error: TargetError| store_error(&error);
     let owner = match read_note(target).map_err(failed)? {
         Some(owner) => owner,
         None => {
             let (mut file, copy) = new_copy(scratch)?;
-            file.write_all(own.as_bytes()).map_err(from_io)?;
+            file.write_all(own_installation.as_bytes())
+                .map_err(from_io)?;
             let file = File::open(copy.path()).map_err(from_io)?;
             match target.put(OWNER_NOTE, &file, true) {
-                Ok(()) => own.clone(),
+                Ok(()) => own_installation.clone(),
                 // Another server of this installation, or another installation, claimed the prefix first.
                 Err(TargetError::Taken) => read_note(target).map_err(failed)?.unwrap_or_default(),
                 Err(error) => return Err(failed(error)),
             }
         }
     };
-    match owner == own {
+    match owner == own_installation {
         true => Ok(()),
         false => Err(foreign_error(address)),
     }
 }
 
 fn own_id(store: &Store) -> Result<String> {
-    if let Some(own) = store.read_now(|db| settings::get(db, OWNER_SETTING))? {
-        return Ok(own);
+    if let Some(own_installation) = store.read_now(|db| settings::get(db, OWNER_SETTING))? {
+        return Ok(own_installation);
     }
     let new = hex(&crypto::random::<16>()?);
-    let own = store.write_now(move |db| {
+    let own_installation = store.write_now(move |db| {
         settings::set_once(db, OWNER_SETTING, &new)?;
         settings::get(db, OWNER_SETTING)
     });
-    own?.ok_or_else(|| Error::internal("a setting is there and is not"))
+    own_installation?.ok_or_else(|| Error::internal("a setting is there and is not"))
 }
 
 fn read_note(target: &dyn Target) -> std::result::Result<Option<String>, TargetError> {

@@ -15,13 +15,16 @@ use crate::domain::id::DocumentId;
 pub(super) struct FolderOriginals {
     folder: PathBuf,
     /// Folder for hard links to files that may be moved elsewhere while they are read; `None` if files are never moved.
-    links: Option<PathBuf>,
+    links_folder: Option<PathBuf>,
 }
 
 impl FolderOriginals {
     /// Creates the storage for originals in `folder`.
     pub(super) fn new(folder: PathBuf, links: Option<PathBuf>) -> Self {
-        Self { folder, links }
+        Self {
+            folder,
+            links_folder: links,
+        }
     }
 }
 
@@ -30,21 +33,21 @@ impl OriginalStore for FolderOriginals {
         let path = TemporaryFile::new(self.folder.join(id.as_str()));
         fs::rename(file, path.path()).map_err(from_io)?;
         // The directory entry must be as durable as the bytes before the upload is acknowledged.
-        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
-        synced.map_err(from_io)?;
+        let sync_result = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        sync_result.map_err(from_io)?;
         path.keep();
         Ok(())
     }
 
     fn fetch(&self, id: &DocumentId) -> Result<Option<OriginalFile>> {
         let path = self.folder.join(id.as_str());
-        let Some(links) = &self.links else {
+        let Some(links_folder) = &self.links_folder else {
             return Ok(path.exists().then(|| OriginalFile::in_folder(path)));
         };
         if !path.exists() {
             return Ok(None);
         }
-        let link = TemporaryFile::new(links.join(hex(&crypto::random::<16>()?)));
+        let link = TemporaryFile::new(links_folder.join(hex(&crypto::random::<16>()?)));
         match fs::hard_link(&path, link.path()) {
             Ok(()) => Ok(Some(OriginalFile::copy(link))),
             // The file has just been moved elsewhere.

@@ -73,7 +73,7 @@ pub(in crate::app) struct OriginalFiles {
     store: Store,
     folder: PathBuf,
     /// The places, oldest first. Files are moved only toward the last one, so a search in this order finds every file.
-    places: Arc<[Arc<dyn OriginalStore>]>,
+    stores: Arc<[Arc<dyn OriginalStore>]>,
     bucket: Option<Arc<BucketOriginals>>,
     replica: Arc<OnceLock<Arc<Originals>>>,
     is_stopping: Arc<AtomicBool>,
@@ -117,12 +117,12 @@ impl OriginalFiles {
         let (folder, copies) = (data.join("documents"), data.join("tmp"));
         let is_only = store.is_embedded() && bucket.is_none();
         let copies_of_folder = (!is_only).then(|| copies.clone());
-        let mut places: Vec<Arc<dyn OriginalStore>> = vec![Arc::new(FolderOriginals::new(
+        let mut stores: Vec<Arc<dyn OriginalStore>> = vec![Arc::new(FolderOriginals::new(
             folder.clone(),
             copies_of_folder,
         ))];
         if !store.is_embedded() {
-            places.push(Arc::new(DatabaseOriginals::new(
+            stores.push(Arc::new(DatabaseOriginals::new(
                 store.clone(),
                 copies.clone(),
             )));
@@ -130,12 +130,12 @@ impl OriginalFiles {
         let bucket =
             bucket.map(|bucket| Arc::new(BucketOriginals::new(bucket, store.clone(), copies)));
         if let Some(bucket) = &bucket {
-            places.push(Arc::clone(bucket) as Arc<dyn OriginalStore>);
+            stores.push(Arc::clone(bucket) as Arc<dyn OriginalStore>);
         }
         Self {
             store,
             folder,
-            places: places.into(),
+            stores: stores.into(),
             bucket,
             replica: Arc::default(),
             is_stopping: Arc::default(),
@@ -165,8 +165,8 @@ impl OriginalFiles {
     }
 
     /// Whether new originals are stored somewhere other than the data folder.
-    pub fn are_elsewhere(&self) -> bool {
-        self.places.len() > 1
+    pub fn are_outside_folder(&self) -> bool {
+        self.stores.len() > 1
     }
 
     /// Returns the bucket, if new originals are stored in one.
@@ -181,7 +181,7 @@ impl OriginalFiles {
 
     fn current(&self) -> &dyn OriginalStore {
         // The list is never empty: the folder is always in it.
-        &*self.places[self.places.len() - 1]
+        &*self.stores[self.stores.len() - 1]
     }
 
     /// Stores a file, and may move it away from its path. Must be called before the document's row is stored.
@@ -227,7 +227,7 @@ impl OriginalFiles {
     /// # Errors
     /// `Unavailable` if a place cannot deliver it now.
     pub fn fetch_blocking(&self, id: &DocumentId) -> Result<OriginalFile> {
-        for place in &*self.places {
+        for place in &*self.stores {
             if let Some(file) = place.fetch(id)? {
                 return Ok(file);
             }
@@ -245,7 +245,7 @@ impl OriginalFiles {
     /// # Errors
     /// `Unavailable` if the database or the replica cannot deliver it now.
     pub async fn find(&self, id: &DocumentId) -> Result<OriginalFile> {
-        if self.replica.get().is_none() && !self.are_elsewhere() {
+        if self.replica.get().is_none() && !self.are_outside_folder() {
             return Ok(OriginalFile::in_folder(self.folder.join(id.as_str())));
         }
         let (files, id) = (self.clone(), id.clone());

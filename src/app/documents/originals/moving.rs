@@ -31,7 +31,7 @@ const STALE_MARKER: Duration = Duration::from_secs(3600);
 /// The failures of one round. A single failure does not prevent the remaining files from being moved.
 #[derive(Default)]
 struct Failures {
-    in_a_row: u32,
+    consecutive_failures: u32,
     first: Option<Error>,
 }
 
@@ -39,15 +39,15 @@ impl Failures {
     /// Records an outcome. Returns whether to continue with the next file.
     fn add<T>(&mut self, id: &DocumentId, outcome: Result<T>) -> bool {
         let Err(error) = outcome else {
-            self.in_a_row = 0;
+            self.consecutive_failures = 0;
             return true;
         };
         let why = error.private.clone().unwrap_or_else(|| error.to_string());
         let details = [("document", id as &dyn std::fmt::Display), ("why", &why)];
         log::warn("an original could not be moved or removed", &details);
-        self.in_a_row += 1;
+        self.consecutive_failures += 1;
         self.first.get_or_insert(error);
-        self.in_a_row < MAX_FAILURES
+        self.consecutive_failures < MAX_FAILURES
     }
 
     /// Returns the first failure, if there was one.
@@ -71,7 +71,7 @@ impl OriginalFiles {
     /// # Errors
     /// Returns an error if the folder cannot be read, the other place cannot be used, or a file could not be moved.
     pub fn move_from_folder(&self) -> Result<()> {
-        if !self.are_elsewhere() {
+        if !self.are_outside_folder() {
             return Ok(());
         }
         let mut ids = Vec::new();
@@ -79,7 +79,7 @@ impl OriginalFiles {
             let name = entry.map_err(from_io)?.file_name();
             ids.extend(DocumentId::parse(&name.to_string_lossy()));
         }
-        self.each(ids, |id| self.move_found(id))
+        self.try_each(ids, |id| self.move_if_present(id))
     }
 
     /// Maintains the bucket, if there is one: completes deletions and moves originals there from the folder. With
@@ -169,7 +169,7 @@ impl OriginalFiles {
     }
 
     /// Calls `run` for each document until the server stops. Continues after a single failure.
-    fn each(
+    fn try_each(
         &self,
         mut ids: Vec<DocumentId>,
         run: impl Fn(&DocumentId) -> Result<()>,
@@ -216,12 +216,12 @@ impl OriginalFiles {
         if self.store.is_embedded() {
             return Ok(());
         }
-        let Some(database) = self.places.iter().rev().nth(1) else {
+        let Some(database) = self.stores.iter().rev().nth(1) else {
             return Ok(());
         };
         let names = self.store.read_now(rows::stored_ids)?;
         let ids = names.iter().filter_map(|name| DocumentId::parse(name));
-        self.each(ids.collect(), |id| {
+        self.try_each(ids.collect(), |id| {
             let Some(file) = database.fetch(id)? else {
                 return Ok(());
             };
@@ -238,21 +238,23 @@ impl OriginalFiles {
         let (Some(bucket), Some(replica)) = (&self.bucket, self.replica.get()) else {
             return Ok(());
         };
-        let there = bucket.bucket().sizes()?;
+        let stored_sizes = bucket.bucket().sizes()?;
         let documents = self.store.read_now(documents::ids)?;
-        let absent = documents.into_iter().filter(|id| !there.contains_key(id));
+        let missing = documents
+            .into_iter()
+            .filter(|id| !stored_sizes.contains_key(id));
         // Fetch and move one file at a time, so that the disk never has to hold all of them.
-        self.each(absent.collect(), |id| {
+        self.try_each(missing.collect(), |id| {
             match replica.fetch(id) {
                 Ok(()) | Err(TargetError::Missing) => {}
                 Err(error) => return Err(Error::internal(error)),
             }
-            self.move_found(id)
+            self.move_if_present(id)
         })
     }
 
     /// Moves an original out of the folder, if it is there.
-    fn move_found(&self, id: &DocumentId) -> Result<()> {
+    fn move_if_present(&self, id: &DocumentId) -> Result<()> {
         let path = self.folder.join(id.as_str());
         if path.exists() && self.move_file(id, &path)? {
             drop(TemporaryFile::new(path));

@@ -63,7 +63,7 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
     drop(first);
     let second = installation.documents();
     installation.runtime.block_on(async {
-        second.tidy(now(), true).await.expect("tidied");
+        second.run_housekeeping(now(), true).await.expect("tidied");
         for number in [1, 0] {
             let received = part(&second, number).await;
             second
@@ -116,8 +116,8 @@ fn upload_announcements_are_validated_bounded_and_expire() {
                 .await
                 .expect("room");
         }
-        let ninth = documents.announce(&owner, announced(10, 3, 4), now()).await;
-        assert_eq!(ninth.map_err(|e| e.kind), Err(Kind::Conflict));
+        let ninth_upload = documents.announce(&owner, announced(10, 3, 4), now()).await;
+        assert_eq!(ninth_upload.map_err(|e| e.kind), Err(Kind::Conflict));
         let tomorrow = now() + std::time::Duration::from_secs(90_000);
         assert!(
             documents

@@ -49,7 +49,7 @@ impl StagedFolder {
             .remove_interrupted()
             .map_err(|error| target.io_error(&error))?;
         if let Some(name) = target
-            .first_data()
+            .find_conflict()
             .map_err(|error| target.io_error(&error))?
         {
             let text = format!(
@@ -211,7 +211,7 @@ impl StagedFolder {
     }
 
     /// Returns the first file or folder that conflicts with a new database.
-    fn first_data(&self) -> io::Result<Option<&'static str>> {
+    fn find_conflict(&self) -> io::Result<Option<&'static str>> {
         for name in ["quire.db", "quire.db-wal", "quire.db-journal"] {
             if self.folder.join(name).exists() {
                 return Ok(Some(name));

@@ -55,7 +55,7 @@ impl Scanner<'_> {
         let is_inside_word =
             self.open_word.is_some() || self.next(length + 2).is_some_and(char::is_alphabetic);
         if is_inside_word {
-            self.dropped_brackets = vec![self.position + length + 1];
+            self.ignored_brackets = vec![self.position + length + 1];
         }
         is_inside_word
     }
@@ -75,7 +75,7 @@ impl Scanner<'_> {
             && inside.trim() == inside
             && self.next(length + 1) == Some('$');
         if is_formula {
-            self.dropped_brackets = vec![self.position + length + 1];
+            self.ignored_brackets = vec![self.position + length + 1];
         }
         is_formula
     }

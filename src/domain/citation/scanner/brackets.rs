@@ -19,7 +19,7 @@ pub(super) struct MeaningfulBrackets {
     /// Positions of commas that separate the values of a list and are therefore not decimal separators.
     separators: BTreeSet<usize>,
     /// All positions after an opening bracket, up to and including its closing bracket.
-    inside_positions: BTreeSet<usize>,
+    bracketed_positions: BTreeSet<usize>,
 }
 
 impl MeaningfulBrackets {
@@ -44,7 +44,7 @@ impl MeaningfulBrackets {
                     brackets
                         .signs
                         .extend([at, end].map(|at| (at, plain(chars[at].1))));
-                    brackets.inside_positions.extend(at + 1..=end);
+                    brackets.bracketed_positions.extend(at + 1..=end);
                     // Continue inside, because an expression may contain other brackets.
                     at += 1;
                 }
@@ -61,7 +61,7 @@ impl MeaningfulBrackets {
 
     /// Whether this position is between two of these brackets or at the closing one.
     pub fn contains(&self, at: usize) -> bool {
-        self.inside_positions.contains(&at)
+        self.bracketed_positions.contains(&at)
     }
 
     /// Returns the position at which a number that begins at `at` must end: at the next list separator, or at `length`
@@ -222,11 +222,11 @@ impl BracketCursor<'_> {
             && inside.iter().all(|&(_, c)| is_part(c))
             && inside.iter().any(|&(_, c)| c.is_alphanumeric())
             && names_are_short(inside);
-        (is_expression && self.is_applied(end)).then_some(end)
+        (is_expression && self.is_attached_to_operand(end)).then_some(end)
     }
 
     // Whether a name, a number, or an operator directly adjoins the outside of the brackets.
-    fn is_applied(&self, end: usize) -> bool {
+    fn is_attached_to_operand(&self, end: usize) -> bool {
         let before = self.char_before();
         let is_attached = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));
         let nonblank_before = (0..self.position).rev().map_while(|at| self.get(at));

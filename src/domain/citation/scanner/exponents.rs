@@ -128,10 +128,10 @@ impl Scanner<'_> {
 
     // Adds a subscript. In a formula, it is part of the word (H₂O becomes H2O); after a number, it is the
     // number's base.
-    pub(super) fn push_subscript(&mut self, lowered: char, offset: usize, c: char) {
-        let is_letter = lowered.is_alphabetic();
+    pub(super) fn push_subscript(&mut self, subscript: char, offset: usize, c: char) {
+        let is_letter = subscript.is_alphabetic();
         if self.open_word.is_some() && !is_letter {
-            self.extend(offset, lowered);
+            self.extend(offset, subscript);
             if let Some(open) = &mut self.open_word {
                 open.end = offset + c.len_utf8();
             }
@@ -143,11 +143,11 @@ impl Scanner<'_> {
         self.position += 1;
         if let (true, Some(word)) = (is_base, self.words.last_mut()) {
             word.plain.push('_');
-            word.plain.push(lowered);
+            word.plain.push(subscript);
             word.end = end;
         } else {
             self.push(PlainWord {
-                plain: lowered.to_string(),
+                plain: subscript.to_string(),
                 start: offset,
                 end,
                 ..PlainWord::default()

@@ -27,7 +27,7 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
             .flatten();
     }
     // Compare the statements without numbers and dates, which may be what differs.
-    let names_only = |words: &[String]| -> Vec<String> {
+    let without_numbers = |words: &[String]| -> Vec<String> {
         words
             .iter()
             .filter(|word| !is_measure(word))
@@ -35,7 +35,7 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
             .collect()
     };
     if !have_common_terms(&sentence_words, &others)
-        && !have_common_terms(&names_only(&sentence_words), &names_only(&others))
+        && !have_common_terms(&without_numbers(&sentence_words), &without_numbers(&others))
     {
         return None;
     }
@@ -78,9 +78,11 @@ fn quantifier_conflict(pair: &SentenceAndQuote) -> Option<String> {
             .collect()
     };
     let (sentence_classes, others) = (classes(&pair.sentence), classes(&pair.quote));
-    let only_own = sentence_classes.difference(&others).next()?;
-    let only_others = others.difference(&sentence_classes).next()?;
-    Some(format!("one says “{only_own}”, the other “{only_others}”"))
+    let only_in_sentence = sentence_classes.difference(&others).next()?;
+    let only_in_quote = others.difference(&sentence_classes).next()?;
+    Some(format!(
+        "one says “{only_in_sentence}”, the other “{only_in_quote}”"
+    ))
 }
 
 // Whether two texts in a script without spaces share two thirds of their characters.
@@ -98,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statements_about_the_same_thing_conflict_and_others_do_not() {
+    fn only_statements_about_the_same_thing_conflict() {
         for (left, right) in [
             (
                 "The seller pays the shipping costs.",

@@ -24,14 +24,14 @@ pub(super) fn is_same_word(left: &str, right: &str) -> bool {
         .take_while(|(a, b)| a == b)
         .map(|(a, _)| a.len_utf8())
         .sum();
-    let (rest, other_rest) = (&left[common..], &right[common..]);
+    let (left_rest, right_rest) = (&left[common..], &right[common..]);
     let has_digit = left.contains(|c: char| c.is_ascii_digit());
-    common >= 3 && !has_digit && is_ending(rest) && is_ending(other_rest)
+    common >= 3 && !has_digit && is_ending(left_rest) && is_ending(right_rest)
 }
 
-fn is_ending(rest: &str) -> bool {
+fn is_ending(left_rest: &str) -> bool {
     const WORD_ENDINGS: &[&str] = &[
         "", "s", "es", "ed", "d", "ing", "n", "en", "e", "em", "t", "te", "ten",
     ];
-    WORD_ENDINGS.contains(&rest)
+    WORD_ENDINGS.contains(&left_rest)
 }

@@ -18,7 +18,7 @@ fn entailing_verdict(quote: &str) -> Value {
 
 // Builds the map of a run in which both drafts say the same, and in which the judge and the checker match them to a
 // sentence of the answer.
-fn both_drafts_say(drafts: &str, sentence: &str) -> EvidenceMap {
+fn map_of_agreeing_drafts(drafts: &str, sentence: &str) -> EvidenceMap {
     let plan = plan(2, &[sentence], 4);
     let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", drafts));
     let cited_sentence = format!("{} [D1:p1].", sentence.trim_end_matches('.'));
@@ -65,7 +65,7 @@ fn the_sentence_itself_is_held_against_the_members_words() {
             Supported,
         ),
     ] {
-        let map = both_drafts_say(draft, sentence);
+        let map = map_of_agreeing_drafts(draft, sentence);
         let support = &map.sentences[0];
         assert_eq!(support.level, expected, "{draft} / {sentence}: {support:?}");
         assert_eq!(map.consensus, [0], "they do agree on the claim");
@@ -184,7 +184,7 @@ fn one_model_does_not_agree_with_itself() {
 }
 
 // Returns the agreement of two drafts that share one claim, with additional judge output about who pays.
-fn drafts_compared(plan: &Plan, extra_fields: Value) -> DraftAgreement {
+fn draft_agreement(plan: &Plan, extra_fields: Value) -> DraftAgreement {
     let first = format!("{FLAT} {PAYS}");
     let second = format!("{FLAT} The buyer pays the shipping costs.");
     let shared = [0, 1].map(|member| stance(plan, 2, member, "asserts", FLAT));
@@ -211,7 +211,7 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
     let of = |member: usize, kind: &str, quote: &str| stance(&plan, 2, member, kind, quote);
     let pays = |first: &str, second: &str| json!({ "text": PAYS, "stances": [of(0, "asserts", first), of(1, "denies", second)] });
     let reported = |index: i64| json!([{ "claim": index, "why": "who pays" }]);
-    assert!(drafts_compared(&plan, json!({})).reaches_threshold(1.0));
+    assert!(draft_agreement(&plan, json!({})).reaches_threshold(1.0));
     let vague = pays(
         "seller has to pay for shipping",
         "buyer has to pay for shipping",
@@ -225,7 +225,7 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
         json!({ "contradictions": reported(-1) }),
         json!({ "contradictions": ["they differ"] }),
     ] {
-        let agreement = drafts_compared(&plan, more.clone());
+        let agreement = draft_agreement(&plan, more.clone());
         assert_eq!(
             (
                 agreement.contradictions,
@@ -244,7 +244,7 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
     }
     // A claim whose quoted words were not found does not count as shared either.
     let unfound = json!({ "text": PAYS, "stances": [of(0, "asserts", "seller has to pay"), of(1, "asserts", "seller has to pay")] });
-    let agreement = drafts_compared(&plan, json!({ "claim": unfound }));
+    let agreement = draft_agreement(&plan, json!({ "claim": unfound }));
     assert_eq!(
         (
             agreement.listed_claims(),
@@ -254,7 +254,7 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
         (2, 1, 0)
     );
     let pays_claim = pays(PAYS, "The buyer pays the shipping costs");
-    let agreement = drafts_compared(
+    let agreement = draft_agreement(
         &plan,
         json!({ "claim": pays_claim, "contradictions": reported(1) }),
     );

@@ -45,14 +45,14 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, map: &EvidenceMap, skips: bool) {
+    fn add(&mut self, map: &EvidenceMap, skips_stage: bool) {
         let level = map.sentences.first().map(|sentence| sentence.level);
         self.trials += 1;
         self.supported += u32::from(level >= Some(SupportLevel::Supported));
         self.top += u32::from(level == Some(SupportLevel::SupportedAgreed));
         self.agreed += u32::from(!map.consensus.is_empty());
         self.contradictions += u32::from(!map.contradictions.is_empty());
-        self.skipped += u32::from(skips);
+        self.skipped += u32::from(skips_stage);
     }
 
     fn share(self, count: u32) -> f64 {
@@ -62,7 +62,7 @@ impl Counts {
 
 // Simulates a judge that is right nine times out of ten. Otherwise, it says that both answers agree, which is
 // its worst possible error.
-fn judge_says(pair: &Pair, random: &mut Random) -> (&'static str, &'static str) {
+fn judge_reply_for(pair: &Pair, random: &mut Random) -> (&'static str, &'static str) {
     let is_right = random.next_u64() % 100 < JUDGE_ACCURACY;
     match (pair.label.as_str(), is_right) {
         ("contradiction", true) => ("denies", "contradicts"),
@@ -75,8 +75,8 @@ fn judge_says(pair: &Pair, random: &mut Random) -> (&'static str, &'static str) 
 fn judge_pair(pair: &Pair, seed: u64) -> (EvidenceMap, bool) {
     let plan = plan(2, &[&pair.second], seed);
     let mut random = Random::new(seed);
-    let (stance_of_second, _) = judge_says(pair, &mut random);
-    let (_, verdict) = judge_says(pair, &mut random);
+    let (stance_of_second, _) = judge_reply_for(pair, &mut random);
+    let (_, verdict) = judge_reply_for(pair, &mut random);
     let synthesis = format!("{} [D1:p1].", pair.first.trim_end_matches('.'));
     let judge = json!({ "claims": [{ "text": pair.first, "answer": synthesis, "stances": [
         stance(&plan, 2, 0, "asserts", &pair.first), stance(&plan, 2, 1, stance_of_second, &pair.second) ] }] });
@@ -92,9 +92,9 @@ fn judge_pair(pair: &Pair, seed: u64) -> (EvidenceMap, bool) {
             &judge.to_string(),
         ),
     ];
-    let skips = DraftAgreement::from_answers(&plan, &compared)
+    let skips_stage = DraftAgreement::from_answers(&plan, &compared)
         .is_ok_and(|found| found.reaches_threshold(0.8));
-    (map, skips)
+    (map, skips_stage)
 }
 
 fn measure(name: &str, pairs: &[Pair]) -> BTreeMap<String, Counts> {
@@ -102,13 +102,13 @@ fn measure(name: &str, pairs: &[Pair]) -> BTreeMap<String, Counts> {
     let mut kinds: BTreeMap<(String, String), Counts> = BTreeMap::new();
     for (index, pair) in pairs.iter().enumerate() {
         for trial in 0..TRIALS_PER_PAIR {
-            let (map, skips) = judge_pair(pair, (index as u64) << 32 | trial);
+            let (map, skips_stage) = judge_pair(pair, (index as u64) << 32 | trial);
             counts
                 .entry(pair.label.clone())
                 .or_default()
-                .add(&map, skips);
+                .add(&map, skips_stage);
             let kind = (pair.label.clone(), format!("{} {}", pair.kind, pair.lang));
-            kinds.entry(kind).or_default().add(&map, skips);
+            kinds.entry(kind).or_default().add(&map, skips_stage);
         }
     }
     println!(

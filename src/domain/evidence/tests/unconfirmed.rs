@@ -23,7 +23,7 @@ fn stances(map: &EvidenceMap, claim: usize) -> Vec<Stance> {
 }
 
 #[test]
-fn unconfirmed_stances_count_neither_as_silence_nor_as_a_unique_point() {
+fn unconfirmed_stances_are_neither_silence_nor_unique_points() {
     let plan = plan(3, &[], 4);
     let asserted = [0, 1, 2].map(|member| stance(&plan, 3, member, "asserts", LEASE[member]));
     let judge = json!({ "claims": [{ "text": LEASE[0], "stances": asserted }] });
@@ -63,7 +63,7 @@ fn a_date_in_another_order_is_the_same_date() {
 }
 
 // Creates a map in which A and B say that the seller pays and C says that the buyer does. The judge reports no denial.
-fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
+fn conflicting_map(more: &Value, contradictions: &Value) -> EvidenceMap {
     let plan = plan(3, &[SELLER], 4);
     let cited_sentence = "The seller pays the shipping costs [D1:p1].";
     let asserted = [0, 1].map(|member| stance(&plan, 3, member, "asserts", SELLER));
@@ -79,19 +79,19 @@ fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
 fn a_member_whose_words_conflict_keeps_a_sentence_from_the_top_level() {
     let plan = plan(3, &[], 4);
     let of = |text: &str, kind: &str| json!([{ "text": text, "stances": [stance(&plan, 3, 2, kind, BUYER)] }]);
-    let broad = "Someone pays the shipping costs.";
+    let broad_quote = "Someone pays the shipping costs.";
     let unrelated = json!([]);
     for (more, expected) in [
         (&unrelated, SupportLevel::SupportedAgreed),
         (&of(BUYER, "asserts"), SupportLevel::Supported),
-        (&of(broad, "asserts"), SupportLevel::Supported),
-        (&of(broad, "denies"), SupportLevel::Supported),
+        (&of(broad_quote, "asserts"), SupportLevel::Supported),
+        (&of(broad_quote, "denies"), SupportLevel::Supported),
         (
             &of("The costs are split.", "denies"),
             SupportLevel::Supported,
         ),
     ] {
-        let map = who_pays(more, &json!([]));
+        let map = conflicting_map(more, &json!([]));
         let sentence = &map.sentences[0];
         assert_eq!(sentence.level, expected, "{more}: {sentence:?}");
         assert_eq!(map.unverified.len(), 0, "{more}");
@@ -116,7 +116,7 @@ fn a_reported_contradiction_is_never_none() {
     let buyer = json!([{ "text": BUYER, "stances": [stance(&plan, 3, 2, "asserts", BUYER)] }]);
     let vague = json!([{ "text": "The members differ on the costs.", "stances": [] }]);
     for (more, claim) in [(&buyer, 1), (&vague, 1), (&json!([]), 0)] {
-        let map = who_pays(more, &json!([{ "claim": claim, "why": "who pays" }]));
+        let map = conflicting_map(more, &json!([{ "claim": claim, "why": "who pays" }]));
         assert_eq!(
             (map.contradictions.len(), map.unverified.len()),
             (0, 1),
@@ -126,7 +126,7 @@ fn a_reported_contradiction_is_never_none() {
     }
     // A sentence that shares no term with the disputed point keeps its level.
     let color = json!([{ "text": "The pump is red.", "stances": [] }]);
-    let map = who_pays(&color, &json!([{ "claim": 1, "why": "one says blue" }]));
+    let map = conflicting_map(&color, &json!([{ "claim": 1, "why": "one says blue" }]));
     assert_eq!(map.unverified.len(), 1);
     assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
     // If one side is unconfirmed and the other denies, there is neither agreement nor a proven contradiction.
@@ -135,7 +135,7 @@ fn a_reported_contradiction_is_never_none() {
         stance(&plan, 3, 2, "denies", BUYER),
     ];
     let split = json!([{ "text": "It is the vendor's part to pay for all shipping.", "stances": asserted }]);
-    let map = who_pays(&split, &json!([]));
+    let map = conflicting_map(&split, &json!([]));
     assert_eq!(
         (map.contradictions.len(), map.unverified.len()),
         (0, 1),

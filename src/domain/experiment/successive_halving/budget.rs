@@ -29,22 +29,22 @@ impl SuccessiveHalving {
             count += 1;
         }
         let limits = budget_limits(&self.observations.design.budget);
-        let wants = usage_amounts(&spent_after, count);
+        let projected_usage = usage_amounts(&spent_after, count);
         limits
             .iter()
-            .zip(wants)
-            .all(|(limit, want)| limit.is_none_or(|limit| want <= limit * (1.0 - keep)))
+            .zip(projected_usage)
+            .all(|(limit, needed)| limit.is_none_or(|limit| needed <= limit * (1.0 - keep)))
     }
     /// Whether the race can afford a proposal whose usage has this upper bound.
     pub(super) fn can_afford_bill(&self, bill: JudgeCost) -> bool {
         let mut spent_after = self.spent;
         spent_after.judged = spent_after.judged.saturating_add(bill);
-        let wants = usage_amounts(&spent_after, self.observations.results.len() as u64);
+        let projected_usage = usage_amounts(&spent_after, self.observations.results.len() as u64);
         let race_share = 1.0 - self.reserved_fraction();
         let mut limits = budget_limits(&self.observations.design.budget)
             .into_iter()
-            .zip(wants);
-        limits.all(|(limit, want)| limit.is_none_or(|limit| want <= limit * race_share))
+            .zip(projected_usage);
+        limits.all(|(limit, needed)| limit.is_none_or(|limit| needed <= limit * race_share))
     }
     /// Returns the estimated number of evaluations that the race can still afford, based on average usage so
     /// far or else on declared usage.

@@ -18,7 +18,7 @@ impl SuccessiveHalving {
         // Cases that the race has not used are as good for this as those held out. If more evaluations would
         // not be worth their cost, only the reserved ones are made.
         if stop != StopReason::NotWorth {
-            let fresh = self.cases_seen();
+            let fresh = self.evaluated_case_count();
             let fresh = self.observations.case_order.split_off(fresh);
             self.observations.holdout.extend(fresh);
         }
@@ -117,7 +117,7 @@ impl SuccessiveHalving {
         cases.iter().filter_map(pair).collect()
     }
     /// Returns the number of the race's cases up to the last one that any configuration was evaluated on.
-    fn cases_seen(&self) -> usize {
+    fn evaluated_case_count(&self) -> usize {
         let is_case_seen = |case: &usize| {
             let arms = 0..self.observations.states.len();
             let mut trials = arms.map(|arm| Trial { arm, case: *case });

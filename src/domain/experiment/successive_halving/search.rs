@@ -7,7 +7,7 @@
 
 use super::super::Trial;
 use super::super::design::{ConfigurationState, StopReason};
-use super::super::prompt_search::{Proposal, Reflection, SHOWN_FAILURES};
+use super::super::prompt_search::{MAX_SHOWN_FAILURES, Proposal, Reflection};
 use super::{RacePhase, Round, SuccessiveHalving};
 use crate::domain::statistics::random::Random;
 
@@ -55,7 +55,7 @@ impl SuccessiveHalving {
                 self.observations.states.push(ConfigurationState::Untried);
                 self.parents.push(Some(parent));
                 self.phase = RacePhase::Search(SearchStep::FirstTry(arm));
-                self.evaluate_on(vec![arm], 0, TRIAL_CASES.min(self.feedback));
+                self.evaluate_cases(vec![arm], 0, TRIAL_CASES.min(self.feedback));
             }
             None => self.choose_parent(),
         }
@@ -89,7 +89,7 @@ impl SuccessiveHalving {
         Reflection {
             parent,
             shown_trials: failed
-                .take(SHOWN_FAILURES)
+                .take(MAX_SHOWN_FAILURES)
                 .map(|(_, trial)| *trial)
                 .collect(),
         }
@@ -103,7 +103,7 @@ impl SuccessiveHalving {
             .min(affordable.max(1))
             .min(cases);
         self.phase = RacePhase::Search(SearchStep::GivenConfigurations);
-        self.evaluate_on(arms, 0, self.feedback);
+        self.evaluate_cases(arms, 0, self.feedback);
     }
     /// Decides what follows a step of the search.
     pub(super) fn after_search(&mut self, step: SearchStep) {
@@ -118,7 +118,7 @@ impl SuccessiveHalving {
                 let parent = self.parents[arm].unwrap_or(arm);
                 if is_whole && sum(arm) >= sum(parent) - 1e-9 {
                     self.phase = RacePhase::Search(SearchStep::AllFeedbackCases(arm));
-                    self.evaluate_on(vec![arm], self.round.end_case, self.feedback);
+                    self.evaluate_cases(vec![arm], self.round.end_case, self.feedback);
                 } else {
                     self.observations.states[arm] = ConfigurationState::SetAside;
                     self.choose_parent();
@@ -150,7 +150,7 @@ impl SuccessiveHalving {
         let parent = may_continue.then(|| self.draw_parent(&pool)).flatten();
         if let Some(parent) = parent {
             self.phase = RacePhase::Search(SearchStep::Waiting(parent));
-            self.evaluate_on(Vec::new(), 0, 0);
+            self.evaluate_cases(Vec::new(), 0, 0);
             return;
         }
         let arms: Vec<usize> = pool.into_iter().map(|(arm, _)| arm).collect();
@@ -159,7 +159,7 @@ impl SuccessiveHalving {
             return;
         }
         self.phase = RacePhase::Race;
-        self.evaluate_on(arms, 0, self.feedback);
+        self.evaluate_cases(arms, 0, self.feedback);
         self.completed_cases = self.feedback;
     }
     /// Draws a configuration that has failures, with a probability proportional to the number of cases on
@@ -171,11 +171,12 @@ impl SuccessiveHalving {
             let wins = own.iter().zip(&best).filter(|(own, best)| own >= best);
             wins.count()
         };
-        let fallible = pool
+        let parents_with_failures = pool
             .iter()
             .filter(|(_, own)| own.iter().any(|&value| value < 1.0));
-        let weighted: Vec<(usize, usize)> =
-            fallible.map(|(arm, own)| (*arm, weight(own))).collect();
+        let weighted: Vec<(usize, usize)> = parents_with_failures
+            .map(|(arm, own)| (*arm, weight(own)))
+            .collect();
         // If a prompt solved every feedback case, no further proposal is needed.
         if pool.len() > weighted.len() || weighted.is_empty() {
             return None;
@@ -190,7 +191,7 @@ impl SuccessiveHalving {
         });
         parent.map(|(arm, _)| *arm)
     }
-    fn evaluate_on(&mut self, arms: Vec<usize>, from: usize, to: usize) {
+    fn evaluate_cases(&mut self, arms: Vec<usize>, from: usize, to: usize) {
         self.round = Round {
             arms,
             first_case: from,

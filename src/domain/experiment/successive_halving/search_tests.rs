@@ -8,7 +8,7 @@ use crate::domain::experiment::design::{HoldoutFinding, RaceStep};
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use searched::{Script, design, run_search};
 
-const PLAIN_SCRIPT: Script = Script {
+const DEFAULT_SCRIPT: Script = Script {
     cases: 150,
     evaluations: 400,
     proposals: 8,
@@ -21,13 +21,13 @@ const PLAIN_SCRIPT: Script = Script {
 #[test]
 fn better_prompts_are_found_and_confirmed() {
     const RUNS: u64 = 60;
-    let (mut gained, mut improved_count, mut rollouts) = (0.0, 0, 0);
+    let (mut total_gain, mut improved_count, mut rollouts) = (0.0, 0, 0);
     for seed in 0..RUNS {
         let outcome = run_search(Script {
             seed,
-            ..PLAIN_SCRIPT
+            ..DEFAULT_SCRIPT
         });
-        gained += (outcome.leader - outcome.given) / RUNS as f64;
+        total_gain += (outcome.leader - outcome.given) / RUNS as f64;
         improved_count += u64::from(outcome.verdict.finding == HoldoutFinding::Better);
         rollouts += outcome.race.results().len() as u64;
         assert!(outcome.race.results().len() <= 400 && outcome.proposals.len() <= 8);
@@ -35,7 +35,7 @@ fn better_prompts_are_found_and_confirmed() {
         let (order, holdout) = outcome.race.race_and_holdout_cases();
         assert!(holdout.iter().all(|case| !order.contains(case)));
     }
-    assert!(gained > 0.15, "{gained}");
+    assert!(total_gain > 0.15, "{total_gain}");
     assert!(
         improved_count * 10 >= RUNS * 7,
         "{improved_count} of {RUNS}"
@@ -52,7 +52,7 @@ fn useless_proposals_are_not_called_better() {
         let mut script = Script {
             skill: 0.0,
             seed,
-            ..PLAIN_SCRIPT
+            ..DEFAULT_SCRIPT
         };
         script.cases = 90;
         script.evaluations = 240;
@@ -71,7 +71,7 @@ fn an_interrupted_search_has_the_same_family() {
     for seed in 0..6 {
         let script = Script {
             seed,
-            ..PLAIN_SCRIPT
+            ..DEFAULT_SCRIPT
         };
         let uninterrupted = run_search(script);
         let stops = [0, 1, 30, 77, uninterrupted.results.len()];
@@ -102,12 +102,12 @@ fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
         let script = Script {
             evaluations,
             cases: 9,
-            ..PLAIN_SCRIPT
+            ..DEFAULT_SCRIPT
         };
         let outcome = run_search(script);
         assert!(outcome.race.results().len() as u64 <= evaluations);
     }
-    let mut race = SuccessiveHalving::new(design(PLAIN_SCRIPT, 1));
+    let mut race = SuccessiveHalving::new(design(DEFAULT_SCRIPT, 1));
     assert!(!race.propose(experiment::prompt_search::Proposal {
         prompt_index: None,
         bill: experiment::JudgeCost::default(),

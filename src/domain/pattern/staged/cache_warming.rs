@@ -12,13 +12,13 @@ const MIN_CACHED_TOKENS: u64 = 1_024;
 impl StagedRun {
     /// Makes the calls whose reservation was granted, except those that wait for a prefix to be cached.
     pub(super) fn reservation_granted(&mut self, now: Timestamp) {
-        let mut leading: Vec<String> = Vec::new();
+        let mut first_models: Vec<String> = Vec::new();
         for member in std::mem::take(&mut self.awaiting_reservation) {
             let model = self.state.member(member).model.clone();
-            if self.is_cheaper_after_caching(member) && leading.contains(&model) {
+            if self.is_cheaper_after_caching(member) && first_models.contains(&model) {
                 self.held_back.push(member);
             } else {
-                leading.push(model);
+                first_models.push(model);
                 self.start_call(now, member);
             }
         }
@@ -40,7 +40,7 @@ impl StagedRun {
     }
 
     /// Starts held-back calls once the call that they wait for has cached the prefix or has ended.
-    pub(super) fn release_held_back(&mut self, now: Timestamp) {
+    pub(super) fn start_waiting_calls(&mut self, now: Timestamp) {
         if self.held_back.is_empty() {
             return;
         }

@@ -79,6 +79,6 @@ impl StagedRun {
         let attempt = self.attempt_number(call.member) + restarts;
         let event = self.state.text_event(call.member, delta, attempt);
         self.outputs.push_back(RunOutput::Emit(event));
-        self.release_held_back(now);
+        self.start_waiting_calls(now);
     }
 }

@@ -46,12 +46,12 @@ impl StagedRun {
     // Decides what follows a stage, and adds a note on whether the first answers agree.
     fn next_stage(&mut self, now: Timestamp, stage: usize) -> NextStage {
         let stages = self.state.plan.stages.len();
-        let (way, first) = (
+        let (arrangement, first) = (
             self.state.plan.arrangement,
             self.state.plan.first_answer_stage(),
         );
         let enter_next = NextStage::EnterStage(stage + 1);
-        if way == Arrangement::Vote
+        if arrangement == Arrangement::Vote
             || stage + 1 >= stages
             || stage < first
             || self.state.is_single()
@@ -69,7 +69,7 @@ impl StagedRun {
             return NextStage::AskJudge;
         }
         let verdict = self.agreement(threshold);
-        let is_cascade = way == Arrangement::Cascade;
+        let is_cascade = arrangement == Arrangement::Cascade;
         let follows = match (verdict.agrees, is_cascade) {
             (true, true) => "one of them is the answer, and no stronger model was called; agreement alone does not make it right".to_owned(),
             (true, false) => "the stages before the synthesis were skipped; agreement alone does not make them right".to_owned(),
@@ -114,7 +114,7 @@ impl StagedRun {
                 agrees: found.reaches_threshold(threshold),
                 note: format!(
                     "the first answers {} and {}, as compared by {}, with a threshold of {threshold:.2}",
-                    found.shared_note(),
+                    found.shared_claims_note(),
                     found.difference_note(),
                     judge.name()
                 ),

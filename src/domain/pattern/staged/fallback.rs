@@ -70,11 +70,11 @@ impl StagedRun {
         }
         for member in denied {
             let error = CallError::new(CallErrorKind::Unavailable, reason.clone());
-            self.fail_uncalled(now, member, error);
+            self.fail_without_call(now, member, error);
         }
     }
 
-    fn fail_uncalled(&mut self, now: Timestamp, member: usize, error: CallError) {
+    fn fail_without_call(&mut self, now: Timestamp, member: usize, error: CallError) {
         // The member has not been called, so its fallbacks must not be called either.
         let fallback_count = self.state.fallbacks_of(member);
         self.state.fallbacks_used.insert(member, fallback_count);

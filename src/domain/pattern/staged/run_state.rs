@@ -33,7 +33,7 @@ impl RunState {
         if self.stage <= first {
             return all.collect();
         }
-        let alive = |&member: &usize| {
+        let is_active = |&member: &usize| {
             (first..self.stage).all(|stage| {
                 self.results
                     .get(&CallId { stage, member })
@@ -43,15 +43,15 @@ impl RunState {
                 member,
             })
         };
-        let alive: Vec<usize> = all.filter(alive).collect();
-        let compares = matches!(
+        let is_active: Vec<usize> = all.filter(is_active).collect();
+        let is_comparison = matches!(
             self.plan.stages[self.stage].task,
             Task::Review | Task::Revise
         );
-        if compares && self.texts_before(self.stage).len() < 2 {
+        if is_comparison && self.texts_before(self.stage).len() < 2 {
             Vec::new()
         } else {
-            alive
+            is_active
         }
     }
 
@@ -243,8 +243,8 @@ impl RunState {
 
     /// Returns the answers of a stage, each with its member's index.
     pub fn texts_of(&self, stage: usize) -> Vec<(usize, &str)> {
-        let of_stage = |result: &&StageAnswer| result.stage == stage && result.answered();
-        let texts = self.results.values().filter(of_stage);
+        let answered_in_stage = |result: &&StageAnswer| result.stage == stage && result.answered();
+        let texts = self.results.values().filter(answered_in_stage);
         texts
             .map(|result| (result.member, result.text.as_str()))
             .collect()
@@ -486,8 +486,8 @@ impl RunState {
     /// Returns the number of answers and the number of failures in the current stage.
     pub fn answered_and_failed(&self) -> (usize, usize) {
         let all = self.results.values();
-        let of_stage = all.filter(|result| result.stage == self.stage);
-        let (answers, failed): (Vec<_>, Vec<_>) = of_stage.partition(|one| one.answered());
+        let answered_in_stage = all.filter(|result| result.stage == self.stage);
+        let (answers, failed): (Vec<_>, Vec<_>) = answered_in_stage.partition(|one| one.answered());
         (answers.len(), failed.len())
     }
 }

@@ -114,10 +114,10 @@ impl StagedRun {
             return self.end_with_best_answer(now, reason);
         };
         let mut notes = vote.notes(plan);
-        let speaker = vote.outcome.author;
-        let words = results
-            .iter()
-            .find(|result| result.stage == plan.first_answer_stage() && result.member == speaker);
+        let representative = vote.outcome.author;
+        let words = results.iter().find(|result| {
+            result.stage == plan.first_answer_stage() && result.member == representative
+        });
         let words = words.map_or("", |result| result.text.as_str());
         let text = match &plan.format {
             None => Some(form::to_closing_form(

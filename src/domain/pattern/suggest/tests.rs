@@ -108,7 +108,7 @@ fn ordinary_questions_rank_their_pattern_in_the_top_three() {
 }
 
 #[test]
-fn every_sign_is_lower_case_and_belongs_to_one_pattern_s_strong_signs() {
+fn signals_are_lowercase_and_strong_for_only_one_pattern() {
     let mut seen_signs = BTreeSet::new();
     for (id, strong, weak) in KEYWORD_SIGNALS {
         for word in strong.iter().chain(*weak) {
@@ -129,8 +129,8 @@ fn without_signs_the_default_ranks_first_and_says_so() {
     let ranked = rank(&patterns, "Hm");
     assert_eq!(ranked[0].pattern.id, "confidence");
     assert!(ranked[0].score < 0.05 && ranked[0].reason.starts_with("nothing"));
-    for odd_question in ["", "?", "ÄÖÜ?\u{1F600}", &"ä? ".repeat(10_000)] {
-        assert_eq!(rank(&patterns, odd_question).len(), patterns.len());
+    for unusual in ["", "?", "ÄÖÜ?\u{1F600}", &"ä? ".repeat(10_000)] {
+        assert_eq!(rank(&patterns, unusual).len(), patterns.len());
     }
 }
 

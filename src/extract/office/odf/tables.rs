@@ -54,7 +54,7 @@ impl OdfReader<'_, '_, '_> {
             continues,
             content,
         } = std::mem::take(&mut self.cell);
-        if let Some(content) = content.filter(|_| self.body.cell_is_blank()) {
+        if let Some(content) = content.filter(|_| self.body.is_cell_blank()) {
             self.body.paragraph(&content, &ParagraphRole::Plain)?;
         }
         // OpenDocument lists a cell that is covered by a span as a separate element.

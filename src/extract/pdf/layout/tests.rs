@@ -8,7 +8,7 @@ fn piece(x0: f64, y: f64, text: &str) -> LinePiece {
         x1: x0 + 5.0 * text.chars().count() as f64,
         y,
         size: 10.0,
-        after_blank: false,
+        follows_space: false,
         text: text.to_owned(),
     }
 }

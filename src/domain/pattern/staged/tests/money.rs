@@ -63,9 +63,9 @@ fn a_failed_call_is_billed_for_its_tokens() {
 #[test]
 fn a_run_out_of_budget_ends_with_its_best_answer() {
     let denied = || RunInput::Denied("the money is used up".into());
-    let mut poor = new_run(plan_of_four());
-    poor.handle(at(0), RunInput::Started);
-    let claims = reserve_and_grant(&mut poor);
+    let mut unfunded = new_run(plan_of_four());
+    unfunded.handle(at(0), RunInput::Started);
+    let claims = reserve_and_grant(&mut unfunded);
     let models: Vec<&str> = claims.iter().map(|claim| claim.model.as_str()).collect();
     assert_eq!(models, ["a", "b", "c"]);
     assert!(
@@ -73,7 +73,7 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
             .iter()
             .all(|claim| claim.input_tokens > 0 && claim.cost.is_some())
     );
-    assert_eq!(outputs_as_text(&mut poor, 1, denied()), ["failed None"]);
+    assert_eq!(outputs_as_text(&mut unfunded, 1, denied()), ["failed None"]);
 
     let mut run = new_run(plan_of_four());
     outputs_as_text(&mut run, 0, RunInput::Started);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::analysis::Arrangement;
 use crate::domain::ballot;
-use crate::domain::standing::MemberStanding;
+use crate::domain::standing::MemberTrackRecord;
 
 /// Creates a vote whose members have equal strength, with a stage that breaks ties.
 fn vote_plan(models: &[&str]) -> Plan {
@@ -15,7 +15,7 @@ fn vote_plan(models: &[&str]) -> Plan {
     plan.question = "How many?".into();
     plan.arrangement = Arrangement::Vote;
     plan.is_adaptive = true;
-    plan.standings = vec![MemberStanding::default(); models.len()];
+    plan.standings = vec![MemberTrackRecord::default(); models.len()];
     plan.stages.push(ballot::tie_stage());
     plan
 }

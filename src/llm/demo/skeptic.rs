@@ -5,12 +5,12 @@ use super::differ::{self, FigureDifference};
 use super::draft::{DraftWriter, count_text};
 use super::numbers;
 use super::rank;
-use super::reading::PromptReading;
+use super::reading::ParsedPrompt;
 use super::stop::{ABSOLUTES, HEDGES};
 use super::text;
 
 /// Writes the first answer of `demo/sceptic`.
-pub fn answer(reading: &PromptReading) -> String {
+pub fn answer(reading: &ParsedPrompt) -> String {
     let order = rank::rank(reading);
     let figures = count_and_examples(reading, &order, |line| !numbers::figures(line).is_empty());
     let hedged = count_and_examples(reading, &order, |line| {
@@ -70,12 +70,12 @@ pub fn answer(reading: &PromptReading) -> String {
 
 /// Counts the lines that satisfy a condition, and returns the three most relevant to the question as examples.
 fn count_and_examples(
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     order: &[usize],
-    of_sort: impl Fn(&str) -> bool,
+    is_kind: impl Fn(&str) -> bool,
 ) -> (usize, Vec<usize>) {
     let all: Vec<usize> = (0..reading.lines.len())
-        .filter(|&place| of_sort(&reading.lines[place].text))
+        .filter(|&place| is_kind(&reading.lines[place].text))
         .collect();
     let mut best: Vec<usize> = order
         .iter()
@@ -103,7 +103,7 @@ fn first_listed_word(line: &str, list: &[&str]) -> Option<String> {
 }
 
 /// Formats a difference between two lines, quoting both.
-pub fn describe_difference(reading: &PromptReading, pair: &FigureDifference) -> String {
+pub fn describe_difference(reading: &ParsedPrompt, pair: &FigureDifference) -> String {
     format!(
         "{} or {}: {} — {}",
         pair.figures.0,
@@ -114,7 +114,7 @@ pub fn describe_difference(reading: &PromptReading, pair: &FigureDifference) -> 
 }
 
 fn questions(
-    reading: &PromptReading,
+    reading: &ParsedPrompt,
     figures: &[usize],
     absolute: &[usize],
     differences: &[FigureDifference],
@@ -172,7 +172,7 @@ mod tests {
         let text = "The fee is 40 euros. It may rise later this year. We always deliver perfect goods. \
                     Notice of termination must be given 30 days before the contract ends. \
                     Notice of termination must be given 60 days before the contract ends.";
-        let answer_text = answer(&PromptReading::of(&brief("fee", &[text])));
+        let answer_text = answer(&ParsedPrompt::of(&brief("fee", &[text])));
         for expected in [
             "40 euros",
             "*may*",
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn reads_a_real_text() {
-        let answer_text = answer(&PromptReading::of(&brief(
+        let answer_text = answer(&ParsedPrompt::of(&brief(
             "How long do I have to cure a violation?",
             &[gpl()],
         )));
@@ -201,6 +201,6 @@ mod tests {
 
     #[test]
     fn an_empty_text_has_nothing_to_check() {
-        assert!(answer(&PromptReading::of(&brief("", &[]))).starts_with("*Read 0 sentences"));
+        assert!(answer(&ParsedPrompt::of(&brief("", &[]))).starts_with("*Read 0 sentences"));
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::{CheckResult, CheckState, finding};
-use crate::app::folder::{OTHER_FOLDER, io_reason};
+use crate::app::folder::{FOLDER_ADVICE, io_reason};
 use crate::store;
 
 const NAME: &str = "data folder";
@@ -22,7 +22,7 @@ pub(super) fn check_data_folder(folder: &Path, min_free_bytes: u64) -> CheckResu
         };
         let remedy = match error.kind() {
             io::ErrorKind::StorageFull => "free some disk space",
-            _ => OTHER_FOLDER,
+            _ => FOLDER_ADVICE,
         };
         let text = format!("{shown} cannot be used: {why}; {remedy}");
         finding(NAME, CheckState::Failed, text)
