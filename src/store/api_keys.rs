@@ -59,8 +59,11 @@ pub fn list_of(db: &Reader, user: &UserId) -> Result<Vec<ApiKey>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
+    // The columns are read by position, and a later version may add some to each table while this one runs.
     db.query_optional(
-        "SELECT k.*, u.* FROM api_keys k JOIN users u ON u.id = k.user_id
+        "SELECT k.id, k.user_id, k.name, k.prefix, k.hash, k.scopes, k.created, k.last_used, k.expires, k.models,
+             k.day_cost, k.all_cost, u.*
+         FROM api_keys k JOIN users u ON u.id = k.user_id
          WHERE k.hash = ?1 AND u.disabled = 0",
         [hash],
         |row| Ok((from_row(row)?, users::from_columns(row, COLUMNS)?)),

@@ -3,6 +3,7 @@
 //! that add to the same rows never wait for each other in a circle, and only for as long as a commit takes.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::params::Value;
 
@@ -43,13 +44,13 @@ pub(super) struct PendingTotals {
 impl PendingTotals {
     /// Adds amounts of the job that is running.
     pub(super) fn add(&mut self, sql: &'static str, key: Vec<KeyPart>, amounts: &[Amount]) {
-        self.running.add((sql, key), amounts);
+        self.running.add((sql, key), amounts.to_vec());
     }
 
     /// Keeps what the job has added.
     pub(super) fn keep_job(&mut self) {
         for (row, amounts) in std::mem::take(&mut self.running.0) {
-            self.kept.add(row, &amounts);
+            self.kept.add(row, amounts);
         }
     }
 
@@ -90,13 +91,15 @@ impl Totals {
         })
     }
 
-    fn add(&mut self, row: TotalRow, amounts: &[Amount]) {
-        match self.0.get_mut(&row) {
-            None => drop(self.0.insert(row, amounts.to_vec())),
-            Some(known) => known
-                .iter_mut()
-                .zip(amounts)
-                .for_each(|(known, amount)| known.merge(*amount)),
+    fn add(&mut self, row: TotalRow, amounts: Vec<Amount>) {
+        match self.0.entry(row) {
+            Entry::Vacant(place) => drop(place.insert(amounts)),
+            Entry::Occupied(known) => {
+                let known = known.into_mut().iter_mut();
+                known
+                    .zip(amounts)
+                    .for_each(|(known, amount)| known.merge(amount));
+            }
         }
     }
 }
