@@ -28,7 +28,7 @@ pub struct Writer {
 
 enum Connection {
     Sqlite(SqliteConnection),
-    Postgres(PostgresSession),
+    Postgres(Box<PostgresSession>),
 }
 
 /// The database engine of a connection.
@@ -76,7 +76,7 @@ impl Reader {
     /// # Errors
     /// Returns `Busy` if the server cannot be reached.
     pub(super) fn open_postgres(server: &PostgresServer) -> Result<Self> {
-        Ok(Self(Connection::Postgres(server.connect(false)?)))
+        Ok(Self(Connection::Postgres(Box::new(server.connect(false)?))))
     }
 
     /// Returns the database engine.
@@ -307,12 +307,12 @@ impl Writer {
     /// # Errors
     /// Returns `Busy` if the server cannot be reached.
     pub(super) fn open_postgres(server: &PostgresServer) -> Result<Self> {
-        Ok(Self::of(Connection::Postgres(server.connect(true)?)))
+        Ok(Self::of_session(server.connect(true)?))
     }
 
     /// Wraps a read-write session.
     pub(super) fn of_session(session: PostgresSession) -> Self {
-        Self::of(Connection::Postgres(session))
+        Self::of(Connection::Postgres(Box::new(session)))
     }
 
     fn of(connection: Connection) -> Self {

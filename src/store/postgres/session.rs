@@ -286,7 +286,9 @@ impl PostgresSession {
         }
         let mut ending = pin!(self.client.batch_execute("COMMIT"));
         self.answer(async {
-            poll_fn(|context| Poll::Ready(drop(ending.as_mut().poll(context)))).await;
+            let sent = poll_fn(|context| Poll::Ready(ending.as_mut().poll(context)));
+            // The first poll sends it.
+            drop(sent.await);
             Ok(())
         })
     }
