@@ -11,6 +11,7 @@ pub mod cache;
 #[cfg(test)]
 mod clock_tests;
 pub mod completions;
+mod dead_servers;
 pub mod disk_space;
 pub mod documents;
 pub mod embeddings;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dead_servers::DeadServerWatch;
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::crypto::random_number;
@@ -132,10 +133,18 @@ impl App {
     /// of all the database, so that it is never late.
     async fn watch_membership(self: &Arc<Self>, membership: &Membership) {
         let (mut was_current, mut entries) = (true, membership.entries());
+        let may_declare_dead = membership.may_declare_dead();
+        let mut dead_servers = DeadServerWatch::new(clock::instant());
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
-            let is_current = membership.is_current(clock::instant());
+            let now = clock::instant();
+            let is_current = membership.is_current(now);
             let new_entries = membership.entries();
+            if dead_servers.is_due(now, may_declare_dead(), !is_current) {
+                let what =
+                    "this server is too late for its renewals to tell which servers are dead";
+                log::warn(what, &[]);
+            }
             if was_current && (!is_current || new_entries != entries) {
                 let what = "this server was cut off from the database: its work may pass to others";
                 log::error(what, &[]);

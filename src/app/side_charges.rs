@@ -78,11 +78,11 @@ impl SideCharges<'_> {
         let key = caller.key.as_ref().map(|key| key.id.clone());
         let pending_write = self.store.write(move |db| {
             call_log::insert(db, Some(&user), &id, &charge)?;
-            days::add(db, &user, charge.started_at.day(), &charge)?;
-            match &key {
-                Some(key) => api_keys::add_usage(db, key, &charge),
-                None => Ok(()),
+            days::add(db, &user, charge.started_at.day(), &charge);
+            if let Some(key) = &key {
+                api_keys::add_usage(db, key, &charge);
             }
+            Ok(())
         });
         Ok(pending_write.await?)
     }

@@ -408,11 +408,6 @@ pub(super) struct JournalBatch {
 }
 
 impl JournalBatch {
-    /// Returns the user and the API key whose usage this batch adds to.
-    pub fn usage_owner(&self) -> (Option<&UserId>, Option<&KeyId>) {
-        (self.user.as_ref(), self.key.as_ref())
-    }
-
     /// Writes the batch within the caller's transaction.
     ///
     /// # Errors
@@ -433,10 +428,10 @@ impl JournalBatch {
         }
         for charge in &self.charges {
             if let Some(user) = &self.user {
-                usage::add(db, user, charge.started_at.day(), charge)?;
+                usage::add(db, user, charge.started_at.day(), charge);
             }
             if let Some(key) = self.key.as_ref().filter(|_| charge.bill.tries > 0) {
-                api_keys::add_usage(db, key, charge)?;
+                api_keys::add_usage(db, key, charge);
             }
             call_log::insert(db, self.user.as_ref(), id, charge)?;
         }
@@ -450,9 +445,9 @@ impl JournalBatch {
             cached_answers::put(db, self.user.as_ref(), key, kept, now, now + *ttl)?;
         }
         for hit in &self.hits {
-            cached_answers::record_hit(db, &hit.key, now)?;
+            cached_answers::record_hit(db, &hit.key, now);
             if let Some(user) = &self.user {
-                cache_savings::add_hit(db, user, now.day(), &hit.model, hit.cost, hit.tokens)?;
+                cache_savings::add_hit(db, user, now.day(), &hit.model, hit.cost, hit.tokens);
             }
         }
         if let Some(limit) = self.purge {

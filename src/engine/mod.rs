@@ -46,7 +46,7 @@ use run_channel::RunChannel;
 pub use run_channel::{PublishedEvent, RelayAudience, RunWatch};
 pub use run_handle::{CancelOnDrop, Finished};
 use run_permit::RunPermit;
-pub use servers::DeliveredCommands;
+pub use servers::{DeliveredCommands, cancellation_of};
 use settlement::UsageRecorder;
 pub use shared_reservations::SharedReservations;
 use stream_limits::StreamSlots;

@@ -11,7 +11,7 @@ use super::{
 use crate::domain::id::AnalysisId;
 use crate::log;
 use crate::store::servers::{RunLease, StoredCommand};
-use crate::store::{StoreError, Writer};
+use crate::store::{Reader, StoreError, Writer};
 
 /// Name of the command that cancels a run, for the reason in its argument.
 const CANCEL: &str = "cancel";
@@ -38,6 +38,14 @@ impl DeliveredCommands {
 
 fn key(command: &StoredCommand) -> (i64, RunLease) {
     (command.id, command.lease)
+}
+
+/// Returns why a run was canceled through a server that does not drive it, if it was. Only for a database on a server.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn cancellation_of(db: &Reader, id: &AnalysisId) -> Result<Option<String>, StoreError> {
+    leases::argument_of(db, id, CANCEL)
 }
 
 impl Engine {

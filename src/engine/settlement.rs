@@ -145,11 +145,7 @@ impl UsageRecorder {
     // Writes all calls in a single transaction or, if that fails, each call separately, so that only the failing call
     // has to wait. Returns the calls that were not written.
     async fn write(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
-        let mut batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
-        if self.store.membership().is_some() {
-            // A common order prevents deadlocks between servers that update the same rows.
-            batches.sort_by(|one, other| one.usage_owner().cmp(&other.usage_owner()));
-        }
+        let batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
         match self.store.write(all).await {
             Ok(()) => return Vec::new(),

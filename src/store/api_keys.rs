@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::row::Row;
+use super::totals::Amount;
 use super::users;
 use super::values::{json, optional_timestamp, to_integer, to_json};
 use crate::domain::id::{KeyId, UserId};
@@ -58,8 +59,11 @@ pub fn list_of(db: &Reader, user: &UserId) -> Result<Vec<ApiKey>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
+    // The columns are read by position, and a later version may add some to each table while this one runs.
     db.query_optional(
-        "SELECT k.*, u.* FROM api_keys k JOIN users u ON u.id = k.user_id
+        "SELECT k.id, k.user_id, k.name, k.prefix, k.hash, k.scopes, k.created, k.last_used, k.expires, k.models,
+             k.day_cost, k.all_cost, u.*
+         FROM api_keys k JOIN users u ON u.id = k.user_id
          WHERE k.hash = ?1 AND u.disabled = 0",
         [hash],
         |row| Ok((from_row(row)?, users::from_columns(row, COLUMNS)?)),
@@ -110,26 +114,19 @@ pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
     )
 }
 
-/// Adds a call to a key's usage. Does nothing if the key has been deleted.
-///
-/// # Errors
-/// Returns an error if the database cannot be written.
-pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) -> Result<()> {
+/// Adds to the usage of a key, if there still is one, on a day.
+const ADD_USAGE: &str = "INSERT INTO key_usage (key_id, day, calls, tokens, cost)
+     SELECT id, ?2, ?3, ?4, ?5 FROM api_keys WHERE id = ?1
+     ON CONFLICT (key_id, day) DO UPDATE SET calls = key_usage.calls + excluded.calls,
+         tokens = key_usage.tokens + excluded.tokens, cost = key_usage.cost + excluded.cost";
+
+/// Adds a call to a key's usage of its day, at the end of the transaction.
+pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) {
     let used = &charge.bill.usage;
-    db.run(
-        "INSERT INTO key_usage (key_id, day, calls, tokens, cost)
-         SELECT id, ?2, 1, ?3, ?4 FROM api_keys WHERE id = ?1
-         ON CONFLICT (key_id, day) DO UPDATE SET
-             calls = key_usage.calls + 1, tokens = key_usage.tokens + excluded.tokens,
-             cost = key_usage.cost + excluded.cost",
-        (
-            id,
-            charge.started_at.day(),
-            to_integer(used.input.saturating_add(used.output)),
-            charge.cost().unwrap_or_default(),
-        ),
-    )
-    .map(drop)
+    let MicroDollars(cost) = charge.cost().unwrap_or_default();
+    let amounts = [1, to_integer(used.input.saturating_add(used.output)), cost];
+    let key = vec![id.as_str().into(), charge.started_at.day().into()];
+    db.add_later(ADD_USAGE, key, &amounts.map(Amount::Sum));
 }
 
 /// Returns the amounts that a key has spent on a day and in total.

@@ -2,6 +2,7 @@
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
+use super::totals::Amount;
 use super::values::{to_integer, unsigned};
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
@@ -19,10 +20,14 @@ pub struct Savings {
     pub tokens: u64,
 }
 
-/// Adds one hit.
-///
-/// # Errors
-/// Returns an error if the database cannot be written.
+/// Adds to the savings of a user, if there still is one, on a day and of a model.
+const ADD: &str = "INSERT INTO savings (user_id, day, model, hits, cost, unpriced, tokens)
+     SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM users WHERE id = ?1
+     ON CONFLICT (user_id, day, model) DO UPDATE SET hits = savings.hits + excluded.hits,
+         cost = savings.cost + excluded.cost, unpriced = savings.unpriced + excluded.unpriced,
+         tokens = savings.tokens + excluded.tokens";
+
+/// Adds one hit, at the end of the transaction.
 pub fn add_hit(
     db: &Writer,
     user: &UserId,
@@ -30,23 +35,11 @@ pub fn add_hit(
     model: &str,
     cost: Option<MicroDollars>,
     tokens: u64,
-) -> Result<()> {
-    db.run(
-        "INSERT INTO savings (user_id, day, model, hits, cost, unpriced, tokens)
-         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6)
-         ON CONFLICT (user_id, day, model) DO UPDATE SET hits = savings.hits + 1,
-             cost = savings.cost + excluded.cost, unpriced = savings.unpriced + excluded.unpriced,
-             tokens = savings.tokens + excluded.tokens",
-        (
-            user,
-            day,
-            model,
-            cost.unwrap_or_default(),
-            i64::from(cost.is_none()),
-            to_integer(tokens),
-        ),
-    )
-    .map(drop)
+) {
+    let MicroDollars(known_cost) = cost.unwrap_or_default();
+    let amounts = [1, known_cost, i64::from(cost.is_none()), to_integer(tokens)];
+    let key = vec![user.as_str().into(), day.into(), model.into()];
+    db.add_later(ADD, key, &amounts.map(Amount::Sum));
 }
 
 /// Sums the savings of one user, or of all users, from one day to another (inclusive).
@@ -84,10 +77,11 @@ mod tests {
             let (ada, bob) = (user(1).id, user(2).id);
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;
-            add_hit(db, &ada, 5, "m", Some(MicroDollars(40)), 10)?;
-            add_hit(db, &ada, 5, "m", None, 7)?;
-            add_hit(db, &ada, 9, "m", Some(MicroDollars(2)), 1)?;
-            add_hit(db, &bob, 5, "n", Some(MicroDollars(1)), 1)?;
+            add_hit(db, &ada, 5, "m", Some(MicroDollars(40)), 10);
+            add_hit(db, &ada, 5, "m", None, 7);
+            add_hit(db, &ada, 9, "m", Some(MicroDollars(2)), 1);
+            add_hit(db, &bob, 5, "n", Some(MicroDollars(1)), 1);
+            db.write_totals()?;
             let of_ada = total(db, Some(&ada), 5, 8)?;
             let expected = Savings {
                 hits: 2,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 use super::row::Row;
+use super::totals::Amount;
 use super::values::{json, to_integer, to_json, unsigned};
 use crate::domain::chat::Answer;
 use crate::domain::id::UserId;
@@ -77,16 +78,15 @@ pub fn look_up(
     )
 }
 
-/// Counts a hit and marks the answer as recently used.
-///
-/// # Errors
-/// Returns an error if the database cannot be written.
-pub fn record_hit(db: &Writer, key: &str, now: Timestamp) -> Result<()> {
-    db.run(
-        "UPDATE answer_cache SET hits = hits + 1, used = ?2 WHERE key = ?1",
-        (key, now),
-    )
-    .map(drop)
+/// Adds hits to an answer, and when it was last used.
+const ADD_HITS: &str =
+    "UPDATE answer_cache SET hits = hits + ?2, used = CASE WHEN used < ?3 THEN ?3 ELSE used END
+     WHERE key = ?1";
+
+/// Counts a hit, at the end of the transaction.
+pub fn record_hit(db: &Writer, key: &str, now: Timestamp) {
+    let amounts = [Amount::Sum(1), Amount::Latest(now.millis())];
+    db.add_later(ADD_HITS, vec![key.into()], &amounts);
 }
 
 /// Stores a user's answer, replacing an earlier one with the same key.
@@ -288,7 +288,8 @@ mod tests {
                     "{key} {now}"
                 );
             }
-            record_hit(db, "1.k", at(9))?;
+            record_hit(db, "1.k", at(9));
+            db.write_totals()?;
             let now = stats(db)?;
             assert_eq!(
                 (now.entries, now.hits, now.saved_cost),
@@ -340,7 +341,8 @@ mod tests {
                 )?;
             }
             // The oldest answer is now the most recently used.
-            record_hit(db, "1", at(8))?;
+            record_hit(db, "1", at(8));
+            db.write_totals()?;
             let one = stats(db)?.bytes / 5;
             assert_eq!(purge(db, at(10), 2 * one), Ok(3));
             let left = |n: &str| look_up(db, n, at(10), at(0)).map(|found| found.is_some());

@@ -2,6 +2,7 @@
 //! through a `Reader` does not compile, and its connection is read-only as well. Statements are in the SQL dialect that
 //! both engines understand.
 
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
@@ -13,17 +14,21 @@ use super::postgres::{self, PostgresServer, PostgresSession};
 use super::row::Row;
 use super::sqlite;
 use super::sqlite::connection::SqliteConnection;
+use super::totals::{Amount, KeyPart, PendingTotals};
 
 /// A read-only connection.
 pub struct Reader(Connection);
 
 /// A read-write connection. The writer thread has one; with a database server, so does the thread that renews this
 /// server's row.
-pub struct Writer(Reader);
+pub struct Writer {
+    reader: Reader,
+    totals: RefCell<PendingTotals>,
+}
 
 enum Connection {
     Sqlite(SqliteConnection),
-    Postgres(PostgresSession),
+    Postgres(Box<PostgresSession>),
 }
 
 /// The database engine of a connection.
@@ -38,7 +43,7 @@ pub enum EngineKind {
 impl Deref for Writer {
     type Target = Reader;
     fn deref(&self) -> &Reader {
-        &self.0
+        &self.reader
     }
 }
 
@@ -71,7 +76,7 @@ impl Reader {
     /// # Errors
     /// Returns `Busy` if the server cannot be reached.
     pub(super) fn open_postgres(server: &PostgresServer) -> Result<Self> {
-        Ok(Self(Connection::Postgres(server.connect(false)?)))
+        Ok(Self(Connection::Postgres(Box::new(server.connect(false)?))))
     }
 
     /// Returns the database engine.
@@ -285,7 +290,7 @@ impl Writer {
     /// Returns an error if the file cannot be opened or configured.
     pub(super) fn open_sqlite(path: &Path, followed: bool) -> std::result::Result<Self, OpenError> {
         let connection = SqliteConnection::open_writer(path, followed)?;
-        Ok(Self(Reader(Connection::Sqlite(connection))))
+        Ok(Self::of(Connection::Sqlite(connection)))
     }
 
     /// Opens a SQLite file so that a read lock keeps other processes from writing to it.
@@ -294,7 +299,7 @@ impl Writer {
     /// Returns an error if the file cannot be opened.
     pub(super) fn open_unchanged(path: &Path) -> std::result::Result<Self, OpenError> {
         let connection = SqliteConnection::open_unchanged(path)?;
-        Ok(Self(Reader(Connection::Sqlite(connection))))
+        Ok(Self::of(Connection::Sqlite(connection)))
     }
 
     /// Opens a read-write session on a PostgreSQL server.
@@ -302,12 +307,19 @@ impl Writer {
     /// # Errors
     /// Returns `Busy` if the server cannot be reached.
     pub(super) fn open_postgres(server: &PostgresServer) -> Result<Self> {
-        Ok(Self(Reader(Connection::Postgres(server.connect(true)?))))
+        Ok(Self::of_session(server.connect(true)?))
     }
 
     /// Wraps a read-write session.
     pub(super) fn of_session(session: PostgresSession) -> Self {
-        Self(Reader(Connection::Postgres(session)))
+        Self::of(Connection::Postgres(Box::new(session)))
+    }
+
+    fn of(connection: Connection) -> Self {
+        Self {
+            reader: Reader(connection),
+            totals: RefCell::default(),
+        }
     }
 
     /// Runs statements whose failure the caller wants to survive. In PostgreSQL, an error aborts the transaction unless
@@ -333,7 +345,7 @@ impl Writer {
 
     /// Limits how long to wait for a reply from the database server, after which the connection counts as lost.
     pub(super) fn limit_answers(&self, timeout: Duration) {
-        if let Connection::Postgres(session) = &self.0.0 {
+        if let Connection::Postgres(session) = &self.reader.0 {
             session.limit_answers(timeout);
         }
     }
@@ -369,10 +381,48 @@ impl Writer {
     /// # Errors
     /// Returns an error if the database cannot be written.
     pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
-        params.with_values(|values| match &self.0.0 {
+        params.with_values(|values| match &self.reader.0 {
             Connection::Sqlite(connection) => connection.execute(sql, values),
             Connection::Postgres(session) => session.execute(sql, values),
         })
+    }
+
+    /// Adds amounts to a row of totals at the end of the transaction, if the job succeeds. Until then, no query sees them.
+    /// The first parameters of the statement are the key, and the others are the amounts.
+    pub(super) fn add_later(&self, sql: &'static str, key: Vec<KeyPart>, amounts: &[Amount]) {
+        self.totals.borrow_mut().add(sql, key, amounts);
+    }
+
+    /// Keeps or forgets what the job has added to totals.
+    pub(super) fn end_job(&self, keeps: bool) {
+        let mut totals = self.totals.borrow_mut();
+        match keeps {
+            true => totals.keep_job(),
+            false => totals.drop_job(),
+        }
+    }
+
+    /// Forgets what was added to totals and has not been written.
+    pub(super) fn drop_totals(&self) {
+        drop(self.totals.borrow_mut().take());
+    }
+
+    /// Writes what was added to totals.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written.
+    pub(super) fn write_totals(&self) -> Result<()> {
+        let totals = self.totals.borrow_mut().take();
+        if totals.is_empty() {
+            return Ok(());
+        }
+        let write = || self.attempt(|db| totals.write(|sql, values| db.run(sql, values).map(drop)));
+        match write() {
+            // The jobs have succeeded. A server of an earlier version, which has another order, may have been in the way,
+            // or a person was deleted at this moment.
+            Err(StoreError::Busy | StoreError::Missing) if self.in_transaction() => write(),
+            result => result,
+        }
     }
 
     /// Changes rows as [`Writer::run`] does, for a statement that is not worth caching.
@@ -380,7 +430,7 @@ impl Writer {
     /// # Errors
     /// Returns an error if the database cannot be written.
     pub(super) fn run_rarely(&self, sql: &str, params: impl Params) -> Result<usize> {
-        params.with_values(|values| match &self.0.0 {
+        params.with_values(|values| match &self.reader.0 {
             Connection::Sqlite(connection) => connection.execute_rarely(sql, values),
             Connection::Postgres(session) => session.execute_rarely(sql, values),
         })

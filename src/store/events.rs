@@ -2,6 +2,7 @@
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
+use super::params::Value;
 use super::values::{to_integer, unsigned};
 use crate::domain::id::AnalysisId;
 
@@ -16,6 +17,9 @@ pub struct StoredEvent {
     pub data: String,
 }
 
+/// Maximum number of events per statement. Connections keep a statement for each smaller number.
+const MAX_ROWS: usize = 8;
+
 /// Appends events.
 ///
 /// # Errors
@@ -25,10 +29,21 @@ pub fn append<'a>(
     id: &AnalysisId,
     events: impl IntoIterator<Item = &'a StoredEvent>,
 ) -> Result<()> {
-    events.into_iter().try_for_each(|event| {
+    let events: Vec<_> = events.into_iter().collect();
+    events.chunks(MAX_ROWS).try_for_each(|events| {
+        let rows = (0..events.len()).map(|row| {
+            let first = 3 * row + 2;
+            format!("(?1, ?{first}, ?{}, ?{})", first + 1, first + 2)
+        });
+        let rows = rows.collect::<Vec<_>>().join(", ");
+        let mut values = vec![Value::Text(id.as_str())];
+        values.extend(events.iter().flat_map(|event| {
+            let seq = Value::Integer(to_integer(event.seq));
+            [seq, Value::Text(&event.kind), Value::Text(&event.data)]
+        }));
         db.run(
-            "INSERT INTO events (analysis_id, seq, kind, data) VALUES (?1, ?2, ?3, ?4)",
-            (id, to_integer(event.seq), &event.kind, &event.data),
+            &format!("INSERT INTO events (analysis_id, seq, kind, data) VALUES {rows}"),
+            values.as_slice(),
         )
         .map(drop)
         .map_err(|error| error.with_subject("event"))

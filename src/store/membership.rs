@@ -32,6 +32,9 @@ const MAX_GAP: Duration = Duration::from_secs(6);
 /// Timeout for a renewal. When it expires, the row is about to expire too, and a new connection finds out sooner than
 /// this one whether the database can be reached again.
 const RENEWAL_TIMEOUT: Duration = LIFETIME.saturating_sub(STOP_MARGIN);
+/// Makes a change of this server's row give up on a lock after this time: what it would write after the lifetime of the
+/// row has already expired.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '6s'";
 /// Timeout for adding the row at the start, and for removing it at the end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Stack size of the thread, in bytes; it runs one small statement at a time.
@@ -202,6 +205,14 @@ fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
     Ok(db)
 }
 
+/// Makes a change that is refused if it has to wait for a lock for long.
+fn change_in_time<T>(db: &Writer, change: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
+    db.run_control("BEGIN")?;
+    let result = db.run_batch(LOCK_TIMEOUT).and_then(|()| change(db));
+    db.run_control(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    result
+}
+
 /// Returns the status of a database server, and of the servers that use the database.
 ///
 /// # Errors
@@ -240,7 +251,7 @@ impl SharedMembership {
 
     fn enter(&self, db: &Writer) -> Result<()> {
         let sent = clock::instant();
-        servers::enter(db, &self.boot, LIFETIME)?;
+        change_in_time(db, |db| servers::enter(db, &self.boot, LIFETIME))?;
         // Counted before the renewal is recorded, so that a thread that sees the membership as current also sees the
         // new count.
         self.entries.fetch_add(1, Relaxed);
@@ -263,7 +274,7 @@ impl SharedMembership {
                 }
             }
             let sent = clock::instant();
-            match servers::renew(&db, &self.boot, LIFETIME) {
+            match change_in_time(&db, |db| servers::renew(db, &self.boot, LIFETIME)) {
                 Ok(true) => {
                     let answered = clock::instant();
                     self.state().record_renewal(sent, answered, false);

@@ -53,6 +53,7 @@ pub mod sign_in_networks;
 mod sqlite;
 pub mod thread_list;
 pub mod threads;
+mod totals;
 pub mod transfer;
 pub mod turn_texts;
 pub mod uploads;

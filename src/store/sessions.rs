@@ -51,8 +51,11 @@ pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn find_active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
+    // The columns are read by position, and a later version may add some to each table while this one runs.
     db.query_optional(
-        "SELECT s.*, u.* FROM sessions s JOIN users u ON u.id = s.user_id
+        "SELECT s.id, s.user_id, s.refresh_hash, s.previous_hash, s.replaced, s.created, s.expires, s.revoked,
+             s.client, u.*
+         FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = ?1 AND s.revoked = 0 AND u.disabled = 0",
         [id],
         |row| Ok((from_row(row)?, users::from_columns(row, COLUMNS)?)),

@@ -2,8 +2,8 @@
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
-use super::params::params;
 use super::row::Row;
+use super::totals::Amount;
 use super::values::{to_integer, unsigned};
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
@@ -47,49 +47,43 @@ pub struct UserUsage {
     pub sum: DailyUsage,
 }
 
-/// Adds a call to the usage of its day. Ignores a call that was never sent.
-///
-/// # Errors
-/// Returns an error if the database cannot be written.
-pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) -> Result<()> {
+/// Adds to the usage of a user, if there still is one, on a day and of a model.
+const ADD: &str = "INSERT INTO usage (user_id, day, model, calls, input, output, cost, failed, cached, reasoning,
+         unpriced, estimated, own_key)
+     SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM users WHERE id = ?1
+     ON CONFLICT (user_id, day, model) DO UPDATE SET
+         calls = usage.calls + excluded.calls, input = usage.input + excluded.input,
+         output = usage.output + excluded.output, cost = usage.cost + excluded.cost,
+         failed = usage.failed + excluded.failed, cached = usage.cached + excluded.cached,
+         reasoning = usage.reasoning + excluded.reasoning, unpriced = usage.unpriced + excluded.unpriced,
+         estimated = usage.estimated + excluded.estimated, own_key = usage.own_key + excluded.own_key";
+
+/// Adds a call to the usage of its day, at the end of the transaction. Ignores a call that was never sent.
+pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) {
     let (used, cost) = (&charge.bill.usage, charge.cost());
     if charge.bill.tries == 0 {
-        return Ok(());
+        return;
     }
-    let known_cost = cost.unwrap_or_default();
-    let own = if charge.own_key {
-        known_cost
-    } else {
-        MicroDollars(0)
-    };
-    db.run(
-        "INSERT INTO usage (user_id, day, model, calls, input, output, cost, failed, cached, reasoning,
-             unpriced, estimated, own_key)
-         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-         ON CONFLICT (user_id, day, model) DO UPDATE SET
-             calls = usage.calls + 1, input = usage.input + excluded.input,
-             output = usage.output + excluded.output, cost = usage.cost + excluded.cost,
-             failed = usage.failed + excluded.failed, cached = usage.cached + excluded.cached,
-             reasoning = usage.reasoning + excluded.reasoning,
-             unpriced = usage.unpriced + excluded.unpriced,
-             estimated = usage.estimated + excluded.estimated,
-             own_key = usage.own_key + excluded.own_key",
-        params![
-            user,
-            day,
-            charge.model,
-            to_integer(used.input),
-            to_integer(used.output),
-            known_cost,
-            charge.outcome != CallEnd::Answered,
-            to_integer(used.cached),
-            to_integer(used.reasoning),
-            cost.is_none(),
-            used.estimated,
-            own,
-        ],
-    )
-    .map(drop)
+    let MicroDollars(known_cost) = cost.unwrap_or_default();
+    let own = if charge.own_key { known_cost } else { 0 };
+    let amounts = [
+        1,
+        to_integer(used.input),
+        to_integer(used.output),
+        known_cost,
+        i64::from(charge.outcome != CallEnd::Answered),
+        to_integer(used.cached),
+        to_integer(used.reasoning),
+        i64::from(cost.is_none()),
+        i64::from(used.estimated),
+        own,
+    ];
+    let key = vec![
+        user.as_str().into(),
+        day.into(),
+        charge.model.as_str().into(),
+    ];
+    db.add_later(ADD, key, &amounts.map(Amount::Sum));
 }
 
 /// Lists a user's usage from one day to another, newest first, by model.
@@ -239,9 +233,10 @@ mod tests {
                 (2, 6, "a/x"),
                 (1, 6, "b/y"),
             ] {
-                add(db, &user(n).id, day, &call_charge(model, false, 1))?;
-                add(db, &user(n).id, day, &call_charge(model, false, 0))?;
+                add(db, &user(n).id, day, &call_charge(model, false, 1));
+                add(db, &user(n).id, day, &call_charge(model, false, 0));
             }
+            db.write_totals()?;
             let row = |day, model: &str, calls: u64| DailyUsage {
                 day,
                 model: model.into(),
@@ -273,10 +268,11 @@ mod tests {
                 ..call_charge("a/x", false, 1)
             };
             // Days 30 and 31 are in January 1970, day 32 in February.
-            add(db, &id, 30, &call_charge("a/x", false, 1))?;
-            add(db, &id, 31, &call_charge("a/x", false, 1))?;
-            add(db, &id, 32, &call_charge("a/x", true, 1))?;
-            add(db, &id, 32, &unpriced)?;
+            add(db, &id, 30, &call_charge("a/x", false, 1));
+            add(db, &id, 31, &call_charge("a/x", false, 1));
+            add(db, &id, 32, &call_charge("a/x", true, 1));
+            add(db, &id, 32, &unpriced);
+            db.write_totals()?;
             let amount = |cost, tokens| UsageAmount {
                 cost: MicroDollars(cost),
                 tokens,

@@ -184,12 +184,16 @@ fn run_transaction(
         let refused = jobs.map(|job| job(Err(error.clone()))).collect();
         return (refused, Err(error));
     }
+    db.drop_totals();
     let mut verdicts = Vec::with_capacity(jobs.len());
     for job in jobs {
         let kept = run_job(db, job, &mut verdicts);
         if let Err(error) = kept {
             return (verdicts, Err(rollback_error(db, error)));
         }
+    }
+    if let Err(error) = db.write_totals() {
+        return (verdicts, Err(rollback_error(db, error)));
     }
     let commit = db
         .run_control("COMMIT")
@@ -225,6 +229,7 @@ fn run_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<(
             _ => StoreError::Failed("the transaction was lost".into()),
         });
     }
+    db.end_job(went.is_ok());
     if went.is_err() {
         db.run_control("ROLLBACK TO job")?;
     }

@@ -43,7 +43,7 @@ fn the_lag_of_a_paused_standby_is_shown_and_does_not_stop_writing() {
     let line = printed.lines().find(|line| line.contains("replicas: 1"));
     let line = line.unwrap_or_else(|| panic!("{printed}"));
     assert!(line.contains("MB of the log behind"), "{line}");
-    assert!(!line.contains("is 0 MB"), "{line}");
+    assert!(line.contains("warning"), "{line}");
     let name = json!({ "name": "Ada, meanwhile" });
     assert_eq!(
         server

@@ -1,16 +1,17 @@
 //! Locks of several servers on one database: no deadlocks, and no server writes what another has taken over.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use quire::domain::chat::CallBill;
-use quire::domain::id::UploadId;
+use quire::domain::id::{UploadId, UserId};
 use quire::domain::pattern::CallId;
 use quire::domain::usage::{CallCharge, CallEnd, UsageAmount};
 use quire::engine::SharedReservations;
-use quire::store::{Store, StoreError, Writer, servers, settings, usage, users};
+use quire::store::{Store, StoreError, Writer, cache_savings, servers, settings, usage, users};
 use serde_json::json;
 
 use super::cluster::Cluster;
@@ -21,6 +22,22 @@ use super::support::provider::{Provider, on};
 use super::support::script::providers;
 use super::support::{Client, Server};
 
+/// Keeps the writer busy until something is sent, so that it finds together what is queued meanwhile.
+fn keep_writer_busy(store: &Store) -> (SyncSender<()>, JoinHandle<Result<(), StoreError>>) {
+    let (began, running) = sync_channel::<()>(1);
+    let (go, wait) = sync_channel::<()>(1);
+    let store = store.clone();
+    let holder = std::thread::spawn(move || {
+        store.write_now(move |_| {
+            began.send(()).unwrap();
+            wait.recv().unwrap();
+            Ok(())
+        })
+    });
+    running.recv().unwrap();
+    (go, holder)
+}
+
 /// Queues a change and a reservation while the writer is busy, so that it finds both at once.
 async fn queue_both(store: Store, reserves_first: bool, meeting: Arc<Barrier>) {
     let reservations = SharedReservations::new(store.clone());
@@ -28,17 +45,7 @@ async fn queue_both(store: Store, reserves_first: bool, meeting: Arc<Barrier>) {
         tokens: 1,
         ..UsageAmount::default()
     };
-    let (began, running) = sync_channel::<()>(1);
-    let (go, wait) = sync_channel::<()>(1);
-    let holder = store.clone();
-    let holder = std::thread::spawn(move || {
-        holder.write_now(move |_| {
-            began.send(()).unwrap();
-            wait.recv().unwrap();
-            Ok(())
-        })
-    });
-    running.recv().unwrap();
+    let (go, holder) = keep_writer_busy(&store);
     let meets = Arc::new(AtomicBool::new(true));
     // Each server has its first lock before either asks for its second one.
     let meet = move |is_first: bool| {
@@ -90,16 +97,8 @@ fn two_servers_that_change_a_row_and_reserve_in_opposite_orders_do_not_block_eac
     stores.iter().for_each(close);
 }
 
-#[test]
-fn no_increment_is_lost_when_two_servers_add_in_opposite_orders() {
-    const ROUNDS: u64 = 20;
-    let cluster = Cluster::start();
-    let stores = [member(&cluster, 1), member(&cluster, 2)];
-    let people = [user(1), user(2)];
-    let both = people.clone();
-    let insert = move |db: &Writer| both.iter().try_for_each(|one| users::insert(db, one));
-    stores[0].write_now(insert).unwrap();
-    let call = CallCharge {
+fn call() -> CallCharge {
+    CallCharge {
         call: CallId {
             stage: 0,
             member: 0,
@@ -113,7 +112,74 @@ fn no_increment_is_lost_when_two_servers_add_in_opposite_orders() {
         },
         price: None,
         own_key: false,
-    };
+    }
+}
+
+/// Adds to the usage and the savings of two people, one after the other, in two changes of one transaction. Those of the
+/// first are not finished before another server has come as far.
+async fn count_for_both(store: Store, people: [UserId; 2], meeting: Arc<Barrier>) {
+    let (go, holder) = keep_writer_busy(&store);
+    let [first, second] = people.map(|user| {
+        let meeting = meeting.clone();
+        store.write(move |db| {
+            usage::add(db, &user, 1, &call());
+            cache_savings::add_hit(db, &user, 1, "p/m", None, 1);
+            meeting.wait();
+            Ok(())
+        })
+    });
+    let start = async { go.send(()).unwrap() };
+    let (first, second, ()) = tokio::join!(biased; first, second, start);
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    holder.join().unwrap().unwrap();
+}
+
+#[test]
+fn servers_that_count_for_the_same_people_in_opposite_orders_never_wait_in_a_circle() {
+    let cluster = Cluster::start();
+    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    let people = [user(1), user(2)];
+    let ids = people.each_ref().map(|one| one.id.clone());
+    let insert = move |db: &Writer| people.iter().try_for_each(|one| users::insert(db, one));
+    stores[0].write_now(insert).unwrap();
+    let meeting = Arc::new(Barrier::new(2));
+    let threads = [false, true].map(|is_reversed| {
+        let (store, meeting) = (stores[usize::from(is_reversed)].clone(), meeting.clone());
+        let mut people = ids.clone();
+        if is_reversed {
+            people.reverse();
+        }
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.build().unwrap();
+            runtime.block_on(count_for_both(store, people, meeting));
+        })
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let log = std::fs::read_to_string(cluster.folder().join("data.log")).unwrap();
+    assert!(!log.contains("deadlock detected"), "{log}");
+    for id in ids {
+        let counted = stores[0].read_now(move |db| {
+            let calls = usage::of_user(db, &id, 1, 1)?[0].calls;
+            Ok((calls, cache_savings::total(db, Some(&id), 1, 1)?.hits))
+        });
+        assert_eq!(counted, Ok((2, 2)));
+    }
+    stores.iter().for_each(close);
+}
+
+#[test]
+fn no_increment_is_lost_when_two_servers_add_in_opposite_orders() {
+    const ROUNDS: u64 = 20;
+    let cluster = Cluster::start();
+    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    let people = [user(1), user(2)];
+    let both = people.clone();
+    let insert = move |db: &Writer| both.iter().try_for_each(|one| users::insert(db, one));
+    stores[0].write_now(insert).unwrap();
+    let call = call();
     std::thread::scope(|scope| {
         for (store, first) in stores.iter().zip(0..) {
             let ids = [first, 1 - first].map(|number: usize| people[number].id.clone());
@@ -123,7 +189,8 @@ fn no_increment_is_lost_when_two_servers_add_in_opposite_orders() {
                     let add = || {
                         let (ids, call) = (ids.clone(), call.clone());
                         store.write_now(move |db| {
-                            ids.iter().try_for_each(|id| usage::add(db, id, 1, &call))
+                            ids.iter().for_each(|id| usage::add(db, id, 1, &call));
+                            Ok(())
                         })
                     };
                     // One that waits in a circle is refused, and has added nothing.

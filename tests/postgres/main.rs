@@ -7,10 +7,12 @@
     reason = "a test may fail loudly, and a long one prints what it did"
 )]
 
+mod clocks;
 mod cluster;
 mod commands;
 mod commits;
 mod direct_address;
+mod dying_servers;
 mod experiments;
 mod failover;
 mod fleet;
@@ -64,6 +66,7 @@ const FILLED: &[(&str, &str)] = &[
     ),
     ("FROM {} WHERE", "FROM analyses WHERE"),
     ("{id_column} = ", "id = "),
+    ("VALUES {rows}", "VALUES (?1, ?2, ?3, ?4)"),
     ("VALUES {}", "VALUES (?2, ?1, ?3, ?4, ?5)"),
     (
         "INSERT INTO {} ({}) VALUES ({})",

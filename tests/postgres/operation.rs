@@ -15,12 +15,12 @@ use super::proxy::{FORWARD, HOLD, Proxy};
 use super::store::{at, close, open};
 use super::support::Server;
 use super::support::provider::{Provider, on};
-use super::support::script::{begin, providers};
+use super::support::script::{begin, providers, short_run};
 
 /// The key of the lock that a server had before there could be several.
 const EARLIER_LOCK: &str = "1366649202, hashtext(current_schema())";
 /// Reverts the servers' tables to those of the previous version.
-const EARLIER_TABLES: &str = "ALTER TABLE quire_schema DROP COLUMN server_steps;
+pub(super) const EARLIER_TABLES: &str = "ALTER TABLE quire_schema DROP COLUMN server_steps;
     DROP TABLE upload_bytes;
     ALTER TABLE servers DROP COLUMN version; ALTER TABLE leases DROP COLUMN owner;";
 
@@ -354,4 +354,45 @@ fn servers_divide_the_concurrency_of_a_provider() {
             (load.calls, load.calls_waiting) == (1, 1)
         });
     }
+}
+
+/// What a later version may do to every table when it starts.
+const ADD_COLUMNS: &str = "DO $$ DECLARE name TEXT; BEGIN
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
+            EXECUTE format('ALTER TABLE %I ADD COLUMN added_later BIGINT NOT NULL DEFAULT 0', name);
+        END LOOP;
+        CREATE TABLE added_later (id BIGINT NOT NULL PRIMARY KEY);
+        UPDATE quire_schema SET server_steps = server_steps + 1;
+    END $$;";
+
+/// A statement that returns all columns, prepared before, fails once on each connection, which is then replaced.
+#[test]
+fn a_server_goes_on_when_a_later_version_adds_columns_to_every_table() {
+    let cluster = Cluster::start();
+    let database = cluster.address("postgres");
+    let server = Server::with(&server_settings(&database, ""));
+    let mut client = server.user("ada@example.com");
+    let mut work = || {
+        let me = client.get("/api/users/me").status;
+        let created = client.post("/api/projects", json!({ "name": "Mills" }));
+        let begun = client.post("/api/analyze", short_run(&["demo/extract"]));
+        let listed = client.get("/api/analyses?limit=20");
+        let keys = client.get("/api/users/me/api-keys").status;
+        [me, created.status, begun.status, listed.status, keys]
+    };
+    let all_is_well = |statuses: [u16; 5]| statuses.iter().all(|status| *status < 300);
+    let first = work();
+    assert!(all_is_well(first), "{first:?}");
+    assert_eq!(cluster.run(ADD_COLUMNS), "");
+    wait_for("it uses the new tables", || {
+        let statuses = work();
+        let known = |status: &u16| *status < 300 || *status == 503;
+        assert!(statuses.iter().all(known), "{statuses:?}");
+        all_is_well(statuses)
+    });
+    let again = work();
+    assert!(all_is_well(again), "{again:?}");
+    // Another server of this version can still start.
+    let other = Server::with(&server_settings(&database, ""));
+    assert_eq!(known(&other, &client).get("/api/users/me").status, 200);
 }

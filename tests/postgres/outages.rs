@@ -20,8 +20,8 @@ use super::support::script::{
     analysis_path, answer_stream, begin, providers, unfinished_stream, wait_until_ended,
 };
 
-/// Whether the database says that something is true.
-fn holds(cluster: &Cluster, condition: &str) -> bool {
+/// Returns whether a condition holds in the database.
+pub(super) fn holds(cluster: &Cluster, condition: &str) -> bool {
     let check =
         format!("DO $$ BEGIN IF NOT ({condition}) THEN RAISE EXCEPTION 'no'; END IF; END $$;");
     cluster.run(&check).is_empty()
@@ -148,17 +148,25 @@ fn a_frozen_server_writes_nothing_to_its_run_after_another_has_taken_it_over() {
 fn a_renewal_that_waits_longer_than_the_lease_is_not_written_expired() {
     let cluster = Cluster::start();
     let store = member(&cluster, 1);
+    let note = "CREATE TABLE written_expired (until BIGINT);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF new.until <= quire_now() THEN INSERT INTO written_expired VALUES (new.until); END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER note AFTER INSERT OR UPDATE ON servers FOR EACH ROW EXECUTE FUNCTION note();";
+    assert_eq!(cluster.run(note), "");
     let (other, _) = OtherSession::begin(&cluster, "BEGIN; SELECT 1 FROM servers FOR UPDATE");
-    wait_for("its row has expired", || {
-        holds(
-            &cluster,
-            "NOT EXISTS (SELECT 1 FROM servers WHERE until > quire_now())",
-        )
+    // A renewal is sent within 2 seconds: what it was going to write has expired too.
+    wait_for("its row has expired for long", || {
+        let expired = "NOT EXISTS (SELECT 1 FROM servers WHERE until > quire_now() - 4000)";
+        holds(&cluster, expired)
     });
     assert!(!is_current(&store), "it knows");
     drop(other);
     wait_for("it is back", || is_current(&store));
     assert_eq!(store.read_now(servers::count_alive), Ok(1));
+    let none = "NOT EXISTS (SELECT 1 FROM written_expired)";
+    assert!(holds(&cluster, none), "it was written expired");
     close(&store);
 }
 

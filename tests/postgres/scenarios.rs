@@ -1,15 +1,16 @@
 //! Scenarios of several servers that belong to no other file: see the table in `tests/README.md`.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::cluster::Cluster;
 use super::members::{SECRET, ServerPair, server_settings, wait_for};
+use super::operation::EARLIER_TABLES;
+use super::outages::holds;
 use super::pooler::answer_about_a_document;
 use super::runs::follow_and_stop;
 use super::servers::{reserve_at_once, upload_and_read};
-use super::store::{change_and_fail, find_passages};
+use super::store::{change_and_fail, close, find_passages, open};
 use super::support::Client;
 use super::support::client::Event;
 use super::support::executable::Executable;
@@ -18,26 +19,6 @@ use super::support::script::{
     analysis_path, answer_stream, begin, unfinished_stream, wait_until_ended,
 };
 use super::support::server::Folder;
-
-/// Servers' clocks may differ: what only one may do at a time is decided by the database's clock and by durations.
-#[test]
-fn leases_and_takeovers_use_no_servers_wall_clock() {
-    for file in [
-        "src/app/documents/reading_leases.rs",
-        "src/app/experiments/leases.rs",
-        "src/app/servers.rs",
-        "src/engine/servers.rs",
-        "src/store/membership.rs",
-        "src/store/postgres/notices.rs",
-        "src/store/postgres/reservations.rs",
-        "src/store/postgres/servers.rs",
-    ] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        let text = std::fs::read_to_string(path).unwrap();
-        let own = text.split("#[cfg(test)]").next().unwrap();
-        assert!(!own.contains("clock::now("), "{file}");
-    }
-}
 
 #[test]
 fn every_follower_sees_each_event_once_and_in_order() {
@@ -108,7 +89,21 @@ fn a_stream_ends_when_the_run_has_ended_without_an_announcement() {
 
 #[test]
 fn of_three_servers_that_start_together_on_an_empty_database_one_may_be_killed() {
+    start_three_and_kill_one(&Cluster::start());
+}
+
+#[test]
+fn of_three_servers_that_start_together_on_an_older_database_one_may_be_killed() {
     let cluster = Cluster::start();
+    close(&open(&cluster, "postgres").unwrap());
+    assert_eq!(cluster.run(EARLIER_TABLES), "");
+    start_three_and_kill_one(&cluster);
+    let steps = "(SELECT server_steps FROM quire_schema) = 3";
+    assert!(holds(&cluster, steps), "not all steps were made");
+}
+
+/// Starts three servers at once, and kills one as soon as all are connected.
+fn start_three_and_kill_one(cluster: &Cluster) {
     let database = cluster.address("postgres");
     let settings = server_settings(&database, "");
     let folders = [(); 3].map(|()| Folder::new());
@@ -145,8 +140,8 @@ fn of_three_servers_that_start_together_on_an_empty_database_one_may_be_killed()
         let analysis = wait_until_ended(&mut other.known(&client), &id);
         assert_eq!(analysis["status"], "completed", "{analysis}");
     });
-    let check = "DO $$ BEGIN IF (SELECT count(*) FROM quire_schema) <> 1 THEN RAISE EXCEPTION 'no'; END IF; END $$;";
-    assert_eq!(cluster.run(check), "");
+    let once = "(SELECT count(*) FROM quire_schema) = 1";
+    assert!(holds(cluster, once), "it was created twice");
 }
 
 /// Nothing may wait for a second connection while it has the only one.

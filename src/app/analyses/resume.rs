@@ -12,7 +12,7 @@ use crate::domain::id::AnalysisId;
 use crate::domain::pattern::RunOutput;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::StagedRun;
-use crate::engine::{RunSpec, RunTerms};
+use crate::engine::{RunSpec, RunTerms, cancellation_of};
 use crate::log;
 use crate::store::servers::{self, RunLease};
 use crate::store::{Membership, Reader, StoreError, Writer, analyses, events};
@@ -128,18 +128,26 @@ impl Analyses<'_> {
     }
 
     async fn resume_one(&self, id: AnalysisId, lease: Option<RunLease>) -> Result<()> {
-        let target_id = id.clone();
+        let (target_id, is_leased) = (id.clone(), lease.is_some());
         let lookup = self.store.read(move |db| {
             let analysis = analyses::load_unfinished(db, &target_id)?;
             Ok((
                 analysis,
                 analyses::answers_of(db, &target_id)?,
                 events::last_seq(db, &target_id)?,
+                match is_leased {
+                    true => cancellation_of(db, &target_id)?,
+                    false => None,
+                },
             ))
         });
-        let (Some(analysis), answers, last_event) = lookup.await? else {
+        let (Some(analysis), answers, last_event, cancellation) = lookup.await? else {
             return Ok(());
         };
+        // Otherwise, it would make calls until the command reaches it.
+        if let Some(reason) = cancellation {
+            return self.fail(id, lease, &reason).await;
+        }
         if lease.is_some_and(|lease| lease.number() > MAX_RESUMED_LEASES) {
             return self.fail(id, lease, "it stopped too often").await;
         }

@@ -73,7 +73,8 @@ fn record_usage(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: 
     let (user, analysis) = (user.clone(), AnalysisId::new(clock::now(), 1));
     let stored = store.write_now(move |db| {
         call_log::insert(db, Some(&user), &analysis, &charge)?;
-        usage::add(db, &user, clock::now().day(), &charge)
+        usage::add(db, &user, clock::now().day(), &charge);
+        Ok(())
     });
     stored.unwrap();
 }

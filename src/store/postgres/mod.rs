@@ -26,6 +26,7 @@ pub(super) mod session;
 pub mod status;
 mod stream;
 mod tls;
+mod transaction;
 pub(super) mod transaction_mark;
 pub(super) mod transfer;
 pub mod upload_bytes;

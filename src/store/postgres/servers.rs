@@ -373,6 +373,15 @@ pub fn send_command(db: &Writer, id: &AnalysisId, command: &str, argument: &str)
     Ok(db.run(sql, (id, command, argument))? > 0)
 }
 
+/// Returns the argument of a command for a run, if it was given.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn argument_of(db: &Reader, id: &AnalysisId, command: &str) -> Result<Option<String>> {
+    let sql = "SELECT argument FROM run_commands WHERE analysis_id = ?1 AND command = ?2 ORDER BY id LIMIT 1";
+    db.query_optional(sql, (id, command), |row| row.get(0))
+}
+
 /// Lists the commands for a server's runs in the order in which they were given.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -18,6 +19,7 @@ use super::io_thread::IoThread;
 use super::notices::RunNotices;
 use super::pooler;
 use super::row::{EncodedParam, UntypedParam};
+use super::transaction::Transaction;
 use super::transaction_mark::TransactionMark;
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::params::Value;
@@ -36,9 +38,6 @@ const BEGIN_WRITE: &str = "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL
 /// Begins a transaction that sees a single snapshot of the database.
 const BEGIN_READ: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '30s'";
-
-/// Ends the savepoint of a job of the writer.
-const END_OF_JOB: &str = "RELEASE job";
 
 /// Opens sessions on a server.
 pub(in crate::store) struct PostgresServer {
@@ -127,7 +126,7 @@ impl PostgresServer {
             is_pooled,
             writes,
             is_broken: Cell::new(false),
-            in_transaction: Cell::new(false),
+            transaction: Transaction::default(),
             mark: RefCell::default(),
             rows_changed: Cell::new(0),
             answer_timeout: Cell::new(ANSWER_DEADLINE),
@@ -145,8 +144,8 @@ pub(in crate::store) struct PostgresSession {
     is_pooled: bool,
     writes: bool,
     is_broken: Cell<bool>,
-    in_transaction: Cell<bool>,
-    /// Identifies the current transaction once it has changed something.
+    transaction: Transaction,
+    /// Identifies the current transaction while it is committed, if it has changed something.
     mark: RefCell<Option<TransactionMark>>,
     rows_changed: Cell<u64>,
     answer_timeout: Cell<Duration>,
@@ -176,12 +175,12 @@ impl PostgresSession {
             let values = values
                 .iter()
                 .map(|value| (UntypedParam(*value), Type::UNKNOWN));
-            return self.answer(self.client.query_typed_raw(&numbered(sql), values));
+            return self.send(self.client.query_typed_raw(&numbered(sql), values));
         }
         let statement = self.prepared(sql)?;
         let values = encode(&statement, values)?;
         let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
-        self.answer(self.client.query_raw(&statement, values))
+        self.send(self.client.query_raw(&statement, values))
     }
 
     /// Changes rows and returns their number.
@@ -214,14 +213,14 @@ impl PostgresSession {
             .iter()
             .map(|value| (value as &(dyn ToSql + Sync), Type::UNKNOWN))
             .collect();
-        let rows = self.answer(self.client.execute_typed(&numbered(sql), &values))?;
+        let rows = self.send(self.client.execute_typed(&numbered(sql), &values))?;
         self.count_changed(rows)
     }
 
     fn execute_statement(&self, statement: &Statement, values: &[Value<'_>]) -> Result<usize> {
         let values = encode(statement, values)?;
         let values = values.iter().map(|value| value as &(dyn ToSql + Sync));
-        let rows = self.answer(self.client.execute_raw(statement, values))?;
+        let rows = self.send(self.client.execute_raw(statement, values))?;
         self.count_changed(rows)
     }
 
@@ -235,49 +234,68 @@ impl PostgresSession {
     /// # Errors
     /// Returns an error if the database cannot be read or written.
     pub(in crate::store) fn execute_batch(&self, sql: &str) -> Result<()> {
-        self.answer(self.client.batch_execute(sql))
+        self.send(self.client.batch_execute(sql))
     }
 
-    /// Begins or ends a transaction, or sets a savepoint.
+    /// Begins or ends a transaction, or sets, releases, or restores a savepoint. Only the end of a transaction that
+    /// writes waits for the server.
     ///
     /// # Errors
-    /// Returns an error if the server cannot be reached or reports an error.
+    /// Returns an error if the server cannot be reached, or reports an error.
     pub(in crate::store) fn control(&self, sql: &str) -> Result<()> {
-        let sql = match (sql.starts_with("BEGIN"), self.writes) {
-            (true, true) => BEGIN_WRITE,
-            (true, false) => BEGIN_READ,
-            (false, _) => sql,
-        };
-        match sql {
-            END_OF_JOB => return self.mark_transaction(),
-            sql => self.execute_batch(sql)?,
+        if self.is_broken() {
+            return Err(StoreError::Busy);
         }
         match sql {
-            "COMMIT" | "ROLLBACK" => self.in_transaction.set(false),
-            BEGIN_WRITE | BEGIN_READ => {
-                self.in_transaction.set(true);
+            "COMMIT" if self.writes => self.commit(),
+            "COMMIT" => self.end_reading(),
+            "ROLLBACK" => match self.transaction.end() {
+                true => self.execute_batch(sql),
+                false => Ok(()),
+            },
+            _ if sql.starts_with("BEGIN") => {
                 self.mark.replace(None);
+                self.transaction.begin(match self.writes {
+                    true => BEGIN_WRITE,
+                    false => BEGIN_READ,
+                });
+                Ok(())
             }
-            _ => {}
+            _ if is_about_savepoint(sql) => self.transaction.add(sql),
+            _ => self.execute_batch(sql),
         }
+    }
+
+    /// Asks how the transaction can be recognized, then commits it: if there is no answer, its outcome can be queried.
+    fn commit(&self) -> Result<()> {
+        let mark = self.send(self.client.simple_query(TransactionMark::QUERY))?;
+        let mark = mark.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => TransactionMark::read(row.get(0)?, row.get(1)?),
+            _ => None,
+        });
+        self.mark.replace(mark);
+        self.execute_batch("COMMIT")?;
+        self.transaction.end();
         Ok(())
+    }
+
+    /// Ends a transaction that has only read, without waiting for the answer, which nothing depends on.
+    fn end_reading(&self) -> Result<()> {
+        if !self.transaction.end() {
+            return Ok(());
+        }
+        let mut ending = pin!(self.client.batch_execute("COMMIT"));
+        self.answer(async {
+            let sent = poll_fn(|context| Poll::Ready(ending.as_mut().poll(context)));
+            // The first poll sends it.
+            drop(sent.await);
+            Ok(())
+        })
     }
 
     /// Returns whether a pooler is in between.
     pub(in crate::store) fn is_pooled(&self) -> bool {
         self.is_pooled
-    }
-
-    /// Ends a job's savepoint and asks how its transaction can be recognized, with a single message.
-    fn mark_transaction(&self) -> Result<()> {
-        let sql = format!("{END_OF_JOB}; {}", TransactionMark::QUERY);
-        let answer = self.answer(self.client.simple_query(&sql))?;
-        let mark = answer.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => TransactionMark::read(row.get(0)?, row.get(1)?),
-            _ => None,
-        });
-        self.mark.replace(mark);
-        Ok(())
     }
 
     /// Identifies the transaction whose commit was sent, but not answered, if it changed something.
@@ -290,7 +308,7 @@ impl PostgresSession {
 
     /// Returns whether a transaction is open. A broken session has none.
     pub(in crate::store) fn in_transaction(&self) -> bool {
-        self.in_transaction.get() && !self.is_broken()
+        self.transaction.is_open() && !self.is_broken()
     }
 
     /// Returns the number of rows that this session has changed.
@@ -316,13 +334,29 @@ impl PostgresSession {
         if let Some(known) = self.statements.borrow().get(sql) {
             return Ok(known.clone());
         }
-        let statement = self.answer(self.client.prepare(&numbered(sql)))?;
+        let statement = self.send(self.client.prepare(&numbered(sql)))?;
         let mut statements = self.statements.borrow_mut();
         if statements.len() >= MAX_STATEMENTS {
             statements.clear();
         }
         statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
+    }
+
+    /// Sends a query, with the statements of the transaction that were kept back, and waits for the answer.
+    fn send<T>(
+        &self,
+        asking: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        let unsent = self.transaction.take_unsent();
+        if unsent.is_empty() {
+            return self.answer(asking);
+        }
+        self.answer(async {
+            // In this order, and without waiting in between.
+            let (begun, answer) = tokio::join!(biased; self.client.batch_execute(&unsent), asking);
+            begun.and(answer)
+        })
     }
 
     /// Waits for the server's answer. A broken session asks nothing: the connection may be open, and a late answer would
@@ -344,6 +378,7 @@ impl PostgresSession {
                 if is_lasting {
                     self.mark_broken();
                 }
+                self.transaction.abort();
                 Err(error)
             }
             Err(_) => {
@@ -373,6 +408,11 @@ impl PostgresRows<'_> {
         self.current = self.session.answer(next)?;
         Ok(self.current.as_ref())
     }
+}
+
+fn is_about_savepoint(sql: &str) -> bool {
+    let starts = ["SAVEPOINT ", "RELEASE ", "ROLLBACK TO "];
+    starts.iter().any(|start| sql.starts_with(start))
 }
 
 /// Converts parameters to PostgreSQL's syntax: `?1` becomes `$1`. No statement contains a question mark in a string.
