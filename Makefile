@@ -19,6 +19,14 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
+# Clippy as the compiler, so that lints and tests compile everything once: `cargo clippy` keeps nothing that tests can use.
+# These two variables are how cargo-clippy itself passes on `-D warnings`.
+LINTED   := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+# The test programs, the longest first: the browser's takes about as long as the others together, and runs beside them.
+LONGEST  := browser api postgres lib
+PROGRAMS := $(LONGEST) $(filter-out $(LONGEST),$(patsubst tests/%,%,$(patsubst %/main.rs,%,$(wildcard tests/*/main.rs)) \
+	$(basename $(wildcard tests/*.rs))))
+
 # Tests at a time: most wait for a server or a browser, so one per processor leaves the processors idle most of the time.
 export RUST_TEST_THREADS ?= $(shell expr 3 \* $$(nproc))
 
@@ -30,8 +38,12 @@ run:  ## build without optimizing across crates, start, print the URL; works off
 
 test: tools  ## install what tests need, then run all of them
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
-	BROWSER=1 cargo test --tests --no-fail-fast
+	$(LINTED) cargo build --all-targets
+	@echo "two test programs at a time; each one's output follows when it has ended"
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target $(PROGRAMS:%=tested-%)
+
+tested-%:
+	@BROWSER=1 $(LINTED) cargo test $(if $(filter lib,$*),--lib,--test $*)
 
 check: fmt lint unit  ## what must be green before a commit, without the browser
 

@@ -125,6 +125,14 @@ fn a_full_disk_loses_no_data_and_is_reported() {
     assert!(parts.is_empty(), "{parts:?}");
 }
 
+fn wait_until_read(client: &mut Client, id: &str) {
+    let is_read = (0..1200).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        client.get(&format!("/api/documents/{id}")).json()["status"] == "processed"
+    });
+    assert!(is_read, "{id} is never read");
+}
+
 /// Returns the health once it satisfies a condition. A damaged database is checked at most every half minute.
 fn wait_for_health(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..1800 {
@@ -156,6 +164,10 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
             uploaded.json()["document_id"].as_str().unwrap().to_owned()
         })
         .collect();
+    // What reading them writes to the log is written before the disk is full.
+    for id in &ids {
+        wait_until_read(&mut client, id);
+    }
     let filling = fill_disk(&disk);
 
     let health = wait_for_health(&mut client, "full", |health| {
@@ -175,11 +187,11 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
         assert_eq!(search_response.status, 200, "{}", search_response.text());
         let deletion = other.delete(&format!("/api/documents/{id}"));
         assert_eq!(deletion.status, 200, "{}", deletion.text());
-        // Another process uses up the freed space.
+        // Another process uses up the freed space. No more: the rest of the reserve is for the log.
         let _ = fs::OpenOptions::new()
             .append(true)
             .open(&filling)
-            .and_then(|mut file| file.write_all(&vec![7; 1 << 20]));
+            .and_then(|mut file| file.write_all(&vec![7; text(n).len()]));
     }
     let response = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
     response.refused(503, "SERVICE_UNAVAILABLE");
@@ -262,11 +274,7 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
     assert_eq!(uploaded.status, 200, "{}", uploaded.text());
     let id = uploaded.json()["document_id"].as_str().unwrap().to_owned();
     let path = format!("/api/documents/{id}/text");
-    let read = (0..600).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        client.get(&format!("/api/documents/{id}")).json()["status"] == "processed"
-    });
-    assert!(read);
+    wait_until_read(&mut client, &id);
     first.signal("-TERM");
     assert_eq!(first.code(), Some(0));
     let server = Executable::with(&folder, &settings);

@@ -1,7 +1,7 @@
 //! Tests `quire ask --server`: the same command against a running server.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
-use std::time::Duration;
 
 use super::{CommandOutput, Running, Workspace};
 
@@ -110,19 +110,23 @@ fn ctrl_c_stops_the_run_on_the_server() {
             "full",
         ],
     );
-    let child = command
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    // The first event of the run: from then on, the command listens for the signal.
+    let mut events = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(events.next().is_some(), "the run starts");
+    let drain = std::thread::spawn(move || events.for_each(drop));
     let id = child.id().to_string();
     std::process::Command::new("kill")
         .args(["-INT", &id])
         .status()
         .unwrap();
     let output = CommandOutput::from_output(child.wait_with_output().unwrap());
+    drain.join().unwrap();
     // The run is stopped, unless it had ended before the signal arrived.
     assert!(
         output.code == Some(130) || output.code == Some(0),

@@ -2,12 +2,18 @@
 //! passes each transaction to any of its connections. With QUIRE_TEST_POOLER, every test goes through it, except those of
 //! what a pooler cannot do. QUIRE_TEST_POSTGRES_PROGRAMS is the folder of the programs of another version.
 
+#[path = "template.rs"]
+mod template;
+
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use template::Template;
 
 /// Port of PgBouncer's socket in the folder, next to the server's own.
 const POOLER_PORT: u16 = 6432;
@@ -20,6 +26,16 @@ pub struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
     pooler: Option<Child>,
+    _template: Arc<Template>,
+}
+
+/// Creates an empty folder of the user that the server runs as.
+fn create_folder(folder: &Path) {
+    let _ = std::fs::remove_dir_all(folder);
+    std::fs::create_dir_all(folder).unwrap();
+    if let Some((user, group)) = postgres_user().filter(|_| is_root()) {
+        std::os::unix::fs::chown(folder, Some(user), Some(group)).unwrap();
+    }
 }
 
 /// Returns the folder of the server's programs: of the newest installed version, unless another one is chosen.
@@ -78,33 +94,16 @@ impl Cluster {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("quire-postgres-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        if let Some((user, group)) = postgres_user().filter(|_| is_root()) {
-            std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
-        }
+        let programs = programs();
+        let template = Template::get(&programs, create_folder);
+        create_folder(&folder);
+        template.copy(&folder.join("data"));
         let cluster = Self {
             folder,
-            programs: programs(),
+            programs,
             pooler: None,
+            _template: template,
         };
-        let data = cluster.folder.join("data");
-        let made = command(&cluster.programs.join("initdb"), &cluster.folder)
-            .args([
-                "-A",
-                "trust",
-                "-U",
-                "quire",
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-                "-D",
-            ])
-            .arg(&data)
-            .status()
-            .unwrap();
-        assert!(made.success(), "initdb failed");
         cluster.begin();
         cluster
     }
@@ -219,8 +218,10 @@ impl Cluster {
 
     /// Runs a script on the server at this port of the folder, and returns its error messages.
     pub fn run_on(&self, port: u16, script: &str) -> String {
-        // Debian's, because packages of a server alone do not have it.
-        let mut psql = Command::new("psql")
+        // Packages of a server alone do not have it, and Debian's in PATH is a script that takes longer than the program.
+        let own = self.programs.join("psql");
+        let program = if own.exists() { own } else { "psql".into() };
+        let mut psql = Command::new(program)
             .args(["-X", "-q", "-U", "quire", "-d", "postgres", "-f", "-", "-h"])
             .arg(&self.folder)
             .args(["-p", &port.to_string()])

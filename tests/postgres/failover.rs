@@ -147,6 +147,8 @@ fn a_promoted_standby_has_all_that_was_acknowledged_and_servers_find_it_by_thems
             all.all(|writer| writer.acknowledged.load(Relaxed) >= CHANGES)
         });
         let run = begin(&mut ada, &["p/slow"]);
+        // Its budgets have been read.
+        provider.wait_called("slow");
         cluster.halt();
         wait_for("changes are refused", || {
             writers.iter().all(|writer| writer.is_refused.load(Relaxed))

@@ -12,8 +12,8 @@ use super::support::script::providers;
 use super::support::server::Folder;
 use super::support::{Client, Server};
 
-/// How long a test waits for something.
-pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a test waits for something. It is generous, because only failures use it up.
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 /// The secret of all servers.
 pub const SECRET: &str = "a secret of all servers, long enough";
 
