@@ -24,7 +24,7 @@ pub(super) fn for_each_passage(
     }
 }
 
-/// Like [`each_passage`], but also passes a score for each passage, which is higher for better matches.
+/// Like [`for_each_passage`], but also passes a score for each passage, which is higher for better matches.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.

@@ -69,7 +69,7 @@ pub(in crate::store) fn for_each_passage(
     mut take: impl FnMut(i64) -> bool,
 ) -> Result<()> {
     if part.has_marks() {
-        return each_scored_passage(db, part, (first, last), |row, _| take(row));
+        return for_each_scored_passage(db, part, (first, last), |row, _| take(row));
     }
     let sql =
         "SELECT rowid FROM passages_fts WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
@@ -78,7 +78,7 @@ pub(in crate::store) fn for_each_passage(
     })
 }
 
-/// Like [`each_passage`], but also passes a score for each passage, which is higher for better matches.
+/// Like [`for_each_passage`], but also passes a score for each passage, which is higher for better matches.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
