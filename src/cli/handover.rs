@@ -135,7 +135,7 @@ impl Drop for Handover {
     }
 }
 
-/// The running server, as seen by the process that replaces it. It serves until [`Self::tell_to_stop`] is called.
+/// The running server, as seen by the process that replaces it. It serves until [`Self::request_stop`] is called.
 pub(super) struct Predecessor {
     connection: BlockingStream,
     /// Listening sockets of the predecessor, in the order of its listeners.

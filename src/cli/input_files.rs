@@ -42,7 +42,7 @@ pub(super) struct OpenedInput {
     pub content: Box<dyn Read + Send>,
 }
 
-/// Returns the documents of `--file` and, with `takes_pipe`, the input piped in addition to a question.
+/// Returns the documents of `--file` and, with `reads_piped_input`, the input piped in addition to a question.
 ///
 /// # Errors
 /// Returns an error if a pattern matches no file or stdin is named twice.

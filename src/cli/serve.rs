@@ -335,7 +335,7 @@ impl ServerSignals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// Waits for two signals. The first one requests a clean shutdown; if `delay_for` is given, the shutdown starts
+    /// Waits for two signals. The first one requests a clean shutdown; if `app_to_drain` is given, the shutdown starts
     /// only once no request is running, because another process keeps the sockets open. The second signal ends the
     /// wait.
     async fn wait_for_stop(&mut self, stop: &Notify, app_to_drain: Option<&App>) {

@@ -8,8 +8,8 @@ pub fn query_value(query: &str, name: &str) -> Option<String> {
     })
 }
 
-/// Decodes percent-encoding. With `plus`, `+` becomes a space, as in a query string. Returns `None` if the result is
-/// not UTF-8 or contains NUL.
+/// Decodes percent-encoding. With `plus_is_space`, `+` becomes a space, as in a query string. Returns `None` if the
+/// result is not UTF-8 or contains NUL.
 pub fn decode(text: &str, plus_is_space: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -9,7 +9,7 @@ use crate::domain::network::{AddressScope, Network, is_public};
 
 /// Decides to which addresses a connection may be opened.
 pub(super) struct AddressGuard {
-    /// Private networks that are allowed even for `AddressReach::Public`.
+    /// Private networks that are allowed even for `AddressScope::Public`.
     allowed_networks: Vec<Network>,
 }
 

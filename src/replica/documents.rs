@@ -58,7 +58,7 @@ pub struct OriginalsSync {
 }
 
 impl OriginalsSync {
-    /// Creates the state for a data folder; temporary files go to `scratch`. With `are_elsewhere`, originals
+    /// Creates the state for a data folder; temporary files go to `scratch`. With `are_outside_folder`, originals
     /// are also stored outside the folder: only those in the folder are sent, and missing ones are not fetched
     /// in advance.
     pub fn new(

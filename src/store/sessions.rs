@@ -113,7 +113,7 @@ pub fn revoke(db: &Writer, id: &SessionId, now: Timestamp) -> Result<bool> {
     Ok(ended_rows > 0)
 }
 
-/// Ends all sessions of an account, except the one in `except`. Returns the number of sessions ended.
+/// Ends all sessions of an account, except the one in `kept_session`. Returns the number of sessions ended.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -118,8 +118,8 @@ const OLLAMA_OPTIONS: &[&str] = &[
     "penalize_newline",
 ];
 
-/// Returns the fields of a request that Quire does not interpret: those not in `known`, and those in `also`, which are
-/// known but passed on unread.
+/// Returns the fields of a request that Quire does not interpret: those not in `known`, and those in
+/// `additional`, which are known but passed on unread.
 ///
 /// # Errors
 ///

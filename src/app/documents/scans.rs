@@ -48,7 +48,7 @@ fn list_image(report: &mut ReadReport) {
 }
 
 /// Recognizes up to `remaining` bytes of text on the scanned pages listed in `report`, and updates the report. Before
-/// each page, `keeps_going` checks that the document still exists. Blocks.
+/// each page, `should_continue` checks that the document still exists. Blocks.
 ///
 /// # Errors
 /// Returns an error if a process is stopped by this server.

@@ -386,8 +386,8 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// Ends the page at a page break. A break recorded by the last layout (`laid_out`) is ignored right after one
-    /// inserted by the author.
+    /// Ends the page at a page break. A break recorded by the last layout (`is_layout_break`) is ignored right after
+    /// one inserted by the author.
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.

@@ -88,7 +88,7 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     Reply::json(&json!({ "status": "success", "providers": all }))
 }
 
-/// Returns a provider's status as JSON. The provider's error messages are included only with `shows_details`, for
+/// Returns a provider's status as JSON. The provider's error messages are included only with `is_detailed`, for
 /// administrators and the provider's owner.
 fn provider_json(state: &ProviderStatus, is_detailed: bool) -> Value {
     let source = match state.source {

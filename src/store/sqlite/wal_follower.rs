@@ -18,7 +18,7 @@ pub trait WalFollower: Send {
     /// Reads the entries added to the log since the last call. `foreign` is whether another process has changed the
     /// database since then.
     fn read_changes(&mut self, log: &Path, foreign: bool);
-    /// Called after the log has been truncated, which happens only after a `look`.
+    /// Called after the log has been truncated, which happens only after `read_changes`.
     fn mark_emptied(&mut self);
     /// Called just before a [`HeldSnapshot`] is returned. The log is empty then.
     fn held(&mut self);
