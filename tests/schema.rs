@@ -235,7 +235,7 @@ fn check_rows(store: &Store) {
         );
         assert_eq!(store::analyses::vote_of(db, &ada, &analysis)?, None);
         assert_eq!(store::events::last_seq(db, &analysis)?, 2);
-        assert_eq!(store::usage::of_user(db, &ada, 0, i64::MAX)?[0].calls, 1);
+        assert_eq!(store::usage::for_user(db, &ada, 0, i64::MAX)?[0].calls, 1);
         store::settings::get(db, "colour")
     });
     assert_eq!(rows, Ok(Some("green".into())));

@@ -221,7 +221,7 @@ impl FolderLock {
 /// Returns the address of the server that holds a folder, such as `http://127.0.0.1:8080`; `None` if the lock does
 /// not record it. Meaningful only while the folder is held.
 pub fn server_address(folder: &Path) -> Option<String> {
-    let address = lock_line(folder, 1)?;
+    let address = read_lock_file_line(folder, 1)?;
     address.starts_with("http").then_some(address)
 }
 
@@ -236,7 +236,7 @@ fn open_lock(folder: &Path) -> std::io::Result<File> {
 }
 
 /// Returns a line of a folder's lock file; `number` is zero-based.
-fn lock_line(folder: &Path, number: usize) -> Option<String> {
+fn read_lock_file_line(folder: &Path, number: usize) -> Option<String> {
     /// Maximum number of bytes read from a lock file.
     const MAX_LOCK_BYTES: u64 = 200;
     let mut text = String::new();
@@ -311,7 +311,7 @@ fn create(folder: &Path) -> Result<()> {
 /// Returns the process that holds a folder, as recorded in its lock: "process 12, since 2026-11-23T12:00:00.000Z".
 /// `None` if the record is missing or unreadable. Meaningful only after [`lock`] has returned `None`.
 pub fn lock_holder(folder: &Path) -> Option<String> {
-    let line = lock_line(folder, 0)?;
+    let line = read_lock_file_line(folder, 0)?;
     let (process, since) = line.split_once(' ')?;
     let process: u32 = process.parse().ok()?;
     let since = Timestamp::parse(since)?;

@@ -23,13 +23,13 @@ pub const MAX_BYTES: u64 = 4 << 20;
 
 /// Use cases for MCP clients: answer their messages and run their tools.
 #[derive(Clone, Copy)]
-pub struct Mcp<'a> {
+pub struct McpService<'a> {
     pub(super) analyses: Analyses<'a>,
     pub(super) patterns: Patterns<'a>,
     pub(super) semantic_search: SemanticSearch<'a>,
 }
 
-impl Mcp<'_> {
+impl McpService<'_> {
     /// Answers a message; `None` for a notification. Dropping the future cancels its work.
     pub async fn answer(&self, caller: &Caller, text: &str) -> Option<Value> {
         match mcp::parse_message(text) {

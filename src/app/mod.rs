@@ -20,7 +20,6 @@ pub mod experiments;
 pub mod fallbacks;
 pub mod folder;
 pub mod health;
-mod host_limits;
 mod housekeeping;
 pub mod idempotency;
 pub mod input_file;
@@ -28,6 +27,7 @@ mod key_limits;
 mod locks;
 pub mod mcp;
 pub mod meaning_search;
+mod memory_based_defaults;
 pub mod models;
 pub mod offline;
 mod older_turns;
@@ -145,7 +145,7 @@ impl App {
         opened: folder::OpenedFolder,
         is_alone: bool,
     ) -> Result<Arc<Self>> {
-        host_limits::fill(&mut config.limits);
+        memory_based_defaults::fill(&mut config.limits);
         let folder::OpenedFolder {
             store,
             secret,

@@ -61,7 +61,7 @@ pub struct TopicRow {
 
 /// The evaluation of panels versus single models, in total and by topic.
 #[derive(Debug, Clone)]
-pub struct Verdicts {
+pub struct PanelVsSingleReport {
     /// All topics combined.
     pub overall: TopicRow,
     /// The individual topics, those with the most votes first.
@@ -236,7 +236,7 @@ impl Comparisons<'_> {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub async fn verdicts(&self, scope: ComparisonScope) -> Result<Verdicts> {
+    pub async fn verdicts(&self, scope: ComparisonScope) -> Result<PanelVsSingleReport> {
         let topic = fold_case(&scope.topic);
         let lookup = self.store.read(move |db| {
             let votes = |by_topic| -> std::result::Result<_, StoreError> {
@@ -262,7 +262,7 @@ impl Comparisons<'_> {
         let row = |count: TopicCount| {
             TopicRow::from_count(order.correction_for(&fold_case(&count.topic)), count)
         };
-        Ok(Verdicts {
+        Ok(PanelVsSingleReport {
             overall: TopicRow::from_count(correction, overall),
             topics: join_counts(topics, helped).into_iter().map(row).collect(),
         })

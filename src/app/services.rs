@@ -16,7 +16,7 @@ use super::fallbacks::Fallbacks;
 use super::health::Health;
 use super::idempotency::Idempotency;
 use super::key_limits::KeyLimitService;
-use super::mcp::Mcp;
+use super::mcp::McpService;
 use super::meaning_search::SemanticSearch;
 use super::models::ModelService;
 use super::panel_vs_single::Comparisons;
@@ -256,8 +256,8 @@ impl App {
     }
 
     /// Returns the service for the Model Context Protocol server.
-    pub fn mcp(&self) -> Mcp<'_> {
-        Mcp {
+    pub fn mcp(&self) -> McpService<'_> {
+        McpService {
             analyses: self.analyses(),
             patterns: self.patterns(),
             semantic_search: self.meaning_search(),

@@ -43,7 +43,7 @@ impl UsageService<'_> {
         let user = user.clone();
         let lookup = self
             .store
-            .read(move |db| usage::of_user(db, &user, from, to));
+            .read(move |db| usage::for_user(db, &user, from, to));
         Ok(lookup.await?)
     }
 

@@ -128,6 +128,6 @@ fn missing_models_line(app: &App) -> Option<String> {
             "No model from {names} is ready: `quire doctor` says why"
         ));
     }
-    (app.discovery().stored_version() > 0)
+    (app.discovery().stored_count() > 0)
         .then(|| "Models are ready for accounts that have added their own providers".to_owned())
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::domain::money::MicroDollars;
 use crate::domain::network::Network;
 
-use super::load::{GatheredValues, ValueSource};
+use super::load::{MergedSettings, ValueSource};
 use super::options::{self, OptionRow, ValueKind};
 
 /// Raw values and the errors found in them so far.
 pub(super) struct Checker {
-    pub gathered_values: GatheredValues,
+    pub gathered_values: MergedSettings,
 }
 
 impl Checker {

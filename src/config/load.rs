@@ -60,15 +60,15 @@ pub(super) struct RawValue {
 
 /// The merged settings of all sources, as written, with the errors and warnings found in them.
 #[derive(Debug, Default)]
-pub(super) struct GatheredValues {
+pub(super) struct MergedSettings {
     pub values: BTreeMap<&'static str, RawValue>,
     pub errors: Vec<String>,
     pub warnings: Vec<String>,
 }
 
 /// Merges the layers; later ones override earlier ones.
-pub(super) fn gather(layers: &ConfigLayers) -> GatheredValues {
-    let mut gathered = GatheredValues::default();
+pub(super) fn gather(layers: &ConfigLayers) -> MergedSettings {
+    let mut gathered = MergedSettings::default();
     if let Some((path, text)) = &layers.file {
         let pairs = gathered.config_file(path, text);
         gathered.apply_layer(&pairs, &ValueSource::File(path.clone()));
@@ -89,7 +89,7 @@ pub(super) fn gather(layers: &ConfigLayers) -> GatheredValues {
     gathered
 }
 
-impl GatheredValues {
+impl MergedSettings {
     /// Reads the configuration file. An unreadable line or unknown name is an error: the file was written for Quire.
     fn config_file(&mut self, path: &str, text: &str) -> Vec<(String, String)> {
         let mut pairs = Vec::new();

@@ -7,9 +7,9 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use super::Unreadable;
 use super::terminal;
 
-/// Decoded text, its encoding, and what was lost.
+/// DecodedText text, its encoding, and what was lost.
 #[derive(Debug, PartialEq)]
-pub struct Decoded {
+pub struct DecodedText {
     /// The text, with `\n` line endings and no control characters except tab and form feed.
     pub text: String,
     /// The encoding's name in lowercase.
@@ -37,7 +37,7 @@ pub fn canonical_name(label: &str) -> Option<String> {
 ///
 /// # Errors
 /// Returns [`Unreadable::Binary`] if the bytes are not text in any encoding.
-pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable> {
+pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<DecodedText, Unreadable> {
     if let Some(encoding) = chosen.and_then(|label| Encoding::for_label(label.as_bytes())) {
         return decode_as(encoding, bytes);
     }
@@ -70,7 +70,7 @@ pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable>
     decode_as(detector.guess(None, Utf8Detection::Allow), bytes)
 }
 
-fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable> {
+fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<DecodedText, Unreadable> {
     let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
     // Also counts any U+FFFD in the original text; telling them apart is not worth a second decoder.
     let replaced = if had_errors {
@@ -83,7 +83,7 @@ fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unrea
 
 /// Normalizes line endings and drops control characters. Too many control characters or replaced bytes indicate
 /// binary data.
-fn clean_text(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
+fn clean_text(text: &str, encoding: &str, replaced: usize) -> Result<DecodedText, Unreadable> {
     let mut out = String::with_capacity(text.len());
     let (mut characters, mut dropped) = (0usize, 0usize);
     let terminal = terminal::strip_control_codes(text);
@@ -109,7 +109,7 @@ fn clean_text(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Un
     if dropped * 100 > characters || replaced * 20 > characters {
         return Err(Unreadable::Binary);
     }
-    Ok(Decoded {
+    Ok(DecodedText {
         text: out,
         encoding: encoding.to_owned(),
         replaced,
@@ -173,7 +173,7 @@ fn detect_utf16_without_bom(bytes: &[u8]) -> Option<&'static Encoding> {
 /// Decodes text that is UTF-8 except for some bytes: each run of such bytes is read as Windows-1252 if that yields
 /// letters and symbols, and is replaced otherwise. Returns `None` if less than half of the non-ASCII characters are
 /// UTF-8, because the text is then in another encoding.
-fn decode_mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
+fn decode_mixed(bytes: &[u8]) -> Option<Result<DecodedText, Unreadable>> {
     let (mut valid_count, mut invalid_count) = (0usize, 0usize);
     let mut text = String::with_capacity(bytes.len());
     let (mut stray, mut replaced) = (0, 0);
@@ -198,7 +198,7 @@ fn decode_mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
         return None;
     }
     let decoded = clean_text(&text, "utf-8", replaced);
-    Some(decoded.map(|decoded| Decoded {
+    Some(decoded.map(|decoded| DecodedText {
         stray_byte_count: stray,
         ..decoded
     }))

@@ -16,18 +16,18 @@ pub(super) fn is_valid(authority: &[u8]) -> bool {
     let Some((name, port)) = split(authority) else {
         return false;
     };
-    let is_port = match port {
+    let has_valid_port = match port {
         None | Some("") => true,
         Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok(),
     };
-    let is_host = match name.strip_prefix('[') {
+    let has_valid_host = match name.strip_prefix('[') {
         Some(rest) => {
             let address = rest.strip_suffix(']');
             address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
         }
         None => is_name(name),
     };
-    is_port && is_host
+    has_valid_port && has_valid_host
 }
 
 /// Whether the host needs no DNS lookup, because it is an IP address, `localhost`, or a name below `localhost`. Such a

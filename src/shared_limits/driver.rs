@@ -54,7 +54,7 @@ pub(super) async fn drive(inner: &LimitsInner, mut commands: mpsc::Receiver<Queu
     loop {
         let why = match RedisConnection::open(&inner.config, inner.tls.as_ref()).await {
             Ok(connection) => {
-                inner.connected(&connection);
+                inner.record_connection(&connection);
                 exchange(inner, connection, &mut commands, &mut connection_log).await
             }
             Err(why) => why,
@@ -208,7 +208,7 @@ impl AwaitedReply {
 }
 
 impl LimitsInner {
-    fn connected(&self, connection: &RedisConnection) {
+    fn record_connection(&self, connection: &RedisConnection) {
         let mut status = self.lock_status();
         status.hashes.clone_from(&connection.hashes);
         status.state = RedisState::Connected {

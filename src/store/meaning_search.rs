@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<String>> {
+pub fn model_for_user(db: &Reader, user: &UserId) -> Result<Option<String>> {
     db.query_optional(
         "SELECT model FROM meaning_search WHERE user_id = ?1",
         [user],
@@ -66,11 +66,11 @@ mod tests {
             users::insert(db, &user(2))?;
             let (one, other) = (user(1).id, user(2).id);
             let now = Timestamp::from_millis(5);
-            assert_eq!(of_user(db, &one), Ok(None));
+            assert_eq!(model_for_user(db, &one), Ok(None));
             set(db, &one, "p/small", now)?;
             set(db, &one, "p/large", now)?;
             set(db, &other, "p/small", now)?;
-            assert_eq!(of_user(db, &one), Ok(Some("p/large".into())));
+            assert_eq!(model_for_user(db, &one), Ok(Some("p/large".into())));
             assert_eq!(
                 all(db)?,
                 [
@@ -79,7 +79,7 @@ mod tests {
                 ]
             );
             remove(db, &one)?;
-            assert_eq!(of_user(db, &one), Ok(None));
+            assert_eq!(model_for_user(db, &one), Ok(None));
             db.run("UPDATE users SET disabled = 1", [])?;
             assert_eq!(all(db)?, []);
             Ok(())

@@ -14,7 +14,7 @@ use super::error::{Result, StoreError};
 use super::postgres::direct_connection::DirectConnection;
 use super::postgres::notices::{NoticeWatch, RunNotices};
 use super::postgres::status::{self, DatabaseServerStatus};
-use super::postgres::{earlier_version, servers};
+use super::postgres::{legacy_server_lock, servers};
 use crate::clock;
 use crate::domain::id::AnalysisId;
 
@@ -201,7 +201,7 @@ impl Membership {
 fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
     let db = connector.session()?;
     db.limit_answers(RENEWAL_TIMEOUT);
-    earlier_version::exclude(&db)?;
+    legacy_server_lock::exclude(&db)?;
     Ok(db)
 }
 
@@ -266,7 +266,7 @@ impl SharedMembership {
                 match fenced_session(connector) {
                     Ok(fresh) => db = fresh,
                     Err(error) => {
-                        if error == StoreError::Conflict(earlier_version::EARLIER_SERVER) {
+                        if error == StoreError::Conflict(legacy_server_lock::EARLIER_SERVER) {
                             self.is_excluded.store(true, Relaxed);
                         }
                         continue;

@@ -78,7 +78,7 @@ pub use disk_reserve::{DiskState, inspect_disk};
 pub use error::{OpenError, Result, StoreError};
 pub use membership::Membership;
 pub use postgres::direct_connection::DirectConnection;
-pub use postgres::earlier_version::EARLIER_SERVER;
+pub use postgres::legacy_server_lock::EARLIER_SERVER;
 pub use postgres::notices::NoticeWatch;
 pub use postgres::status::{DatabaseServerStatus, LiveServer};
 pub use postgres::{original_sizes, originals, reservations, servers, upload_bytes};

@@ -51,7 +51,7 @@ pub struct ModelRecords {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecords> {
+pub fn for_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecords> {
     let wanted_models: BTreeSet<&str> = models.iter().copied().collect();
     let experiments = answered_questions(db, user, &wanted_models)?;
     let votes = db.all(

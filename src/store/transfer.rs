@@ -11,7 +11,7 @@ use std::path::Path;
 use super::connection::{EngineKind, Reader, Writer};
 use super::engine;
 use super::error::{OpenError, StoreError};
-use super::postgres::earlier_version;
+use super::postgres::legacy_server_lock;
 use super::postgres::transfer as server;
 use super::sqlite::migrate;
 use super::sqlite::transfer as file;
@@ -247,7 +247,7 @@ fn connect(address: &str, authorities: Option<&str>) -> Result<Writer> {
 
 /// Ensures that no server of an earlier version runs. Such servers use no leases and have no row in `servers`.
 fn exclude_earlier_servers(db: &Writer) -> Result<()> {
-    earlier_version::exclude(db).map_err(|error| match error {
+    legacy_server_lock::exclude(db).map_err(|error| match error {
         StoreError::Conflict(_) => TransferError::InUse,
         error => error.into(),
     })

@@ -90,7 +90,7 @@ pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result<Vec<DailyUsage>> {
+pub fn for_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result<Vec<DailyUsage>> {
     db.all(
         "SELECT * FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3
          ORDER BY day DESC, model LIMIT 20000",
@@ -247,9 +247,9 @@ mod tests {
                 ..DailyUsage::default()
             };
             let all = vec![row(6, "a/x", 1), row(6, "b/y", 1), row(5, "a/x", 2)];
-            assert_eq!(of_user(db, &user(1).id, 0, 9), Ok(all.clone()));
-            assert_eq!(of_user(db, &user(1).id, 6, 9), Ok(all[..2].to_vec()));
-            assert_eq!(of_user(db, &user(1).id, 0, 5), Ok(all[2..].to_vec()));
+            assert_eq!(for_user(db, &user(1).id, 0, 9), Ok(all.clone()));
+            assert_eq!(for_user(db, &user(1).id, 6, 9), Ok(all[..2].to_vec()));
+            assert_eq!(for_user(db, &user(1).id, 0, 5), Ok(all[2..].to_vec()));
             let sums = of_all(db, 0, 9)?;
             let sums: Vec<_> = sums.iter().map(|one| (&one.user, one.sum.calls)).collect();
             assert_eq!(sums, [(&user(1).id, 4), (&user(2).id, 1)]);
@@ -282,7 +282,7 @@ mod tests {
                 (spent_amounts.day, spent_amounts.month),
                 (amount(0, 26), amount(7, 39))
             );
-            let today = &of_user(db, &id, 32, 32)?[0];
+            let today = &for_user(db, &id, 32, 32)?[0];
             assert_eq!((today.calls, today.failed, today.unpriced), (2, 1, 1));
             assert_eq!(
                 (today.cost, today.own_key),

@@ -177,9 +177,9 @@ fn parse_call(params: &Value) -> Result<(McpTool, f64), String> {
     let tool = match name {
         "consult" => McpTool::AskPanel(PanelQuestion {
             question: text_argument(arguments, "question")?.ok_or("question is missing")?,
-            models: texts_argument(arguments, "models")?,
+            models: string_list_argument(arguments, "models")?,
             pattern: text_argument(arguments, "pattern")?,
-            documents: texts_argument(arguments, "documents")?,
+            documents: string_list_argument(arguments, "documents")?,
             depth: text_argument(arguments, "depth")?,
             budget_usd: number_argument(arguments, "budget_usd", 0.0, 1e6)?,
         }),
@@ -206,7 +206,7 @@ fn text_argument(arguments: &Map<String, Value>, key: &str) -> Result<Option<Str
     }
 }
 
-fn texts_argument(arguments: &Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
+fn string_list_argument(arguments: &Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
     let wrong = || format!("{key} must be a list of strings");
     let item = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(wrong);
     match arguments.get(key) {

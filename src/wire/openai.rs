@@ -135,7 +135,8 @@ fn messages(
                  cache_marks: _,
              }| {
                 let role = if *is_model { "assistant" } else { "user" };
-                let message = with_calls(role, message_content(text, images), calls, *result_of);
+                let message =
+                    message_with_tool_calls(role, message_content(text, images), calls, *result_of);
                 thought(message, reasoning, reasoning_items, *name)
             },
         );
@@ -148,7 +149,8 @@ fn messages(
             MessageRole::Assistant => "assistant",
         };
         let content = message_content(&message.text, &message.images);
-        let encoded = with_calls(role, content, &message.calls, message.result_of.as_deref());
+        let encoded =
+            message_with_tool_calls(role, content, &message.calls, message.result_of.as_deref());
         let name = message.name.as_deref();
         thought(encoded, &message.reasoning, &message.reasoning_items, name)
     };
@@ -179,7 +181,12 @@ fn with_reasoning(
     message
 }
 
-fn with_calls(role: &str, content: Value, calls: &[ToolCall], result_of: Option<&str>) -> Value {
+fn message_with_tool_calls(
+    role: &str,
+    content: Value,
+    calls: &[ToolCall],
+    result_of: Option<&str>,
+) -> Value {
     if let Some(id) = result_of {
         return json!({ "role": "tool", "tool_call_id": id, "content": content });
     }

@@ -36,7 +36,7 @@ const KNOWN_FIELDS: &[&str] = &[
 const CONTINUE_INSTRUCTION: &str = "You complete text. Continue the user's text from exactly where it ends. Write only the \
     continuation: no greeting, no explanation, no quotation marks or code fences around it, and nothing of what \
     is there already.";
-const FILL_INSTRUCTION: &str = "You fill a gap in a text. The user gives the text before the gap and the text after it. Write \
+const INFILL_INSTRUCTION: &str = "You fill a gap in a text. The user gives the text before the gap and the text after it. Write \
     only what belongs in the gap, so that before, gap and after read as one: no explanation, no code fences, and \
     nothing of what is there already.";
 
@@ -127,7 +127,7 @@ fn prompt_conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     let (rules, text) = match suffix {
         None => (CONTINUE_INSTRUCTION, prompt.to_owned()),
         Some(suffix) => (
-            FILL_INSTRUCTION,
+            INFILL_INSTRUCTION,
             format!("<before>{prompt}</before>\n<gap/>\n<after>{suffix}</after>"),
         ),
     };

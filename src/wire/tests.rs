@@ -42,9 +42,9 @@ fn request_with_schema() -> ModelRequest {
     }
 }
 
-type Decoded = (String, String, Result<Answer, CallError>);
+type DecodeResult = (String, String, Result<Answer, CallError>);
 
-fn decode(kind: ApiFormat, pieces: &[&[u8]], request: &ModelRequest) -> Decoded {
+fn decode(kind: ApiFormat, pieces: &[&[u8]], request: &ModelRequest) -> DecodeResult {
     let mut stream = AnswerDecoder::new(kind);
     let mut deltas = Vec::new();
     if kind.sends_lines() {

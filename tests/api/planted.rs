@@ -154,7 +154,7 @@ fn member_order_is_not_favored() {
 }
 
 #[test]
-fn an_empty_synthesis_is_a_failure_and_another_one_writes() {
+fn an_empty_synthesis_fails_over_to_another_model() {
     let provider = Provider::script([
         on("a").sse(&answer_stream("It is thin.")),
         // An empty answer is retried once.

@@ -162,7 +162,7 @@ fn servers_that_count_for_the_same_people_in_opposite_orders_never_wait_in_a_cir
     assert!(!log.contains("deadlock detected"), "{log}");
     for id in ids {
         let counted = stores[0].read_now(move |db| {
-            let calls = usage::of_user(db, &id, 1, 1)?[0].calls;
+            let calls = usage::for_user(db, &id, 1, 1)?[0].calls;
             Ok((calls, cache_savings::total(db, Some(&id), 1, 1)?.hits))
         });
         assert_eq!(counted, Ok((2, 2)));
@@ -202,7 +202,7 @@ fn no_increment_is_lost_when_two_servers_add_in_opposite_orders() {
         }
     });
     for one in people {
-        let counted = stores[0].read_now(move |db| usage::of_user(db, &one.id, 1, 1));
+        let counted = stores[0].read_now(move |db| usage::for_user(db, &one.id, 1, 1));
         assert_eq!(counted.unwrap()[0].calls, 2 * ROUNDS);
     }
     stores.iter().for_each(close);

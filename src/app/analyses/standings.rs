@@ -24,7 +24,7 @@ impl Analyses<'_> {
                 let ids: Vec<String> = models.iter().map(|model| model.id.to_string()).collect();
                 let read = self.store.read(move |db| {
                     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-                    model_records::of_user(db, &user, &ids)
+                    model_records::for_user(db, &user, &ids)
                 });
                 read.await?
             }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::foreign::{ForeignConversation, model_name};
+use super::foreign::{ExternalTurn, model_name};
 use crate::domain::time::Timestamp;
 
 /// Maximum number of messages per conversation.
@@ -11,13 +11,13 @@ const MAX_MESSAGES: usize = 10_000;
 
 /// A conversation exported by another program.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct ForeignThread {
+pub(super) struct ExternalConversation {
     /// Identifier of the conversation in the exporting program; empty if there is none.
     pub source_id: String,
     /// Title of the conversation. May be empty.
     pub title: String,
     /// Questions with their answers, oldest first. Never empty.
-    pub turns: Vec<ForeignConversation>,
+    pub turns: Vec<ExternalTurn>,
 }
 
 struct ForeignMessage {
@@ -28,7 +28,7 @@ struct ForeignMessage {
 }
 
 /// Parses a conversation; `None` if it is in another format or has no answer.
-pub(super) fn parse_thread(value: &Value) -> Option<ForeignThread> {
+pub(super) fn parse_thread(value: &Value) -> Option<ExternalConversation> {
     let (source, title, messages) = if value["mapping"].is_object() {
         let id = value["conversation_id"].as_str().or(value["id"].as_str());
         (id, &value["title"], chatgpt_messages(value))
@@ -52,7 +52,7 @@ pub(super) fn parse_thread(value: &Value) -> Option<ForeignThread> {
     let started = ["create_time", "created_at"];
     let started = started.iter().find_map(|name| timestamp(&value[*name]));
     let turns = pair_turns(messages, started);
-    (!turns.is_empty()).then(|| ForeignThread {
+    (!turns.is_empty()).then(|| ExternalConversation {
         source_id: source.unwrap_or_default().to_owned(),
         title: title.as_str().unwrap_or_default().trim().to_owned(),
         turns,
@@ -167,11 +167,8 @@ fn path_to_leaf<'a>(
 
 /// Pairs every question with the answer that follows it. Consecutive messages of one side are joined; a question
 /// without an answer is dropped.
-fn pair_turns(
-    messages: Vec<ForeignMessage>,
-    started: Option<Timestamp>,
-) -> Vec<ForeignConversation> {
-    let mut turns: Vec<ForeignConversation> = Vec::new();
+fn pair_turns(messages: Vec<ForeignMessage>, started: Option<Timestamp>) -> Vec<ExternalTurn> {
+    let mut turns: Vec<ExternalTurn> = Vec::new();
     let mut last_was_user = false;
     for message in messages {
         let text = message.text.trim();
@@ -180,11 +177,11 @@ fn pair_turns(
         }
         match (message.is_user, turns.last_mut()) {
             (true, Some(turn)) if last_was_user => append_paragraph(&mut turn.question, text),
-            (true, _) => turns.push(ForeignConversation {
+            (true, _) => turns.push(ExternalTurn {
                 question: text.to_owned(),
                 writer: model_name(None),
                 created: message.sent_at.or(started),
-                ..ForeignConversation::default()
+                ..ExternalTurn::default()
             }),
             (false, Some(turn)) => {
                 append_paragraph(&mut turn.answer, text);
@@ -227,7 +224,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn messages_of(thread: &ForeignThread) -> Vec<(&str, &str, &str)> {
+    fn messages_of(thread: &ExternalConversation) -> Vec<(&str, &str, &str)> {
         let turns = thread.turns.iter();
         turns
             .map(|turn| {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::chat_exports::{self, ForeignThread};
-use super::foreign::{self, ForeignConversation};
+use super::chat_exports::{self, ExternalConversation};
+use super::foreign::{self, ExternalTurn};
 use super::{
     ArchivePaths, Counts, Progress, TableCount, pieces, too_large_error, unreadable_error,
 };
@@ -141,7 +141,7 @@ impl<'a> HistoryImport<'a> {
     ///
     /// # Errors
     /// Returns an error if a request, a plan, or an answer cannot be written as JSON.
-    pub fn build_thread(&self, thread: &ForeignThread) -> Result<ImportedThread> {
+    pub fn build_thread(&self, thread: &ExternalConversation) -> Result<ImportedThread> {
         let first = &thread.turns[0];
         let source = match thread.source_id.as_str() {
             "" => crate::crypto::hex(&hash(&first.question, &first.answer)),
@@ -204,7 +204,7 @@ impl<'a> HistoryImport<'a> {
 }
 
 /// Converts a conversation in a format without threads to a thread with one analysis.
-fn single_turn_thread(conversation: &ForeignConversation) -> Result<ImportedThread> {
+fn single_turn_thread(conversation: &ExternalTurn) -> Result<ImportedThread> {
     let created = conversation.created.unwrap_or_else(clock::now);
     let id = AnalysisId::new(created, random_number()?);
     Ok(ImportedThread {
@@ -219,7 +219,7 @@ fn single_turn_thread(conversation: &ForeignConversation) -> Result<ImportedThre
 fn imported_turn(
     id: AnalysisId,
     follows: Option<AnalysisId>,
-    conversation: &ForeignConversation,
+    conversation: &ExternalTurn,
 ) -> Result<ImportedTurn> {
     let (plan, stage_answers) = foreign::plan_and_answers(conversation);
     let (request, context) = foreign::request_and_context(conversation, &plan);

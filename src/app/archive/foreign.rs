@@ -21,7 +21,7 @@ const MAX_MODELS: usize = 64;
 
 /// A question asked in another program, with its answers.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct ForeignConversation {
+pub(super) struct ExternalTurn {
     pub question: String,
     pub turns: Vec<Message>,
     /// Model and text of each member's answer.
@@ -33,7 +33,7 @@ pub(super) struct ForeignConversation {
 
 /// Parses a conversation with an OpenAI-style `messages` array, or an export from Quire's predecessor. Returns `None`
 /// for anything else.
-pub(super) fn parse_conversation(value: &Value) -> Option<ForeignConversation> {
+pub(super) fn parse_conversation(value: &Value) -> Option<ExternalTurn> {
     let conversation = match value["messages"].is_array() {
         true => conversation(value)?,
         false => predecessor_conversation(value)?,
@@ -95,7 +95,7 @@ fn created_at(value: &Value) -> Option<Timestamp> {
     })
 }
 
-fn conversation(value: &Value) -> Option<ForeignConversation> {
+fn conversation(value: &Value) -> Option<ExternalTurn> {
     let mut turns = Vec::new();
     for message in value["messages"].as_array()? {
         let role = match message["role"].as_str()? {
@@ -121,7 +121,7 @@ fn conversation(value: &Value) -> Option<ForeignConversation> {
     turns.truncate(question + 1);
     let question = turns[question].text.clone();
     let writer = model_name(value["model"].as_str());
-    Some(ForeignConversation {
+    Some(ExternalTurn {
         question,
         // A single question does not need the list of turns.
         turns: if turns.len() > 1 { turns } else { Vec::new() },
@@ -132,7 +132,7 @@ fn conversation(value: &Value) -> Option<ForeignConversation> {
     })
 }
 
-fn predecessor_conversation(value: &Value) -> Option<ForeignConversation> {
+fn predecessor_conversation(value: &Value) -> Option<ExternalTurn> {
     let inner = if value["results"]["ultra_synthesis"].is_null() && value["data"].is_object() {
         &value["data"]
     } else {
@@ -190,7 +190,7 @@ fn predecessor_conversation(value: &Value) -> Option<ForeignConversation> {
     let writer = ["ultra_model", "lead_model", "synthesizer"];
     let writer = writer.iter().find_map(|name| inner[*name].as_str());
     let writer = writer.or(inner["metadata"]["ultra_model"].as_str());
-    Some(ForeignConversation {
+    Some(ExternalTurn {
         question,
         turns: Vec::new(),
         writer: model_name(writer.or(drafts.first().map(|(model, _)| model.as_str()))),
@@ -200,7 +200,7 @@ fn predecessor_conversation(value: &Value) -> Option<ForeignConversation> {
     })
 }
 
-pub(super) fn plan_and_answers(chat: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
+pub(super) fn plan_and_answers(chat: &ExternalTurn) -> (Plan, Vec<StageAnswer>) {
     let member_for = |model: &str| Member {
         model: model.to_owned(),
         parameters: Parameters::default(),
@@ -308,7 +308,7 @@ fn draft_answer(stage: usize, member: usize, model: &str, text: &str) -> StageAn
 }
 
 pub(super) fn request_and_context(
-    conversation: &ForeignConversation,
+    conversation: &ExternalTurn,
     plan: &Plan,
 ) -> (Request, RunContext) {
     let models = plan.members.iter().map(|member| member.model.clone());
@@ -334,7 +334,7 @@ pub(super) fn request_and_context(
 mod tests {
     use super::*;
 
-    fn read(piece: &[u8]) -> Option<ForeignConversation> {
+    fn read(piece: &[u8]) -> Option<ExternalTurn> {
         parse_conversation(&serde_json::from_slice(piece).ok()?)
     }
 
@@ -345,13 +345,13 @@ mod tests {
 not json
 {"messages":[{"role":"user","content":"Alone"}]}
 {"prompt":"Which?","model_responses":{"gpt-4":"One.","claude":{"text":"Two."}},"ultra_response":"Both.","timestamp":"2024-05-01T10:00:00Z","ultra_model":"gpt-4"}"#;
-        let conversations: Vec<Option<ForeignConversation>> =
+        let conversations: Vec<Option<ExternalTurn>> =
             lines.lines().map(|line| read(line.as_bytes())).collect();
         let refused_count = conversations
             .iter()
             .filter(|conversation| conversation.is_none())
             .count();
-        let conversations: Vec<ForeignConversation> = conversations.into_iter().flatten().collect();
+        let conversations: Vec<ExternalTurn> = conversations.into_iter().flatten().collect();
         // Refused: a blank line, one that is not JSON, and a question without an answer.
         assert_eq!((conversations.len(), refused_count), (2, 3));
         let conversation = &conversations[0];
@@ -391,12 +391,12 @@ not json
 
     #[test]
     fn an_imported_plan_keeps_the_conversation() {
-        let conversation = ForeignConversation {
+        let conversation = ExternalTurn {
             question: "Why?".into(),
             drafts: vec![("a/b".into(), "One.".into()), ("c/d".into(), "Two.".into())],
             writer: "a/b".into(),
             answer: "Both.".into(),
-            ..ForeignConversation::default()
+            ..ExternalTurn::default()
         };
         let (plan, answers) = plan_and_answers(&conversation);
         assert_eq!(

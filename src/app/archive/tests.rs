@@ -51,13 +51,13 @@ fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     let scratch = ScratchFolder::new("unfit");
     let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
-    let old_conversation = foreign::ForeignConversation {
+    let old_conversation = foreign::ExternalTurn {
         question: "Why?".into(),
         answer: "So.".into(),
         writer: "imported/m".into(),
-        ..foreign::ForeignConversation::default()
+        ..foreign::ExternalTurn::default()
     };
-    let thread = chat_exports::ForeignThread {
+    let thread = chat_exports::ExternalConversation {
         source_id: "c-1".into(),
         title: "A title".into(),
         turns: vec![old_conversation],

@@ -30,10 +30,10 @@ pub(super) struct ReadingPermits {
 }
 
 impl ReadingPermits {
-    /// Allows `max_reads` reads at a time.
-    pub fn new(max_reads: usize) -> Self {
+    /// Allows `max_concurrent_reads` reads at a time.
+    pub fn new(max_concurrent_reads: usize) -> Self {
         Self {
-            global: Arc::new(Semaphore::new(max_reads.max(1))),
+            global: Arc::new(Semaphore::new(max_concurrent_reads.max(1))),
             per_user: Mutex::default(),
         }
     }

@@ -108,7 +108,7 @@ impl SemanticSearch<'_> {
         let (last_row, batch) = (work.last_row, work.batch_size);
         let read = self.store.read(move |db: &Reader| {
             // The user may have changed the choice, or the account may have been locked, since the round began.
-            let is_current = meaning_search::of_user(db, &user)?.as_ref() == Some(&model)
+            let is_current = meaning_search::model_for_user(db, &user)?.as_ref() == Some(&model)
                 && users::is_active(db, &user)?;
             match is_current {
                 true => passage_vectors::list_unembedded(db, (&user, &model), last_row, batch),

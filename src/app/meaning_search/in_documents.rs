@@ -74,7 +74,7 @@ impl SemanticSearch<'_> {
     async fn planned_ranking(&self, user: &UserId) -> Result<Option<SemanticRanking>> {
         let id = user.clone();
         let read = self.store.read(move |db: &Reader| {
-            let Some(model) = meaning_search::of_user(db, &id)? else {
+            let Some(model) = meaning_search::model_for_user(db, &id)? else {
                 return Ok(None);
             };
             let has_vectors = passage_vectors::has_any(db, &id, &model)?;

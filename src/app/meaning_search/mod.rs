@@ -95,7 +95,7 @@ impl SemanticSearch<'_> {
     ) -> Result<SemanticSearchStatus> {
         let (id, requested_model) = (user.clone(), estimated.map(str::to_owned));
         let read = self.store.read(move |db| {
-            let chosen_model = meaning_search::of_user(db, &id)?;
+            let chosen_model = meaning_search::model_for_user(db, &id)?;
             let model = requested_model
                 .or_else(|| chosen_model.clone())
                 .unwrap_or_default();

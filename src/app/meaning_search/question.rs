@@ -84,7 +84,7 @@ impl SemanticSearch<'_> {
     ) -> Result<Option<RetrievalRecord>> {
         let (id, documents) = (user.clone(), documents.to_vec());
         let read = self.store.read(move |db: &Reader| {
-            let Some(model) = meaning_search::of_user(db, &id)? else {
+            let Some(model) = meaning_search::model_for_user(db, &id)? else {
                 return Ok(None);
             };
             let (passages, embedded) = passage_vectors::count(db, &id, &documents, &model)?;

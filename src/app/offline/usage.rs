@@ -31,7 +31,7 @@ impl OfflineUsage {
     ) -> Result<Vec<(String, DailyUsage)>> {
         let email = email.trim().to_lowercase();
         let found = self.0.read(move |db| match users::by_email(db, &email)? {
-            Some(user) => usage::of_user(db, &user.id, from, to).map(Some),
+            Some(user) => usage::for_user(db, &user.id, from, to).map(Some),
             None => Ok(None),
         });
         let rows = found.await?.ok_or_else(no_account_error)?;

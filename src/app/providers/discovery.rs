@@ -46,7 +46,7 @@ impl ProviderDiscovery<'_> {
     }
 
     /// Returns the number of stored providers, including users' own, as of the last load.
-    pub fn stored_version(&self) -> i64 {
+    pub fn stored_count(&self) -> i64 {
         self.loaded_version.lock().map_or(0, |loaded| loaded.0)
     }
 

@@ -1,7 +1,7 @@
 //! Reduces an answer's markup to plain text: Markdown emphasis, LaTeX, and full-width characters.
 
 /// Maximum number of LaTeX commands of each kind (fractions, roots, wrappers) that are expanded in a text.
-const MAX_BRACE_DEPTH: usize = 16;
+const MAX_COMMAND_DEPTH: usize = 16;
 
 /// LaTeX commands and the text they represent. If one name is a prefix of another, the longer one comes first.
 const LATEX_COMMANDS: &[(&str, &str)] = &[
@@ -235,7 +235,7 @@ fn expand_fractions(text: &str, depth: usize) -> String {
         .iter()
         .filter_map(|name| Some((text.find(name)?, name.len())))
         .min();
-    let Some((start, length)) = next.filter(|_| depth < MAX_BRACE_DEPTH) else {
+    let Some((start, length)) = next.filter(|_| depth < MAX_COMMAND_DEPTH) else {
         return text.to_owned();
     };
     let (text_before, rest) = (&text[..start], &text[start + length..]);
@@ -263,7 +263,7 @@ fn expand_fractions(text: &str, depth: usize) -> String {
 // Replaces "\sqrt{2}" with "√2". A root with a degree is unchanged.
 fn expand_roots(text: &str, depth: usize) -> String {
     const ROOT: &str = "\\sqrt";
-    let start = text.find(ROOT).filter(|_| depth < MAX_BRACE_DEPTH);
+    let start = text.find(ROOT).filter(|_| depth < MAX_COMMAND_DEPTH);
     let parts =
         start.and_then(|start| Some((start, braced_argument(&text[start + ROOT.len()..])?)));
     let Some((start, (inner, rest))) = parts else {
@@ -301,7 +301,7 @@ fn braced_argument(text: &str) -> Option<(&str, &str)> {
 
 fn unwrap_commands(text: &str) -> String {
     let mut text = text.to_owned();
-    for _ in 0..MAX_BRACE_DEPTH {
+    for _ in 0..MAX_COMMAND_DEPTH {
         let unwrapped = WRAPPER_COMMANDS.iter().find_map(|name| {
             let start = text.find(&format!("{name}{{"))?;
             let (inner, rest) = braced_argument(&text[start + name.len()..])?;

@@ -2,7 +2,7 @@
 //! alternatives, or part of a prepositional phrase.
 
 /// Words that deny the number after them: "not 6", "never equal to 6", "neither 5 nor 6".
-const DENIAL_WORDS: &[&str] = &[
+const NEGATION_WORDS: &[&str] = &[
     "not", "never", "neither", "nor", "without", "except", "cannot", "no", "nicht", "kein",
     "keine", "weder", "noch", "pas", "ni", "não", "non", "не",
 ];
@@ -60,7 +60,7 @@ const REFUTING_WORDS: &[&str] = &[
     "faux",
 ];
 /// Words that end the scope of a denial: "not 6 but 5".
-const DENIAL_END_WORDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
+const NEGATION_SCOPE_END_WORDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
 /// Separators that make two numbers alternatives, a range, or a list, so that neither is the result: "5 or 6", "4-5".
 const NUMBER_SEPARATORS: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
@@ -163,16 +163,16 @@ fn strip_punctuation(word: &str) -> String {
 }
 
 fn is_negation(word: &str) -> bool {
-    DENIAL_WORDS.contains(&word) || word.ends_with("n't")
+    NEGATION_WORDS.contains(&word) || word.ends_with("n't")
 }
 
 pub fn is_denied(before: &str) -> bool {
     let words = nearest_words(before);
     let is_replaced = matches!(words.as_slice(), [than, kind, ..]
         if matches!(than.as_str(), "than" | "of") && REPLACEMENT_WORDS.contains(&kind.as_str()));
-    let clause = words
-        .iter()
-        .take_while(|word| !DENIAL_END_WORDS.contains(&word.as_str()) && !word.ends_with(','));
+    let clause = words.iter().take_while(|word| {
+        !NEGATION_SCOPE_END_WORDS.contains(&word.as_str()) && !word.ends_with(',')
+    });
     let is_attached = ATTACHED_NEGATIONS
         .iter()
         .any(|word| before.trim_end().ends_with(word));
@@ -247,7 +247,7 @@ pub fn is_joining_text(between: &str) -> bool {
     let has_result = words
         .iter()
         .any(|word| RESULT_WORDS.contains(&word.as_str()));
-    let is_denied = DENIAL_WORDS.contains(&last.as_str());
+    let is_denied = NEGATION_WORDS.contains(&last.as_str());
     (is_joiner || is_denied) && words.len() <= MAX_JOINING_WORDS && !has_result
 }
 

@@ -159,7 +159,7 @@ struct Tolerance {
     folded_accent_count: usize,
     /// Number of words that matched only without accents although the unaccented form is another word, such as `schon`
     /// for `schön`.
-    recognition_errors: usize,
+    ambiguous_folds: usize,
 }
 
 impl Tolerance {
@@ -172,7 +172,7 @@ impl Tolerance {
             is_unaccented: text.is_recognized || !quote.has_accents || !text.has_accents,
             is_recognized: text.is_recognized,
             folded_accent_count: 0,
-            recognition_errors: 0,
+            ambiguous_folds: 0,
         }
     }
 
@@ -197,7 +197,7 @@ impl Tolerance {
         let is_same = is_unambiguous_umlaut_spelling(left, right)
             || self.is_unaccented && (is_bare || is_umlaut_spelling(left, right));
         self.folded_accent_count += usize::from(is_same && !is_doubtful);
-        self.recognition_errors += usize::from(is_same && is_doubtful);
+        self.ambiguous_folds += usize::from(is_same && is_doubtful);
         is_same || self.accepts_misreading(left, right)
     }
 
@@ -209,7 +209,7 @@ impl Tolerance {
 
     fn is_within_limit(&self) -> bool {
         self.is_recognized
-            || self.recognition_errors == 0
+            || self.ambiguous_folds == 0
             || self.folded_accent_count >= MIN_UNACCENTED_WORDS
     }
 }

@@ -11,7 +11,7 @@ use super::signs;
 use unicode_normalization::char::is_combining_mark;
 
 use brackets::MeaningfulBrackets;
-use code::CodeSigns;
+use code::IdentifierPunctuation;
 
 mod additions;
 mod brackets;
@@ -35,7 +35,7 @@ pub(super) struct Scanner<'a> {
     /// Brackets that count as words.
     brackets: MeaningfulBrackets,
     /// Punctuation in addresses and identifiers that counts as words.
-    code: CodeSigns,
+    code: IdentifierPunctuation,
 }
 
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl<'a> Scanner<'a> {
         Self {
             text,
             brackets: MeaningfulBrackets::find(&chars),
-            code: CodeSigns::find(&chars),
+            code: IdentifierPunctuation::find(&chars),
             chars,
             position: 0,
             words: Vec::new(),

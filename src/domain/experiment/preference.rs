@@ -34,12 +34,12 @@ pub fn estimate_preference(
     baseline: Baseline,
 ) -> Option<PersonPreference> {
     let current = race.design().current;
-    let own_judgments = judgments.iter().filter(|judgment| {
+    let user_judgments = judgments.iter().filter(|judgment| {
         judgment.judge.is_none()
             && (judgment.first_index, judgment.second_index)
                 == (leader.min(current), leader.max(current))
     });
-    let labels: BTreeMap<usize, f64> = own_judgments
+    let labels: BTreeMap<usize, f64> = user_judgments
         .map(|judgment| {
             let first = match judgment.preferred_side {
                 Preferred::First => 1.0,

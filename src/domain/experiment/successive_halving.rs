@@ -323,7 +323,7 @@ impl SuccessiveHalving {
             match self.phase {
                 RacePhase::Search(step) => self.after_search(step),
                 RacePhase::Explore => self.after_exploration(),
-                RacePhase::Race => self.after_round(),
+                RacePhase::Race => self.finish_round(),
                 RacePhase::Pair => self.after_pair(),
                 RacePhase::Confirm(leader, stop) => self.after_block(leader, stop),
                 RacePhase::Over(_) => return,
@@ -384,7 +384,7 @@ impl SuccessiveHalving {
         }
         self.round.arms = newcomers;
     }
-    fn after_round(&mut self) {
+    fn finish_round(&mut self) {
         let depth = self.round.first_case + self.completed_cases;
         let is_partial = depth < self.round.end_case;
         let comparable: Vec<usize> = self.round.arms.clone();

@@ -21,7 +21,7 @@ pub(in crate::engine) enum FlightRole {
 pub(in crate::engine) struct LeaderGuard {
     in_flight: SingleFlight,
     key: String,
-    _wakes: watch::Sender<()>,
+    _wake_on_drop: watch::Sender<()>,
 }
 
 impl SingleFlight {
@@ -36,7 +36,7 @@ impl SingleFlight {
         FlightRole::Leader(LeaderGuard {
             in_flight: self.clone(),
             key: key.to_owned(),
-            _wakes: wakes,
+            _wake_on_drop: wakes,
         })
     }
 }

@@ -12,7 +12,7 @@ use super::docx_parts::{
 };
 use super::drawing;
 use super::headers_and_footers::HeaderFooterLines;
-use super::package::{Relation, relations};
+use super::package::{Relationship, relationships};
 use super::sheet_cells::parse_script;
 use super::styles::{Lists, ParagraphNumbering, Styles};
 use super::xml::{Tag, Xml, XmlPiece};
@@ -27,7 +27,7 @@ const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 
 /// Reads the document with the main part `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
-    let links = relations(zip, part);
+    let links = relationships(zip, part);
     let part_of_kind = |kind: &str| {
         let link = links.iter().find(|link| link.kind == kind)?;
         Xml::part(zip, &link.target)
@@ -65,7 +65,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     if xml.is_broken() {
         note_damage(out, "its text is read only up to the damage");
     }
-    let files: Vec<Relation> = links
+    let files: Vec<Relationship> = links
         .iter()
         .filter(|link| !is_text_part(link))
         .cloned()
@@ -95,7 +95,7 @@ struct DocxWord<'a, 'o, 's> {
     endnotes: HashMap<String, String>,
     comments: HashMap<String, String>,
     body: BodyText<'o, 's>,
-    links: &'a [Relation],
+    links: &'a [Relationship],
     /// The open paragraphs: a text box inside a paragraph contains paragraphs of its own.
     open_paragraphs: Vec<DocxParagraph>,
     cells: Vec<TableCell>,

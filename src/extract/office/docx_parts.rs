@@ -3,7 +3,7 @@
 
 use super::body::to_one_line;
 use super::headers_and_footers::HeaderFooterLines;
-use super::package::Relation;
+use super::package::Relationship;
 use super::xml::{Xml, XmlPiece};
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
@@ -47,7 +47,7 @@ impl DocxOmitted {
 }
 
 /// Collects the lines of a document's headers and footers.
-pub fn headers_and_footers(zip: &Zip<'_>, links: &[Relation]) -> HeaderFooterLines {
+pub fn headers_and_footers(zip: &Zip<'_>, links: &[Relationship]) -> HeaderFooterLines {
     let mut lines = HeaderFooterLines::default();
     for (relation_kind, kind) in [("header", "header"), ("footer", "footer")] {
         for link in links
@@ -64,7 +64,7 @@ pub fn headers_and_footers(zip: &Zip<'_>, links: &[Relation]) -> HeaderFooterLin
 }
 
 /// Returns whether an embedded part is HTML or plain text, which is read at its position.
-pub fn is_text_part(link: &Relation) -> bool {
+pub fn is_text_part(link: &Relationship) -> bool {
     let target = link.target.to_ascii_lowercase();
     link.kind == "aFChunk"
         && [".html", ".htm", ".xhtml", ".txt"]
@@ -73,7 +73,7 @@ pub fn is_text_part(link: &Relation) -> bool {
 }
 
 /// Returns the text of an HTML or plain-text part.
-pub fn alt_chunk_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
+pub fn alt_chunk_text(zip: &Zip<'_>, link: &Relationship) -> Option<String> {
     let entry = zip.find(&link.target).filter(|_| is_text_part(link))?;
     let (bytes, _) = zip.read(entry, MAX_CHUNK_BYTES);
     let decoded = charset::decode(&bytes, None).ok()?;

@@ -1,7 +1,7 @@
 //! Text of charts and diagrams, which are separate parts of the container.
 
 use super::body::to_one_line;
-use super::package::{Relation, relations};
+use super::package::{Relationship, relationships};
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
@@ -9,7 +9,7 @@ use crate::extract::zip::Zip;
 const MAX_TEXT_BYTES: usize = 64 << 10;
 
 /// Returns the text of the chart or diagram that a tag refers to.
-pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
+pub fn referenced_text(zip: &Zip<'_>, links: &[Relationship], tag: &Tag) -> Vec<String> {
     let is_chart = tag.name() == "chart";
     let id = if is_chart {
         tag.prefixed_attribute("id")
@@ -26,7 +26,7 @@ pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<Stri
     }
     let mut lines = chart_lines(xml);
     // Text boxes drawn onto the chart are stored in a part of their own.
-    for link in relations(zip, &link.target) {
+    for link in relationships(zip, &link.target) {
         if link.kind == "chartUserShapes"
             && let Some(xml) = Xml::part(zip, &link.target)
         {

@@ -1,7 +1,7 @@
 //! Files embedded in an office file: readable ones are read under their names; for others, such as videos and macros,
 //! only the name is reported.
 
-use super::package::Relation;
+use super::package::Relationship;
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
 use crate::extract::{FileInput, read_contained_file};
@@ -10,7 +10,7 @@ use crate::extract::{FileInput, read_contained_file};
 const MAX_FILES: usize = 200;
 
 /// Reads the files embedded in a part, and adds a note for each that is not read.
-pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
+pub fn read(zip: &Zip<'_>, links: &[Relationship], out: &mut Output<'_>) {
     let files = links.iter().filter(|link| {
         skipped_relation_kind(link).is_some() || matches!(&*link.kind, "package" | "aFChunk")
     });
@@ -41,8 +41,8 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     }
 }
 
-/// Returns what notes call a relation's target, if the target is not read.
-fn skipped_relation_kind(link: &Relation) -> Option<&'static str> {
+/// Returns what notes call a relationship's target, if the target is not read.
+fn skipped_relation_kind(link: &Relationship) -> Option<&'static str> {
     match &*link.kind {
         "oleObject" => Some("the embedded object"),
         // Slides refer to a recording twice: as video or audio, and as media.
@@ -50,7 +50,7 @@ fn skipped_relation_kind(link: &Relation) -> Option<&'static str> {
         "vbaProject" => Some("the program"),
         "model3d" => Some("the 3D model"),
         "control" | "activeXControlBinary" | "ctrlProp" => Some("the form control"),
-        // Handwriting uses the same kind of relation as data that is not displayed.
+        // Handwriting uses the same kind of relationship as data that is not displayed.
         "customXml" if link.target.contains("/ink/") => Some("the handwriting"),
         _ => None,
     }

@@ -1,11 +1,11 @@
-//! Detects the kind of office file in a container, and reads the relations between its parts.
+//! Detects the kind of office file in a container, and reads the relationships between its parts.
 
 use super::xml::{Xml, XmlPiece};
 use crate::extract::Unreadable;
 use crate::extract::zip::Zip;
 
-/// Maximum number of relations or content types to read.
-const MAX_RELATIONS: usize = 50_000;
+/// Maximum number of relationships or content types to read.
+const MAX_RELATIONSHIPS: usize = 50_000;
 
 /// The kind of file in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +46,11 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
             return Ok(Package::Book);
         }
     }
-    let main = relations(zip, "")
+    let main = relationships(zip, "")
         .into_iter()
         .find(|r| r.kind == "officeDocument");
     let main = main
-        .map(|relation| relation.target)
+        .map(|relationship| relationship.target)
         .filter(|part| zip.find(part).is_some());
     let existing = |part: &str| zip.find(part).map(|entry| entry.name.clone());
     let types = content_types(zip);
@@ -110,7 +110,7 @@ fn content_types(zip: &Zip<'_>) -> Vec<(String, String)> {
     while let Some(piece) = xml.next() {
         if let XmlPiece::Open(tag) = piece
             && tag.name() == "Override"
-            && types.len() < MAX_RELATIONS
+            && types.len() < MAX_RELATIONSHIPS
         {
             let part = tag.get("PartName").unwrap_or_default();
             types.push((part, tag.get("ContentType").unwrap_or_default()));
@@ -119,10 +119,10 @@ fn content_types(zip: &Zip<'_>) -> Vec<(String, String)> {
     types
 }
 
-/// A relation between two parts.
+/// A relationship between two parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relation {
-    /// The ID by which the part refers to the relation.
+pub struct Relationship {
+    /// The ID by which the part refers to the relationship.
     pub id: String,
     /// The last segment of its type: `slide`, `notesSlide`, `chart`, …
     pub kind: String,
@@ -130,34 +130,34 @@ pub struct Relation {
     pub target: String,
 }
 
-/// Returns the relations of a part, without external ones. An empty path means the container itself.
-pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
+/// Returns the relationships of a part, without external ones. An empty path means the container itself.
+pub fn relationships(zip: &Zip<'_>, part: &str) -> Vec<Relationship> {
     let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
     let name = if folder.is_empty() {
         format!("_rels/{file}.rels")
     } else {
         format!("{folder}/_rels/{file}.rels")
     };
-    let mut relations = Vec::new();
+    let mut relationships = Vec::new();
     let Some(mut xml) = Xml::part(zip, &name) else {
-        return relations;
+        return relationships;
     };
     while let Some(piece) = xml.next() {
         let XmlPiece::Open(tag) = piece else { continue };
         if tag.name() != "Relationship"
             || tag.get("TargetMode").as_deref() == Some("External")
-            || relations.len() >= MAX_RELATIONS
+            || relationships.len() >= MAX_RELATIONSHIPS
         {
             continue;
         }
         let kind = tag.get("Type").unwrap_or_default();
-        relations.push(Relation {
+        relationships.push(Relationship {
             id: tag.get("Id").unwrap_or_default(),
             kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
             target: resolve(folder, &tag.get("Target").unwrap_or_default()),
         });
     }
-    relations
+    relationships
 }
 
 /// Resolves a path relative to a folder of the container; `..` above the root has no effect.

@@ -3,7 +3,7 @@
 
 use super::body::{BodyText, ParagraphRole, TableCell, to_one_line};
 use super::drawing;
-use super::package::{Relation, relations};
+use super::package::{Relationship, relationships};
 use super::slide_frames::SlideFrames;
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, embedded, note_damage};
@@ -20,7 +20,7 @@ const MAX_PARAGRAPH_BYTES: usize = 256 << 10;
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let (mut pictures, mut files) = (0, Vec::new());
     files.extend(
-        relations(zip, part)
+        relationships(zip, part)
             .into_iter()
             .filter(|link| link.kind == "vbaProject"),
     );
@@ -33,7 +33,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
             out.add_textless_page(number, "the slide is missing", false);
             continue;
         };
-        let links = relations(zip, slide);
+        let links = relationships(zip, slide);
         let mut reader = Slide::new(zip, &links, BodyText::new(out, false));
         reader.walk(&mut xml);
         reader.add_notes(&links);
@@ -80,7 +80,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
 
 /// Returns the paths of the slides in presentation order.
 fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
-    let links = relations(zip, part);
+    let links = relationships(zip, part);
     let mut slides = Vec::new();
     let mut xml = Xml::part(zip, part);
     while let Some(piece) = xml.as_mut().and_then(Xml::next) {
@@ -136,7 +136,7 @@ enum PlaceholderType {
 
 struct Slide<'a, 'o, 's> {
     zip: &'a Zip<'a>,
-    links: &'a [Relation],
+    links: &'a [Relationship],
     body: BodyText<'o, 's>,
     title: String,
     place: PlaceholderType,
@@ -155,7 +155,7 @@ struct Slide<'a, 'o, 's> {
 }
 
 impl<'a, 'o, 's> Slide<'a, 'o, 's> {
-    fn new(zip: &'a Zip<'a>, links: &'a [Relation], body: BodyText<'o, 's>) -> Self {
+    fn new(zip: &'a Zip<'a>, links: &'a [Relationship], body: BodyText<'o, 's>) -> Self {
         Self {
             zip,
             links,
@@ -325,7 +325,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 
     /// Adds the speaker notes and the comments of the slide.
-    fn add_notes(&mut self, links: &[Relation]) {
+    fn add_notes(&mut self, links: &[Relationship]) {
         for link in links {
             let (mark, element) = match link.kind.as_str() {
                 "notesSlide" => ("Speaker notes", "sp"),

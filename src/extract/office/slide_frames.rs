@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::body::to_one_line;
-use super::package::{Relation, relations};
+use super::package::{Relationship, relationships};
 use super::xml::{Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
@@ -24,14 +24,14 @@ pub struct SlideFrames {
 
 impl SlideFrames {
     /// Reads the slide's layout and master, unless an earlier slide used them.
-    pub fn add_layout(&mut self, zip: &Zip<'_>, links: &[Relation]) {
+    pub fn add_layout(&mut self, zip: &Zip<'_>, links: &[Relationship]) {
         let layouts = links.iter().filter(|link| link.kind == "slideLayout");
-        let masters = |link: &Relation| {
-            let mut all = relations(zip, &link.target);
+        let masters = |link: &Relationship| {
+            let mut all = relationships(zip, &link.target);
             all.retain(|link| link.kind == "slideMaster");
             all
         };
-        let parts: Vec<Relation> = layouts
+        let parts: Vec<Relationship> = layouts
             .flat_map(|link| std::iter::once(link.clone()).chain(masters(link)))
             .collect();
         for part in parts {

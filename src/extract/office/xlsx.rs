@@ -6,7 +6,7 @@ use super::body::to_one_line;
 use super::headers_and_footers::HeaderFooterLines;
 use super::merged::MergedCells;
 use super::numbers::CellFormats;
-use super::package::{Relation, relations};
+use super::package::{Relationship, relationships};
 use super::sheet_cells::{MAX_CELL_BYTES, column_index, decode_escapes, rich_text};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, embedded, note_damage, xlsx_objects};
@@ -29,7 +29,7 @@ const MAX_EMPTY_CELLS: usize = 64;
 
 /// Reads the workbook with the main part `part`.
 pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pictures {
-    let links = relations(zip, part);
+    let links = relationships(zip, part);
     let part_of_kind = |kind: &str| {
         let link = links.iter().find(|link| link.kind == kind)?;
         Xml::part(zip, &link.target)
@@ -63,8 +63,8 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         ));
     }
     let macros = links.iter().filter(|link| link.kind == "vbaProject");
-    let mut files: Vec<Relation> = macros.cloned().collect();
-    files.extend(parts.iter().flat_map(|part| relations(zip, part)));
+    let mut files: Vec<Relationship> = macros.cloned().collect();
+    files.extend(parts.iter().flat_map(|part| relationships(zip, part)));
     embedded::read(zip, &files, out);
     let pictures = zip
         .entries
@@ -83,7 +83,7 @@ fn size_of_part(zip: &Zip<'_>, part: &str) -> usize {
 fn sheets(
     zip: &Zip<'_>,
     part: &str,
-    links: &[Relation],
+    links: &[Relationship],
     out: &mut Output<'_>,
 ) -> (Vec<(String, String)>, bool) {
     let (mut sheets, mut uses_1904_dates) = (Vec::new(), false);

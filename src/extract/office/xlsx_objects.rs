@@ -2,7 +2,7 @@
 
 use super::body::to_one_line;
 use super::drawing;
-use super::package::relations;
+use super::package::relationships;
 use super::sheet_cells::rich_text;
 use super::xml::{Xml, XmlPiece};
 use crate::extract::zip::Zip;
@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 256 << 10;
 /// Adds the text of the objects that a sheet's part refers to.
 pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
     let max_bytes = text.len() + MAX_BYTES;
-    let links = relations(zip, part);
+    let links = relationships(zip, part);
     let has_threads = links
         .iter()
         .any(|link| link.kind == "threadedComment" && zip.find(&link.target).is_some());
@@ -69,7 +69,7 @@ fn add_threads(xml: &mut Xml<'_>, text: &mut String, max_bytes: usize) {
 }
 
 fn add_shapes(zip: &Zip<'_>, part: &str, xml: &mut Xml<'_>, text: &mut String, max_bytes: usize) {
-    let links = relations(zip, part);
+    let links = relationships(zip, part);
     let mut line = String::new();
     while let Some(piece) = xml.next() {
         match piece {
@@ -106,8 +106,8 @@ mod tests {
     use super::*;
     use crate::extract::zip::pack;
 
-    fn text_of(relations: &[(&str, &str)], parts: &[(&str, &str)]) -> String {
-        let links = relations.iter().map(|(kind, target)| {
+    fn text_of(relationships: &[(&str, &str)], parts: &[(&str, &str)]) -> String {
+        let links = relationships.iter().map(|(kind, target)| {
             format!(r#"<Relationship Id="r" Type="x/{kind}" Target="{target}"/>"#)
         });
         let links: String = links.collect();
@@ -136,7 +136,7 @@ mod tests {
         let once = "\n[comment on A1: Is it due?]";
         assert_eq!(text_of(&[old, new], &[comments, thread]), once);
         assert_eq!(text_of(&[new, old], &[comments, thread]), once);
-        // The part that the relation names is missing.
+        // The part that the relationship names is missing.
         assert_eq!(text_of(&[old, new], &[comments]), expected_comment);
     }
 }

@@ -18,7 +18,7 @@ use super::marks::{MarkedContent, replacement};
 use super::matrix::Matrix;
 use super::operands::{last_number, matrix, matrix_operands, name, numbers};
 use super::overprint;
-use super::page_frame::{content, upright_size, upright_transform};
+use super::page_geometry::{content, upright_size, upright_transform};
 use super::painting::{PagePainting, apply_transparency};
 use super::script::letters;
 

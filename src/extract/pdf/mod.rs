@@ -20,7 +20,7 @@ mod matrix;
 mod operands;
 mod outline;
 mod overprint;
-mod page_frame;
+mod page_geometry;
 mod painting;
 mod program;
 mod programs;
@@ -94,7 +94,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
             out.record_recognized(number);
             omitted.recognized_pages.push(number);
         }
-        let (_, height) = page_frame::upright_size(page);
+        let (_, height) = page_geometry::upright_size(page);
         if let Some(reason) = reason {
             lacks_character_map |= reason.message == NO_CHARACTER_MAP;
             out.add_textless_page(number, reason.message, reason.page_image);

@@ -46,7 +46,7 @@ pub fn render(
     for (model, state) in &work.circuits {
         write_sample(&mut text, name, &[("model", model)], f64::from(*state));
     }
-    write_commits(&mut text, &work.commits);
+    write_commit_durations(&mut text, &work.commits);
     text
 }
 
@@ -113,7 +113,7 @@ fn write_models(text: &mut String, work: &Workload) {
     }
 }
 
-fn write_commits(text: &mut String, snapshot: &CommitTimesSnapshot) {
+fn write_commit_durations(text: &mut String, snapshot: &CommitTimesSnapshot) {
     let name = "quire_commit_seconds";
     write_header(text, name, "histogram", "Duration of database commits.");
     let mut sum = 0;

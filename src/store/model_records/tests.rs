@@ -60,7 +60,7 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
                 (format!("an_{at}"), user(1).id, choice),
             )?;
         }
-        let standings = of_user(db, &user(1).id, &["p/a", "p/b"])?;
+        let standings = for_user(db, &user(1).id, &["p/a", "p/b"])?;
         let record = |points, cases| Some(&ScoreRecord { points, cases }).copied();
         assert_eq!(standings.experiments.get("p/a").copied(), record(1.5, 2));
         assert_eq!(standings.experiments.get("p/b").copied(), record(0.0, 1));
@@ -117,12 +117,12 @@ fn records_are_of_questions_that_all_models_answered() {
             }
             add_answer(experiment, 0, "p/b", "only for b", 1.0)?;
         }
-        let standings = of_user(db, &user(1).id, &["p/a", "p/b"])?;
+        let standings = for_user(db, &user(1).id, &["p/a", "p/b"])?;
         let record = |points, cases| Some(ScoreRecord { points, cases });
         assert_eq!(standings.experiments.get("p/a").copied(), record(0.0, 4));
         assert_eq!(standings.experiments.get("p/b").copied(), record(4.0, 4));
         // These two models have no question in common.
-        let standings = of_user(db, &user(1).id, &["p/a", "p/c"])?;
+        let standings = for_user(db, &user(1).id, &["p/a", "p/c"])?;
         assert!(standings.experiments.is_empty());
         Ok(())
     });

@@ -6,10 +6,10 @@
 pub(super) mod address;
 pub(super) mod direct_address;
 pub mod direct_connection;
-pub mod earlier_version;
 mod errors;
 mod hosts;
 mod io_thread;
+pub mod legacy_server_lock;
 pub(super) mod lost_commit;
 pub(super) mod migrate;
 pub mod notices;

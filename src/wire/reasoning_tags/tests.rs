@@ -280,7 +280,7 @@ fn held_text_is_scanned_once_and_bounded() {
 }
 
 #[test]
-fn a_closing_mark_beyond_the_held_text_still_ends_reasoning() {
+fn a_closing_tag_beyond_the_buffer_still_ends_reasoning() {
     let long = "x".repeat(MAX_AWAITED_BYTES + 100);
     let (reasoning, answer) = split_pieces_with(expecting_close(), &[&long, " a</thi", "nk>b"]);
     assert_eq!((reasoning.len(), answer.as_str()), (long.len() + 2, "b"));

@@ -1,7 +1,7 @@
 //! Checks of the machine: clock, open files, and memory. Values that the system does not report yield no finding.
 
 use super::{CheckResult, CheckState, finding};
-use crate::app::host_limits::CONTAINER_LIMITS;
+use crate::app::memory_based_defaults::CONTAINER_LIMITS;
 use crate::config::Config;
 use crate::domain::time::Timestamp;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// The signs of addresses, identifiers, and options in a text, by position in characters.
 #[derive(Debug, Default)]
-pub(super) struct CodeSigns(BTreeMap<usize, &'static str>);
+pub(super) struct IdentifierPunctuation(BTreeMap<usize, &'static str>);
 
 /// Characters that may occur in an address besides letters and digits.
 const ADDRESS_SIGNS: &[(char, &str)] = &[
@@ -24,18 +24,18 @@ const ADDRESS_SIGNS: &[(char, &str)] = &[
     ('@', "@"),
 ];
 
-impl CodeSigns {
+impl IdentifierPunctuation {
     pub fn find(chars: &[(usize, char)]) -> Self {
-        let mut code_signs = Self::default();
+        let mut identifier_punctuation = Self::default();
         let mut start = 0;
         for end in 0..=chars.len() {
             let ends = chars.get(end).is_none_or(|&(_, c)| !is_part(c));
             if ends {
-                code_signs.scan_run(chars, start, end);
+                identifier_punctuation.scan_run(chars, start, end);
                 start = end + 1;
             }
         }
-        code_signs
+        identifier_punctuation
     }
 
     /// Returns the sign at this position, if it counts as a word.
@@ -130,8 +130,8 @@ mod tests {
             ("well-known e.g. 3.5, and/or; ends.The", ""),
         ] {
             let chars: Vec<(usize, char)> = text.char_indices().collect();
-            let code_signs = CodeSigns::find(&chars);
-            let signs: String = code_signs.0.values().copied().collect();
+            let identifier_punctuation = IdentifierPunctuation::find(&chars);
+            let signs: String = identifier_punctuation.0.values().copied().collect();
             assert_eq!(signs, expected, "{text}");
         }
     }
