@@ -1,5 +1,5 @@
 //! A paid answer that cannot be stored is still delivered, with a note, and is stored once the store works again.
-//! A trigger that refers to a missing table simulates a store that fails from the first charge on.
+//! A trigger that parses invalid JSON simulates a store that fails from the first charge on.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn database(server: &Server) -> rusqlite::Connection {
 /// Makes the store refuse writes from a run that has paid for a call.
 fn break_store(server: &Server) {
     let trigger =
-        "CREATE TRIGGER broken BEFORE INSERT ON calls BEGIN INSERT INTO gone VALUES (1); END";
+        "CREATE TRIGGER broken BEFORE INSERT ON calls BEGIN SELECT json('{'); END";
     database(server).execute_batch(trigger).unwrap();
 }
 

@@ -120,6 +120,10 @@ fn stopping_a_user_stops_only_their_processes() {
             let line = std::fs::read_to_string(program.0.join("line"));
             assert_eq!(line.expect("a line"), "begun\n");
         }
+        // A process may run before it is registered.
+        while running.users().len() < 2 {
+            std::thread::yield_now();
+        }
         running.stop_all_of_user(&user(1));
         let end = own_end.join().expect("a thread").map(|_| ());
         assert_eq!(
