@@ -88,7 +88,7 @@ impl LoginTurns {
         }
     }
 
-    /// Grants a turn if one is due. Returns the time of the next one.
+    /// Lets the newest waiting attempt proceed if a turn is due. Returns the time of the next turn.
     fn grant_turn(&self, key: &ThrottleKey, now: Instant) -> Instant {
         let mut queues = self.queues();
         let Some(queue) = queues.get_mut(key) else {
