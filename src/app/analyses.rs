@@ -71,8 +71,7 @@ pub struct Analyses<'a> {
     pub(super) secret: &'a str,
     /// Server-wide time limits for a run.
     pub(super) deadlines: RunDeadlines,
-    /// Offers a blind comparison for one in this many analyses, unless the user has set another interval; 0 means
-    /// never.
+    /// Number of analyses per offer of a blind comparison, unless the user has set another interval; 0 means never.
     pub(super) compare_every: u64,
     /// Default for requests that do not specify whether a model compares the answers.
     pub(super) evidence: EvidenceMode,

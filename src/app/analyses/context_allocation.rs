@@ -1,6 +1,6 @@
 //! Allocates document context to the members according to their context windows, or divides the documents into parts
-//! that the panel reads one by one. A member whose context window has no room for any of them is skipped and listed in
-//! the notes.
+//! that the panel reads one by one. A member whose context window has no room for any of the documents is skipped and
+//! listed in the notes.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ use crate::domain::pattern::reading;
 use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::thread;
 
-/// Output tokens reserved for an answer without a limit; at most a quarter of the window.
+/// Output tokens reserved for an answer if neither the request nor the model sets a lower limit; at most a quarter of
+/// the context window.
 const ANSWER_TOKENS: u64 = 4_096;
 /// Assumed length of another member's answer, in tokens.
 const PEER_ANSWER_TOKENS: u64 = 700;
@@ -46,10 +47,12 @@ pub(super) struct PlannedPanel<'a> {
 }
 
 impl Analyses<'_> {
-    /// Allocates context to every member and removes members that have no room for any.
+    /// Chooses what each member reads of the documents, and removes members that have no room for any of them. Without
+    /// documents, allocates nothing.
     ///
     /// # Errors
-    /// Returns an error if the documents cannot be read, or no member has room for any of them.
+    /// Returns an error if the documents cannot be read, or if the synthesizer or every member has no room for any of
+    /// them.
     pub(super) async fn allocate_context(
         &self,
         user: Option<&UserId>,
