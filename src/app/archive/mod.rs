@@ -35,11 +35,11 @@ const ZIP_MAGIC: [u8; 2] = *b"PK";
 const FORMAT_NAME: &str = "quire-archive";
 /// Name of the manifest, the first entry of an archive.
 const MANIFEST_NAME: &str = "manifest.json";
-/// Folders for the tables and for the documents as uploaded.
+/// Folders within an archive: for the tables, and for the documents as uploaded.
 const TABLES_FOLDER: &str = "tables/";
 const ORIGINALS_FOLDER: &str = "documents/";
 
-/// First entry of an archive.
+/// Manifest of an archive, stored as its first entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Manifest {
     format: String,
