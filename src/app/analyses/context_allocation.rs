@@ -335,7 +335,7 @@ fn affordable_input_tokens(
     Some((dollars / input * 1e6) as u64)
 }
 
-// Returns the token budget for passages, including the framing around each passage.
+// Returns the budget for passages in characters, including the framing around each passage.
 fn passage_budget(choice: &ContextChoice) -> usize {
     match choice.fit {
         Fit::Whole => 2 * choice.chars + context_mode::PASSAGES_BUDGET,
