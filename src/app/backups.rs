@@ -103,7 +103,7 @@ pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
     Ok(copies)
 }
 
-/// Writes a backup and prunes the oldest ones. Blocks.
+/// Writes a backup, and deletes the oldest ones beyond the configured number. Blocks.
 fn write_and_prune(
     store: &Store,
     config: &BackupConfig,
@@ -205,8 +205,8 @@ impl Backups<'_> {
         }
     }
 
-    /// Writes a verified copy for an administrator to a file that is removed when the returned value is
-    /// dropped.
+    /// Writes a verified copy of the database, for download by an administrator, to a file that is removed when the
+    /// returned value is dropped.
     ///
     /// # Errors
     /// `Unavailable` if the copy cannot be written or verified.
@@ -228,7 +228,8 @@ impl Backups<'_> {
             .map_err(Error::internal)?
     }
 
-    /// Requests a snapshot of the database for the replica, on behalf of an administrator; it is sent soon.
+    /// Requests a snapshot of the database for the replica, on behalf of an administrator. Does not wait until it is
+    /// sent.
     ///
     /// # Errors
     /// `Conflict` if no replica is configured.

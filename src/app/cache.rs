@@ -23,7 +23,7 @@ pub struct CacheService<'a> {
     pub(super) analyses: Analyses<'a>,
 }
 
-/// A call of an analysis, with its cache lookup.
+/// A call of an analysis with its answer, and whether the cache supplied the answer.
 pub struct CacheLookup {
     /// The stored answer to the call.
     pub answer: StageAnswer,
