@@ -48,7 +48,7 @@ impl CacheService<'_> {
         Ok(self.store.read(read).await?)
     }
 
-    /// Returns the savings of a user, or of all users, in a period.
+    /// Returns the savings of one user, or of all users, from one day to another (inclusive).
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

@@ -103,7 +103,7 @@ struct DocumentFolders {
 }
 
 impl DocumentService {
-    /// Opens the documents, creating missing folders in `data_dir`. Blocks.
+    /// Opens the document service, creating missing folders in `data_dir`. Blocks.
     ///
     /// # Errors
     /// Returns an error if a folder cannot be created.
@@ -331,8 +331,8 @@ impl DocumentService {
     /// Returns the document and its original.
     ///
     /// # Errors
-    /// `Missing` if the user has no such document; `Unavailable` if its file differs in size from the recorded
-    /// one.
+    /// `Missing` if the user has no such document; `Unavailable` if its file cannot be fetched or differs in size from
+    /// the recorded one.
     pub async fn content(
         &self,
         user: &UserId,
@@ -353,7 +353,7 @@ impl DocumentService {
         Ok((document, original))
     }
 
-    /// Returns the images among these documents.
+    /// Returns the user's processed images among these documents.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

@@ -26,8 +26,8 @@ pub(super) struct StoreJob {
     pub max_documents: u32,
 }
 
-/// Stores the file and queues it for reading, unless the user already has the same bytes. Returns whether
-/// it is new.
+/// Stores the file and queues it for reading, unless the user already has the same bytes. Returns the document and
+/// whether it is new.
 ///
 /// # Errors
 /// `TooFast` if too many of the user's documents are already waiting; `Forbidden` if the user has reached the
