@@ -1,5 +1,5 @@
-//! Use cases for accounts: registration, sign-in and sign-out, and authentication of requests. Every change is recorded
-//! in the audit log. Independent of HTTP: knows no cookies or headers.
+//! Use cases for accounts: registration, sign-in and sign-out, and authentication of requests. Sign-ins and changes to
+//! accounts are recorded in the audit log. Independent of HTTP: knows no cookies or headers.
 
 mod authentication;
 mod devices;
@@ -145,7 +145,7 @@ impl AccountSettings {
 }
 
 impl Accounts {
-    /// Opens only the account use cases of a data folder, for the command line.
+    /// Opens the account use cases of a data folder, without the rest of the application, for the command line.
     ///
     /// # Errors
     /// Same as [`folder::open`].
@@ -365,7 +365,7 @@ impl Accounts {
         self.end_session(session, origin).await
     }
 
-    /// Ends the session of a refresh token, for a browser whose access token has expired.
+    /// Ends the session that a refresh token belongs to, for a browser whose access token has expired.
     ///
     /// # Errors
     /// `SignInNeeded` if the token is malformed. Also returns any error from the store.

@@ -27,7 +27,7 @@ pub use crate::store::password_resets::ResetRequest;
 pub struct UserChange {
     /// The role to assign to the account.
     pub role: Option<Role>,
-    /// Whether the account is locked.
+    /// Whether to lock the account (true) or unlock it (false).
     pub disabled: Option<bool>,
 }
 

@@ -15,11 +15,11 @@ use crate::shared_limits::SharedLimits;
 /// bytes.
 const MAX_BUCKETS: usize = 8192;
 
-/// Limit for one network across all accounts, as a multiple of the strict limit, because several people may share
-/// a network.
+/// Limit for one network across all accounts, as a multiple of the limit per account and network. It is higher because
+/// several people may share a network.
 const NETWORK_FACTOR: u32 = 5;
-/// Limit for one account across all networks, as a multiple of the strict limit. Slows guessing from many
-/// addresses; networks that the owner has used are exempt.
+/// Limit for one account across all networks, as a multiple of the limit per account and network. It slows guessing
+/// from many addresses; networks that the owner has used are exempt.
 const ACCOUNT_FACTOR: u32 = 20;
 /// Rate limiter for sign-in attempts, with one token bucket per key.
 pub struct LoginThrottle {
@@ -236,7 +236,7 @@ mod tests {
                 .is_err(),
             "the newest is remembered"
         );
-        // Attempts without a device do not evict a device's bucket either.
+        // Attempts without a device do not evict a device's bucket.
         for n in 3 * MAX_BUCKETS..6 * MAX_BUCKETS {
             throttle.take_locally(address(n), at(0)).expect("its first");
         }

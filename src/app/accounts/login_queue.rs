@@ -169,7 +169,7 @@ mod tests {
             assert!(pending.len() <= MAX_WAITING);
         }
         assert_eq!(granted, 3600 / 3 - 1);
-        // Leaving the queue and joining it again does not shorten the wait either.
+        // Leaving the queue and joining it again does not shorten the wait.
         drop(pending);
         let now = start + Duration::from_secs(3600);
         let mut rejoined = turns.join(key(), now);

@@ -72,7 +72,7 @@ impl Passwords {
         receiver.await.map_err(|_| worker_gone_error())?
     }
 
-    /// Whether the password matches the stored hash. Without a hash, it takes equally long and never matches.
+    /// Whether the password matches the stored hash. If there is no hash, takes equally long and returns false.
     ///
     /// # Errors
     /// `Kind::Unavailable` if the queue is full.

@@ -15,7 +15,7 @@ use crate::store::{
     self, StoreError, Writer, api_keys, audit, password_resets, sessions, sign_in_networks, users,
 };
 
-/// Fields to change; `None` keeps the value.
+/// Changes to a user's profile; `None` leaves a value unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct NewProfile {
     /// The new email address.

@@ -55,8 +55,8 @@ impl FirstAdminRule {
         })
     }
 
-    /// Returns what a registration with this setup token claims. `is_local` is whether it comes from this machine, as
-    /// far as can be determined.
+    /// Returns the role that a registration with this setup token may get. `is_local` is whether it comes from this
+    /// machine, as far as can be determined.
     ///
     /// # Errors
     /// `Forbidden` if the token is wrong.
