@@ -1,5 +1,5 @@
 //! Analysis use cases: start, watch, read, stop, and share. Checks permissions; `domain` has the rules of a run, and
-//! `engine` runs it.
+//! `engine` executes it.
 
 mod check;
 mod context_allocation;
@@ -79,9 +79,9 @@ pub struct Analyses<'a> {
     pub(super) allows_anonymous: bool,
 }
 
-/// A run that was accepted and stored, with what its client needs to follow it.
+/// A run that was accepted and started, with what its client needs to follow it.
 pub struct StartedRun {
-    /// The stored analysis, under which the client finds the results later.
+    /// ID of the analysis, under which the client finds the results later. Relayed calls are not stored.
     pub id: AnalysisId,
     /// Resolves when the run ends.
     pub finished: Finished,

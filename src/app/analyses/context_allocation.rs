@@ -18,8 +18,8 @@ use crate::domain::pattern::reading;
 use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::thread;
 
-/// Output tokens reserved for an answer if neither the request nor the model sets a lower limit; at most a quarter of
-/// the context window.
+/// Output tokens reserved for an answer if the request sets no limit and the model's own limit is not lower; at most a
+/// quarter of the context window.
 const ANSWER_TOKENS: u64 = 4_096;
 /// Assumed length of another member's answer, in tokens.
 const PEER_ANSWER_TOKENS: u64 = 700;
@@ -74,7 +74,7 @@ impl Analyses<'_> {
         {
             return Ok(allocation);
         }
-        // A single part would contain everything, so there is no need for parts.
+        // The documents are read in parts only if there are at least two; a single part would contain everything.
         let mode = match new.request.reading {
             _ if new.request.passages.is_some() => ContextMode::Passages,
             ContextMode::Parts => ContextMode::Whole,
@@ -273,7 +273,7 @@ impl Analyses<'_> {
     ) -> MemberNeeds {
         let model = self.llm.find(Some(user), &member.model);
         let model = model.unwrap_or_default();
-        // The smallest context window among the member and its fallbacks.
+        // The fallbacks' known context windows: the smallest window applies, including that of the member.
         let windows = member.fallbacks.iter().filter_map(|fallback| {
             let fallback_model = self.llm.find(Some(user), &fallback.model)?;
             (fallback_model.context_window > 0).then_some(fallback_model.context_window)

@@ -57,8 +57,8 @@ impl Analyses<'_> {
         }
     }
 
-    // Returns whether a model compares the answers, and the reason if none does. By default, a request relayed for an
-    // API client is not compared: most clients ignore the result, and it costs money.
+    // Returns whether a model compares the answers, and the reason if none does. None does for a single model that an
+    // API client calls: most clients ignore the result, and it costs money.
     fn evidence_mode(&self, new: &CheckedRequest) -> (EvidenceMode, &'static str) {
         if new.context.is_passthrough {
             return (EvidenceMode::Off, "an API client asked a single model");
@@ -73,7 +73,7 @@ impl Analyses<'_> {
     }
 
     /// Drops a plan's evidence calls if the plan is affordable only without them. Keeps them if the request insists on
-    /// them. Returns the plan's remaining calls.
+    /// them. Returns estimates of the plan's remaining calls.
     ///
     /// # Errors
     /// Currently never fails: an error from the store counts as an exceeded budget.

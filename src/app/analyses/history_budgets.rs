@@ -44,7 +44,7 @@ impl Analyses<'_> {
                 .available_tokens()
                 .map_or(UNKNOWN_WINDOW_BUDGET, |budget| {
                     let budget = budget.saturating_sub(instructions);
-                    // The documents get the other half of the budget.
+                    // If there are documents, they get the other half of the budget.
                     if new.documents.is_empty() {
                         budget
                     } else {

@@ -100,7 +100,7 @@ impl Analyses<'_> {
         })
     }
 
-    // Checks the caller's budgets, if any, and reserves the amount in the API key's budget.
+    // Checks the caller's budgets, if any, and reserves the call's cost in the API key's budget.
     async fn reserve_passthrough_funds(
         &self,
         caller: &Caller,
