@@ -21,7 +21,7 @@ use crate::log;
 use crate::replica::replicator::Replicator;
 use crate::store::{BackupError, Store, Verified, audit};
 
-/// Pause after a failure, which is logged, before the next attempt.
+/// Pause between a failed backup and the next attempt.
 const RETRY_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// A backup in the folder.
@@ -130,7 +130,7 @@ fn write_and_prune(
 #[derive(Clone, Copy)]
 pub struct Backups<'a> {
     pub(super) store: &'a Store,
-    /// The backup folder, if one is set.
+    /// Settings of the backups; `None` if no folder is set.
     pub(super) config: Option<&'a BackupConfig>,
     pub(super) status: &'a BackupStatus,
     pub(super) data_dir: &'a Path,

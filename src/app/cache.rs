@@ -58,7 +58,7 @@ impl CacheService<'_> {
         Ok(self.store.read(read).await?)
     }
 
-    /// Deletes cached answers. Returns their number.
+    /// Deletes the selected cached answers. Returns their number.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -87,8 +87,8 @@ impl CacheService<'_> {
         }
     }
 
-    /// Explains each answered call of an analysis: either a cache hit, or how it differs from everything that was
-    /// cached when the analysis started.
+    /// Explains each answered call of an analysis: it was a cache hit, or its request differed from everything that was
+    /// cached when the analysis was created.
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis.

@@ -27,7 +27,7 @@ use crate::llm::{Llm, RetiredModel};
 use crate::wire::serve_openai::{ChatRequest, sanitize_field_name};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
 
-/// Prefix for the names of patterns and recipes.
+/// Prefix of the model names that stand for patterns and recipes.
 pub const PANEL_NAME_PREFIX: &str = "quire/";
 /// The field that selects the members of a panel, as OpenRouter's clients send it.
 const MEMBERS_FIELD: &str = "models";
@@ -315,7 +315,7 @@ impl Completions<'_> {
         }
         context.passthrough = Some(Arc::new(passthrough)).filter(|value| !value.fields.is_empty());
         context.is_passthrough = true;
-        // The whole conversation is passed on; the question only names the run.
+        // The whole conversation is passed on. The question only names the run, so a long one can be truncated.
         if let Some((end, _)) = request.prompt.char_indices().nth(MAX_PROMPT) {
             request.prompt.truncate(end);
         }

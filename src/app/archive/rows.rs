@@ -1,6 +1,6 @@
-//! Reads a table's rows from an archive, one JSON object per line. A row is flat: no nested values, no
-//! unknown columns, and no line longer than the longest valid row of its table. This bounds a row's memory by
-//! about the length of its text, whatever it contains.
+//! Reads a table's rows from an archive, one JSON object per line. Rows are kept flat: nested values and unknown
+//! columns are dropped, and a line may not be longer than the longest valid row of its table. This bounds a row's
+//! memory by about the length of its text, whatever it contains.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -198,7 +198,7 @@ fn resolve_id_conflicts(
         };
         let duplicate = match duplicate {
             Some(document) => Some(document.id.to_string()),
-            // The item was imported before, under the replacement ID.
+            // An earlier import may have stored the item under the replacement ID.
             None => archive::owner_of(db, table, &new)?
                 .filter(|owner| owner == user_id.as_str())
                 .map(|_| new),

@@ -33,7 +33,7 @@ pub struct Completion {
     pub panel: Vec<String>,
     /// Fields that the model rejected and that were dropped.
     pub dropped_fields: Vec<String>,
-    /// Whether the run and its result were stored.
+    /// Whether the result was stored as intended; false if storing it failed.
     pub is_stored: bool,
     /// Vote counts and the deciding rule, such as `2/3; decided_by=votes`; `None` for a run without a vote.
     pub vote: Option<String>,
