@@ -285,7 +285,7 @@ impl DocumentService {
         }
     }
 
-    /// Returns a page of the user's documents, newest first.
+    /// Returns up to `limit` of the user's documents, newest first, starting after `cursor`.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -314,7 +314,7 @@ impl DocumentService {
             .ok_or_else(missing_error)
     }
 
-    /// Returns the text that models see, by page, with the pages' titles.
+    /// Returns the document and its text as models see it, page by page.
     ///
     /// # Errors
     /// `Missing` if the user has no such document.

@@ -212,8 +212,8 @@ pub(in crate::app) fn move_log_aside(
     move_aside(data, OrphanKind::Log, log, now)
 }
 
-/// Deletes these orphans for good, or none of them if any must be kept. With `before_expiry`, also deletes those not yet
-/// kept for [`RETENTION_DAYS`]. Blocks.
+/// Deletes these orphans for good and returns them, or deletes none of them if any must be kept. With `before_expiry`,
+/// they need not have been kept for [`RETENTION_DAYS`]. Blocks.
 ///
 /// # Errors
 /// `Missing` if a name is not among the files that were moved aside; `Conflict` if one must be kept.

@@ -363,7 +363,7 @@ impl ReaderPoolShared {
         None
     }
 
-    // Returns a document that is still waiting: another thread may have read it since it was listed.
+    // Returns a listed document if it is still waiting: another thread may have read it in the meantime.
     fn find_waiting(&self, user: &UserId, id: &DocumentId) -> Option<Document> {
         let (user, id) = (user.clone(), id.clone());
         let lookup = self

@@ -1,5 +1,5 @@
 //! Stores a received file: its bytes with the other originals, and then its row. Either both are stored or neither.
-//! Runs on the document thread, so it may block.
+//! Blocks, so it runs on a storing thread.
 
 use std::time::Duration;
 

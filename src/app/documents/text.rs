@@ -172,7 +172,7 @@ pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
 /// What reading a document and storing its pages produced.
 struct StoredPages {
     child_exit: ChildExit,
-    /// Number of pages stored, with and without text.
+    /// Number of pages stored, including those that have only recognized text.
     pages: u32,
     /// Number of pages that have only recognized text.
     added: u32,
