@@ -17,7 +17,7 @@ pub(super) async fn is_active(store: &Store, user: &UserId) -> Result<bool> {
 /// Checks that an account is neither locked nor deleted.
 ///
 /// # Errors
-/// `Forbidden` if the account is not active.
+/// `Forbidden` if the account is not active. Also fails if the database cannot be read.
 pub(super) async fn check_active(store: &Store, user: &UserId) -> Result<()> {
     match is_active(store, user).await? {
         true => Ok(()),
@@ -26,11 +26,11 @@ pub(super) async fn check_active(store: &Store, user: &UserId) -> Result<()> {
     }
 }
 
-/// Like [`check_active`], but within a write transaction, so that the account cannot be locked in between. `None`
-/// stands for a user who is not signed in.
+/// Like [`check_active`], but within a write transaction, so that the account cannot be locked in between. Always
+/// succeeds for `None`, a user who is not signed in.
 ///
 /// # Errors
-/// [`StoreError::Missing`] if the account is not active.
+/// [`StoreError::Missing`] if the account is not active. Also fails if the database cannot be read.
 pub(super) fn check_active_in(db: &Writer, user: Option<&UserId>) -> crate::store::Result<()> {
     match user {
         Some(user) if !users::is_active(db, user)? => Err(StoreError::Missing),

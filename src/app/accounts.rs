@@ -1,5 +1,5 @@
-//! Use cases for accounts: registration, sign-in and sign-out, and authentication of requests. Every change is recorded
-//! in the audit log. Independent of HTTP: knows no cookies or headers.
+//! Use cases for accounts: registration, sign-in and sign-out, and authentication of requests. Sign-ins and changes to
+//! accounts are recorded in the audit log. Independent of HTTP: knows no cookies or headers.
 
 mod authentication;
 mod devices;
@@ -54,7 +54,8 @@ pub struct AccountSettings {
     pub secret: String,
     /// Number of PBKDF2 rounds for new password hashes.
     pub password_rounds: u32,
-    /// Maximum number of sign-in attempts per minute for one account from one network.
+    /// Maximum number of sign-in attempts per minute for one account from one network, and for one known device. The
+    /// limits per account and per network are multiples of it.
     pub login_per_minute: u32,
     /// Whether registration is open, closed, or by invitation.
     pub registration: Registration,
@@ -78,9 +79,9 @@ pub struct Accounts {
     login_turns: login_queue::LoginTurns,
     pub(super) caller_cache: recent_callers::CallerCache,
     requests_in_flight: in_flight::RequestsInFlight,
-    /// Whether any account exists. Never reset, because the last administrator cannot be deleted.
+    /// Whether an account was found to exist. Never reset, because the last administrator cannot be deleted.
     has_account: AtomicBool,
-    /// Whether an administrator exists. Never reset, because the last administrator cannot be deleted.
+    /// Whether an administrator was found to exist. Never reset, because the last one cannot be deleted.
     has_admin: AtomicBool,
 }
 
@@ -89,7 +90,7 @@ pub struct Accounts {
 pub enum Credential {
     /// `Authorization: Bearer …`: an access token or an API key.
     Bearer(String),
-    /// `X-API-Key: …`.
+    /// `X-API-Key: …`: an API key.
     ApiKey(String),
     /// The cookie that holds the access token.
     Cookie(String),
@@ -144,7 +145,7 @@ impl AccountSettings {
 }
 
 impl Accounts {
-    /// Opens only the account use cases of a data folder, for the command line.
+    /// Opens the account use cases of a data folder, without the rest of the application, for the command line.
     ///
     /// # Errors
     /// Same as [`folder::open`].
@@ -364,7 +365,7 @@ impl Accounts {
         self.end_session(session, origin).await
     }
 
-    /// Ends the session of a refresh token, for a browser whose access token has expired.
+    /// Ends the session that a refresh token belongs to, for a browser whose access token has expired.
     ///
     /// # Errors
     /// `SignInNeeded` if the token is malformed. Also returns any error from the store.

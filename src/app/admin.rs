@@ -27,7 +27,7 @@ pub use crate::store::password_resets::ResetRequest;
 pub struct UserChange {
     /// The role to assign to the account.
     pub role: Option<Role>,
-    /// Whether the account is locked.
+    /// Whether to lock the account (true) or unlock it (false).
     pub disabled: Option<bool>,
 }
 
@@ -69,10 +69,10 @@ impl Accounts {
         user.ok_or_else(missing)
     }
 
-    /// Creates an account, whatever the registration rules.
+    /// Creates an account regardless of the registration rules.
     ///
     /// # Errors
-    /// `BadInput` for an invalid email address; `BadRequest` if the address is taken or the password is weak.
+    /// `BadInput` for an invalid email address or name; `BadRequest` if the address is taken or the password is weak.
     pub async fn create_user(
         &self,
         actor: Option<&UserId>,
@@ -80,12 +80,12 @@ impl Accounts {
         role: Role,
         origin: &RequestOrigin,
     ) -> Result<User> {
-        // The command line may create the first administrator.
+        // The first account becomes the administrator even if registering would require a setup token.
         let claim = AdminClaim::FirstAccount;
         self.create(new, actor, (role, claim), None, origin).await
     }
 
-    /// Changes the role of an account, or locks or unlocks it, effective immediately.
+    /// Changes the role of an account, locks or unlocks it, or both, effective immediately.
     ///
     /// # Errors
     /// `Missing` if there is no such account; `Conflict` if it is the last administrator.

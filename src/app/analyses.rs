@@ -1,5 +1,5 @@
 //! Analysis use cases: start, watch, read, stop, and share. Checks permissions; `domain` has the rules of a run, and
-//! `engine` runs it.
+//! `engine` executes it.
 
 mod check;
 mod context_allocation;
@@ -71,8 +71,7 @@ pub struct Analyses<'a> {
     pub(super) secret: &'a str,
     /// Server-wide time limits for a run.
     pub(super) deadlines: RunDeadlines,
-    /// Offers a blind comparison for one in this many analyses, unless the user has set another interval; 0 means
-    /// never.
+    /// Number of analyses per offer of a blind comparison, unless the user has set another interval; 0 means never.
     pub(super) compare_every: u64,
     /// Default for requests that do not specify whether a model compares the answers.
     pub(super) evidence: EvidenceMode,
@@ -80,9 +79,9 @@ pub struct Analyses<'a> {
     pub(super) allows_anonymous: bool,
 }
 
-/// A run that was accepted and stored, with what its client needs to follow it.
+/// A run that was accepted and started, with what its client needs to follow it.
 pub struct StartedRun {
-    /// The stored analysis, under which the client finds the results later.
+    /// ID of the analysis, under which the client finds the results later. Relayed calls are not stored.
     pub id: AnalysisId,
     /// Resolves when the run ends.
     pub finished: Finished,

@@ -51,7 +51,7 @@ impl Accounts {
         self.make_key(&caller.user, params, origin).await
     }
 
-    /// Creates a key for the command line, under the same rules.
+    /// Creates an API key for an account. The command line calls this directly, because it has no session.
     ///
     /// # Errors
     /// `BadInput` for invalid parameters; `BadRequest` if there are too many keys.

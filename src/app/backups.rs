@@ -21,7 +21,7 @@ use crate::log;
 use crate::replica::replicator::Replicator;
 use crate::store::{BackupError, Store, Verified, audit};
 
-/// Pause after a failure, which is logged, before the next attempt.
+/// Pause between a failed backup and the next attempt.
 const RETRY_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// A backup in the folder.
@@ -103,7 +103,7 @@ pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
     Ok(copies)
 }
 
-/// Writes a backup and prunes the oldest ones. Blocks.
+/// Writes a backup, and deletes the oldest ones beyond the configured number. Blocks.
 fn write_and_prune(
     store: &Store,
     config: &BackupConfig,
@@ -130,7 +130,7 @@ fn write_and_prune(
 #[derive(Clone, Copy)]
 pub struct Backups<'a> {
     pub(super) store: &'a Store,
-    /// The backup folder, if one is set.
+    /// Settings of the backups; `None` if no folder is set.
     pub(super) config: Option<&'a BackupConfig>,
     pub(super) status: &'a BackupStatus,
     pub(super) data_dir: &'a Path,
@@ -205,8 +205,8 @@ impl Backups<'_> {
         }
     }
 
-    /// Writes a verified copy for an administrator to a file that is removed when the returned value is
-    /// dropped.
+    /// Writes a verified copy of the database, for download by an administrator, to a file that is removed when the
+    /// returned value is dropped.
     ///
     /// # Errors
     /// `Unavailable` if the copy cannot be written or verified.
@@ -228,7 +228,8 @@ impl Backups<'_> {
             .map_err(Error::internal)?
     }
 
-    /// Requests a snapshot of the database for the replica, on behalf of an administrator; it is sent soon.
+    /// Requests a snapshot of the database for the replica, on behalf of an administrator. Does not wait until it is
+    /// sent.
     ///
     /// # Errors
     /// `Conflict` if no replica is configured.

@@ -23,7 +23,7 @@ pub struct CacheService<'a> {
     pub(super) analyses: Analyses<'a>,
 }
 
-/// A call of an analysis, with its cache lookup.
+/// A call of an analysis with its answer, and whether the cache supplied the answer.
 pub struct CacheLookup {
     /// The stored answer to the call.
     pub answer: StageAnswer,
@@ -48,7 +48,7 @@ impl CacheService<'_> {
         Ok(self.store.read(read).await?)
     }
 
-    /// Returns the savings of a user, or of all users, in a period.
+    /// Returns the savings of one user, or of all users, from one day to another (inclusive).
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -58,7 +58,7 @@ impl CacheService<'_> {
         Ok(self.store.read(read).await?)
     }
 
-    /// Deletes cached answers. Returns their number.
+    /// Deletes the selected cached answers. Returns their number.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -87,8 +87,8 @@ impl CacheService<'_> {
         }
     }
 
-    /// Explains each answered call of an analysis: either a cache hit, or how it differs from everything that was
-    /// cached when the analysis started.
+    /// Explains each answered call of an analysis: it was a cache hit, or its request differed from everything that was
+    /// cached when the analysis was created.
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis.

@@ -27,7 +27,7 @@ use crate::llm::{Llm, RetiredModel};
 use crate::wire::serve_openai::{ChatRequest, sanitize_field_name};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
 
-/// Prefix for the names of patterns and recipes.
+/// Prefix of the model names that stand for patterns and recipes.
 pub const PANEL_NAME_PREFIX: &str = "quire/";
 /// The field that selects the members of a panel, as OpenRouter's clients send it.
 const MEMBERS_FIELD: &str = "models";
@@ -70,7 +70,8 @@ pub struct ModelName {
 pub struct StartedCompletion {
     /// The run that produces the answer.
     pub run: StartedRun,
-    /// Fields of the request that no provider receives.
+    /// Fields of the request that no provider receives, and models of the recipe that no longer exist. Truncated if
+    /// there are many.
     pub ignored_fields: Vec<String>,
     /// Whether a panel answers rather than a single model.
     pub is_panel: bool,
@@ -135,10 +136,10 @@ impl Completions<'_> {
         name_entry.ok_or_else(|| unknown_model_error(id))
     }
 
-    /// Reserves slots for several answers to one request.
+    /// Reserves slots for several answers to one request, without starting anything.
     ///
     /// # Errors
-    /// Returns the errors of `start` if there is no free slot; nothing is started.
+    /// `TooFast` if the server or the caller has no free slots; `Unavailable` during shutdown.
     pub async fn reserve(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
         self.analyses.reserve_streams(caller, count).await
     }
@@ -155,7 +156,7 @@ impl Completions<'_> {
     }
 
     /// Starts a completion. Dropping the guard of the returned run stops it, as when the connection closes. `thread` is
-    /// the history thread to which a panel's answer is added.
+    /// the history thread to which a panel's answer is added; `reserved` holds the slots for a single model's answers.
     ///
     /// # Errors
     /// `Missing` for an unknown model or recipe, and the errors of `Analyses::start`.
@@ -314,7 +315,7 @@ impl Completions<'_> {
         }
         context.passthrough = Some(Arc::new(passthrough)).filter(|value| !value.fields.is_empty());
         context.is_passthrough = true;
-        // The whole conversation is passed on; the question only names the run.
+        // The whole conversation is passed on. The question only names the run, so a long one can be truncated.
         if let Some((end, _)) = request.prompt.char_indices().nth(MAX_PROMPT) {
             request.prompt.truncate(end);
         }

@@ -1,12 +1,12 @@
-//! Notices that this server has been unable to tell for long which other servers are dead, so that the log says so. The
-//! work of a dead server then waits for another one.
+//! Detects that this server has long been unable to determine which other servers are dead, so that this can be logged.
+//! Meanwhile, it cannot take over the work of a dead server.
 
 use std::time::{Duration, Instant};
 
-/// How long this may last before it is reported.
+/// How long this server may be unable to determine which others are dead before that is reported.
 const MAX_BLIND_TIME: Duration = Duration::from_secs(60);
 
-/// When this server could last tell which servers are dead.
+/// Tracks since when this server has been unable to determine which servers are dead.
 pub(super) struct DeadServerWatch {
     could_tell: Instant,
     is_reported: bool,
@@ -20,8 +20,9 @@ impl DeadServerWatch {
         }
     }
 
-    /// Records whether this server can tell it now. A server that is cut off from the database cannot, which is reported
-    /// elsewhere. Returns true if it is time for a report, once until it can tell again.
+    /// Records whether this server can currently determine which servers are dead. A server that is cut off from the
+    /// database cannot, but that is reported elsewhere. Returns true if it is time for a report: once until the server
+    /// can determine it again.
     pub(super) fn is_due(&mut self, now: Instant, can_tell: bool, is_cut_off: bool) -> bool {
         if can_tell || is_cut_off {
             *self = Self::new(now);

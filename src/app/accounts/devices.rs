@@ -1,5 +1,6 @@
-//! Device cookies: proof that a browser has signed in before. A browser keeps the tokens of its most recent accounts. A
-//! device is identified by the session in which its token was issued, and outlives that session.
+//! Device cookies: proof that a browser has signed in before. A cookie holds one token for each of the browser's most
+//! recent accounts. A token identifies the device by the session in which it was issued, or by a new ID at
+//! registration, and outlives that session.
 
 use super::{Accounts, RequestOrigin, random_number};
 use crate::app::Result;
@@ -10,13 +11,14 @@ use crate::store::users;
 
 /// Lifetime of the device cookie, in seconds: 365 days.
 pub const DEVICE_TOKEN_LIFETIME: u64 = 365 * 24 * 3600;
-/// Maximum number of accounts whose tokens a browser keeps.
+/// Maximum number of accounts whose tokens a device cookie holds.
 const MAX_ACCOUNTS: usize = 4;
 /// Separator between the tokens in a cookie.
 const SEPARATOR: char = '~';
 
 impl Accounts {
-    /// Returns the device that a cookie identifies, regardless of account; `None` if Quire issued none of its tokens.
+    /// Returns the device that a device cookie identifies, for whichever account; `None` if it contains no token issued
+    /// by this installation.
     pub fn known_device_session(&self, cookie: &str) -> Option<SessionId> {
         let mut tokens = self.tokens_in_cookie(cookie);
         tokens.find_map(|token| SessionId::parse(token.device))
@@ -31,8 +33,8 @@ impl Accounts {
         Ok(self.device_cookie(user, &device, origin))
     }
 
-    /// Returns the device cookie for a browser that has just proved this account's password, including its tokens
-    /// for other accounts.
+    /// Returns the device cookie for a browser that has just proved this account's password. It also keeps the tokens
+    /// for other accounts from the request's cookie, up to the maximum.
     pub(super) fn device_cookie(
         &self,
         user: &User,
@@ -52,7 +54,8 @@ impl Accounts {
         cookie
     }
 
-    /// Returns the device of this request, if it has signed in to the account with its current password.
+    /// Returns the device that sent this request, if it has signed in to the account since the account's last password
+    /// change.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

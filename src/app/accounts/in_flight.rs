@@ -1,5 +1,5 @@
-//! Requests and streams in flight, by account, so that locking or deleting an account ends them at once. Has one
-//! entry per account with anything in flight.
+//! Tracks the requests and streams in flight by account, so that locking or deleting an account ends them at once.
+//! There is one entry per account with anything in flight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -28,7 +28,7 @@ struct InFlightState {
     in_flight: HashMap<UserId, Weak<EndSignal>>,
 }
 
-/// Registration of a request or stream of an account; dropping it deregisters.
+/// Registration of a request or stream of an account. Dropping it ends the registration.
 pub struct InFlightGuard {
     state: Arc<Mutex<InFlightState>>,
     user: UserId,
@@ -89,7 +89,7 @@ impl RequestsInFlight {
 }
 
 impl Accounts {
-    /// Returns the epoch for `enter`; read it before checking a credential.
+    /// Returns the epoch to pass to `enter`. It must be read before the credential is checked.
     pub fn current_epoch(&self) -> u64 {
         lock(&self.requests_in_flight.state).epoch
     }

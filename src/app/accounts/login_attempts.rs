@@ -34,11 +34,11 @@ impl Accounts {
         self.attempts.share(limits);
     }
 
-    /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit. Without an account,
-    /// only the network is counted.
+    /// Counts a sign-in attempt before it is made, so that concurrent attempts cannot exceed the limit. Without an
+    /// account, only the network is counted; without a peer address, nothing is.
     ///
     /// # Errors
-    /// `Kind::TooFast` if the attempt is refused.
+    /// `Kind::TooFast` if the attempt is refused. Also fails if the store cannot be read.
     pub(super) async fn register_attempt(
         &self,
         account: Option<&str>,
@@ -78,8 +78,8 @@ impl Accounts {
         Ok(attempt)
     }
 
-    /// Counts an attempt from a known device or session. Beyond its limit it waits for its turn; attempts by
-    /// others never cause it to be refused.
+    /// Counts an attempt from a known device or session. Beyond the limit, the attempt gets a turn to wait for instead
+    /// of an error, so attempts by others never cause it to be refused.
     pub(super) async fn register_device_attempt(
         &self,
         device: SessionId,

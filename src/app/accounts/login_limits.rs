@@ -11,14 +11,15 @@ use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
 use crate::shared_limits::SharedLimits;
 
-/// Maximum number of buckets for devices, and the same number for all other keys. A bucket takes about 100 bytes.
+/// Maximum number of buckets in each of the two maps: one for devices, one for all other keys. A bucket takes about 100
+/// bytes.
 const MAX_BUCKETS: usize = 8192;
 
-/// Limit for one network across all accounts, as a multiple of the strict limit, because several people may share
-/// a network.
+/// Limit for one network across all accounts, as a multiple of the limit per account and network. It is higher because
+/// several people may share a network.
 const NETWORK_FACTOR: u32 = 5;
-/// Limit for one account across all networks, as a multiple of the strict limit. Slows guessing from many
-/// addresses; networks that the owner has used are exempt.
+/// Limit for one account across all networks, as a multiple of the limit per account and network. It slows guessing
+/// from many addresses; networks that the owner has used are exempt.
 const ACCOUNT_FACTOR: u32 = 20;
 /// Rate limiter for sign-in attempts, with one token bucket per key.
 pub struct LoginThrottle {
@@ -48,7 +49,7 @@ pub enum ThrottleKey {
     Device(SessionId),
 }
 
-/// Kind of these buckets among all limits shared with other servers.
+/// Name of these limits among all those that are shared with other servers.
 const SHARED_KIND: &str = "sign-in";
 
 impl ThrottleKey {
@@ -73,8 +74,8 @@ pub fn network(address: IpAddr) -> IpAddr {
 }
 
 impl LoginThrottle {
-    /// Allows `per_minute` attempts per device, and per account and network; the limits of the other keys are
-    /// multiples of it.
+    /// Creates a rate limiter that allows `per_minute` attempts per device and per pair of account and network. An
+    /// account and a network alone have higher limits, which are multiples of it.
     pub fn new(per_minute: u32) -> Self {
         let times = |factor| Rate::per_minute(per_minute.saturating_mul(factor));
         Self {
@@ -92,8 +93,8 @@ impl LoginThrottle {
         self.shared = limits;
     }
 
-    /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit: on all servers
-    /// together or, if the shared limits are unavailable, against this server's share.
+    /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit. The limit applies to
+    /// all servers together; if the shared limits are unavailable, this server enforces only its share of it.
     ///
     /// # Errors
     /// `Kind::TooFast`, with the time until the next attempt is allowed.
@@ -153,7 +154,8 @@ impl LoginThrottle {
         }
     }
 
-    /// Evicts full buckets or, if that is not enough, the least recently used half.
+    /// Evicts all full buckets. If more than half of the maximum number remain, also evicts the least recently used
+    /// half.
     fn evict_full_buckets(&self, buckets: &mut Buckets, now: Timestamp) {
         buckets.retain(|key, bucket| !bucket.is_full(self.local_rate_of(key), now));
         if buckets.len() > MAX_BUCKETS / 2 {
@@ -234,7 +236,7 @@ mod tests {
                 .is_err(),
             "the newest is remembered"
         );
-        // Attempts without a device do not evict a device's bucket either.
+        // Attempts without a device do not evict a device's bucket.
         for n in 3 * MAX_BUCKETS..6 * MAX_BUCKETS {
             throttle.take_locally(address(n), at(0)).expect("its first");
         }

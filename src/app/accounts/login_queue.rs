@@ -88,7 +88,7 @@ impl LoginTurns {
         }
     }
 
-    /// Grants a turn if one is due. Returns the time of the next one.
+    /// Lets the newest waiting attempt proceed if a turn is due. Returns the time of the next turn.
     fn grant_turn(&self, key: &ThrottleKey, now: Instant) -> Instant {
         let mut queues = self.queues();
         let Some(queue) = queues.get_mut(key) else {
@@ -169,7 +169,7 @@ mod tests {
             assert!(pending.len() <= MAX_WAITING);
         }
         assert_eq!(granted, 3600 / 3 - 1);
-        // Leaving the queue and joining it again does not shorten the wait either.
+        // Leaving the queue and joining it again does not shorten the wait.
         drop(pending);
         let now = start + Duration::from_secs(3600);
         let mut rejoined = turns.join(key(), now);

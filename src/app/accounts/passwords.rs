@@ -62,7 +62,7 @@ impl Passwords {
     /// Hashes a password for storage.
     ///
     /// # Errors
-    /// `Kind::Unavailable` if the queue is full.
+    /// `Kind::Unavailable` if the queue is full. Also fails if the system provides no random numbers.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let (answer, receiver) = oneshot::channel();
         self.send(
@@ -72,7 +72,7 @@ impl Passwords {
         receiver.await.map_err(|_| worker_gone_error())?
     }
 
-    /// Whether the password matches the stored hash. Without a hash, it takes equally long and never matches.
+    /// Whether the password matches the stored hash. If there is no hash, takes equally long and returns false.
     ///
     /// # Errors
     /// `Kind::Unavailable` if the queue is full.
@@ -150,7 +150,8 @@ fn start(rounds: u32) -> PasswordQueue {
     }
 }
 
-/// Runs the thread's loop until the last sender is dropped. A job whose caller has gone is skipped.
+/// Runs the thread's loop until the last sender is dropped. Takes jobs of known devices first, and skips jobs whose
+/// callers have gone.
 fn run_worker(tickets: &Receiver<()>, queues: [&Receiver<PasswordJob>; 2], rounds: u32) {
     for () in tickets {
         let Some(job) = queues.into_iter().find_map(|queue| queue.try_recv().ok()) else {

@@ -15,7 +15,7 @@ use crate::store::{
     self, StoreError, Writer, api_keys, audit, password_resets, sessions, sign_in_networks, users,
 };
 
-/// Fields to change; `None` keeps the value.
+/// Changes to a user's profile; `None` leaves a value unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct NewProfile {
     /// The new email address.
@@ -216,7 +216,7 @@ impl Accounts {
         }
     }
 
-    /// Hashes a new password that satisfies the rules.
+    /// Checks a new password against the rules and returns its hash. Fails with `BadRequest` if it is weak.
     pub(in crate::app) async fn checked_password_hash(&self, new: &str) -> Result<String> {
         check_password(new)
             .map_err(|weak_password| Error::new(Kind::BadRequest, weak_password.message()))?;
@@ -224,8 +224,8 @@ impl Accounts {
     }
 }
 
-/// Revokes everything the old password gave access to: sessions, API keys, and trusted networks. Device tokens are
-/// bound to the password and become invalid with it. Returns the number of deleted keys.
+/// Revokes everything the old password gave access to: sessions, trusted networks and, unless `keep_keys` is set, API
+/// keys. Device tokens are bound to the password and become invalid with it. Returns the number of deleted keys.
 pub(in crate::app) fn revoke_access(
     db: &Writer,
     user: &UserId,

@@ -37,8 +37,8 @@ impl CallerCache {
         }
     }
 
-    /// Caches a caller read from the database, unless the cache was cleared after the query began, in which case
-    /// the result may be outdated.
+    /// Caches a caller read from the database. Does nothing if the cache was cleared after the query began, because the
+    /// result may be outdated.
     pub fn insert(&self, epoch: u64, key: &[u8], caller: &Caller, now: Timestamp) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.epoch != epoch {

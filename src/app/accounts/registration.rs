@@ -15,12 +15,12 @@ use crate::domain::user::{Email, Role, User};
 use crate::store::{self, StoreError, Writer, audit, invites, users};
 
 impl Accounts {
-    /// Registers an account. `setup` decides whether it becomes the first administrator.
+    /// Registers an account. It becomes the administrator if the installation's [`FirstAdminRule`] allows it.
     ///
     /// # Errors
-    /// `Forbidden` if registration is closed, an invitation is missing, or the setup token is wrong; `BadInput` for an
-    /// invalid address or name; `BadRequest` if the address is taken or the password is weak; `TooFast` after many
-    /// attempts.
+    /// `Forbidden` if registration is closed, an invitation is missing, the setup token is wrong or no longer needed,
+    /// or a request from another machine would create the first account; `BadInput` for an invalid address or name;
+    /// `BadRequest` if the address is taken or the password is weak; `TooFast` after many attempts.
     pub async fn register(&self, new: NewAccount, origin: &RequestOrigin) -> Result<User> {
         let has_token = new
             .setup_token
@@ -44,8 +44,8 @@ impl Accounts {
             .await
     }
 
-    /// Creates an account: validates it, hashes the password, and inserts it. With `invite`, the invitation must
-    /// be valid, unless no account exists yet that could have issued one.
+    /// Creates an account: validates it, hashes the password, and inserts it. If `invite` is set, it must be a valid
+    /// invitation, except for the first account, which becomes the administrator.
     pub(in crate::app) async fn create(
         &self,
         new: NewAccount,

@@ -1,6 +1,6 @@
-//! The first administrator. If only this machine can connect, the first account becomes the administrator.
-//! Otherwise, only an account with the setup token does: a stranger who registers first, or after the disk has
-//! vanished, gets an ordinary account.
+//! Decides which account becomes the first administrator. If only this machine can connect, it is the first account.
+//! Otherwise, it is only an account registered with the setup token: a stranger who registers first, or after the disk
+//! has vanished, gets an ordinary account.
 
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
@@ -11,7 +11,7 @@ use crate::crypto::{self, token};
 pub enum FirstAdminRule {
     /// The first account becomes the administrator.
     FirstAccount,
-    /// An account becomes the administrator only with this token, and only while there is none.
+    /// An account becomes the administrator only with this token, and only while there is no administrator.
     Token {
         /// The token that a registration must present.
         token: String,
@@ -20,17 +20,17 @@ pub enum FirstAdminRule {
     },
 }
 
-/// What a registration claims, judged by its setup token and origin.
+/// The role that a registration may get, according to its setup token and origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::app) enum AdminClaim {
-    /// The administrator, if there is no account yet.
+    /// Administrator if no account exists yet; otherwise an ordinary account.
     FirstAccount,
-    /// Like `FirstAccount`, but the request may come from another machine: an ordinary account, refused while no
-    /// account exists.
+    /// An ordinary account. Refused while no account exists, because the first one would become the administrator and
+    /// the request may come from another machine.
     NotLocal,
     /// An ordinary account.
     Ordinary,
-    /// The administrator, with the correct token.
+    /// Administrator, because the setup token is correct.
     Setup,
 }
 
@@ -55,8 +55,8 @@ impl FirstAdminRule {
         })
     }
 
-    /// Returns what a registration with this setup token claims. `is_local` is whether it comes from this machine, as
-    /// far as can be determined.
+    /// Returns the role that a registration with this setup token may get. `is_local` is whether it comes from this
+    /// machine, as far as can be determined.
     ///
     /// # Errors
     /// `Forbidden` if the token is wrong.
@@ -86,7 +86,7 @@ impl FirstAdminRule {
     }
 }
 
-/// Returns the error for a remote registration on an installation where the first account becomes the administrator.
+/// Returns the error for registering from another machine when the first account would become the administrator.
 pub(super) fn not_local_error() -> Error {
     Error::new(
         Kind::Forbidden,

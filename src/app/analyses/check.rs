@@ -146,7 +146,8 @@ impl Analyses<'_> {
         })
     }
 
-    /// Replaces model names with full IDs and returns the models.
+    /// Checks the names of the models, the judge, and the pattern. Replaces model names with full IDs and returns the
+    /// models.
     async fn check_names(
         &self,
         caller: Option<&Caller>,
@@ -183,7 +184,7 @@ impl Analyses<'_> {
         Ok(models)
     }
 
-    // Selects models for a request that names none, among those that the API key allows.
+    // Selects models for a request that names none, if the caller's API key allows only some models.
     async fn select_allowed_models(
         &self,
         caller: Option<&Caller>,
@@ -388,7 +389,7 @@ fn no_model_text(providers: &[&str], is_guest: bool) -> String {
     }
 }
 
-// Returns the default task of a pattern that needs only documents and no question.
+// Returns the task for a request with documents but no question, if its pattern has a default task.
 fn default_task(request: &Request) -> Option<&'static str> {
     let has_documents = !request.document_ids.is_empty() || request.document_id.is_some();
     if !has_documents || !request.prompt.trim().is_empty() {

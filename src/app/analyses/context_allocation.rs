@@ -1,6 +1,6 @@
 //! Allocates document context to the members according to their context windows, or divides the documents into parts
-//! that the panel reads one by one. A member whose context window has no room for any of them is skipped and listed in
-//! the notes.
+//! that the panel reads one by one. A member whose context window has no room for any of the documents is skipped and
+//! listed in the notes.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ use crate::domain::pattern::reading;
 use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::thread;
 
-/// Output tokens reserved for an answer without a limit; at most a quarter of the window.
+/// Output tokens reserved for an answer if the request sets no limit and the model's own limit is not lower; at most a
+/// quarter of the context window.
 const ANSWER_TOKENS: u64 = 4_096;
 /// Assumed length of another member's answer, in tokens.
 const PEER_ANSWER_TOKENS: u64 = 700;
@@ -46,10 +47,12 @@ pub(super) struct PlannedPanel<'a> {
 }
 
 impl Analyses<'_> {
-    /// Allocates context to every member and removes members that have no room for any.
+    /// Chooses what each member reads of the documents, and removes members that have no room for any of them. Without
+    /// documents, allocates nothing.
     ///
     /// # Errors
-    /// Returns an error if the documents cannot be read, or no member has room for any of them.
+    /// Returns an error if the documents cannot be read, or if the synthesizer or every member has no room for any of
+    /// them.
     pub(super) async fn allocate_context(
         &self,
         user: Option<&UserId>,
@@ -71,7 +74,7 @@ impl Analyses<'_> {
         {
             return Ok(allocation);
         }
-        // A single part would contain everything, so there is no need for parts.
+        // The documents are read in parts only if there are at least two; a single part would contain everything.
         let mode = match new.request.reading {
             _ if new.request.passages.is_some() => ContextMode::Passages,
             ContextMode::Parts => ContextMode::Whole,
@@ -270,7 +273,7 @@ impl Analyses<'_> {
     ) -> MemberNeeds {
         let model = self.llm.find(Some(user), &member.model);
         let model = model.unwrap_or_default();
-        // The smallest context window among the member and its fallbacks.
+        // The fallbacks' known context windows: the smallest window applies, including that of the member.
         let windows = member.fallbacks.iter().filter_map(|fallback| {
             let fallback_model = self.llm.find(Some(user), &fallback.model)?;
             (fallback_model.context_window > 0).then_some(fallback_model.context_window)
@@ -332,7 +335,7 @@ fn affordable_input_tokens(
     Some((dollars / input * 1e6) as u64)
 }
 
-// Returns the token budget for passages, including the framing around each passage.
+// Returns the budget for passages in characters, including the framing around each passage.
 fn passage_budget(choice: &ContextChoice) -> usize {
     match choice.fit {
         Fit::Whole => 2 * choice.chars + context_mode::PASSAGES_BUDGET,

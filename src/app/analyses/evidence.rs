@@ -12,7 +12,7 @@ use crate::domain::plan::{EvidenceMode, EvidencePlan};
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
-/// Maximum number of candidate models for checking the passages.
+/// Maximum number of candidate models for checking the answer.
 const MAX_CHECKERS: usize = 4;
 
 impl Analyses<'_> {
@@ -57,8 +57,8 @@ impl Analyses<'_> {
         }
     }
 
-    // Returns whether a model compares the answers, with the reason in case it does not. For API clients that ask a
-    // single model, none does: most of them ignore the result, and it costs money.
+    // Returns whether a model compares the answers, and the reason if none does. None does for a single model that an
+    // API client calls: most clients ignore the result, and it costs money.
     fn evidence_mode(&self, new: &CheckedRequest) -> (EvidenceMode, &'static str) {
         if new.context.is_passthrough {
             return (EvidenceMode::Off, "an API client asked a single model");
@@ -72,11 +72,11 @@ impl Analyses<'_> {
         (self.evidence, "it is turned off on this server")
     }
 
-    /// Drops a plan's evidence calls if the plan is affordable only without them, and returns the remaining calls.
-    /// A request that insists on them keeps them.
+    /// Drops a plan's evidence calls if the plan is affordable only without them. Keeps them if the request insists on
+    /// them. Returns estimates of the plan's remaining calls.
     ///
     /// # Errors
-    /// Returns an error if the store cannot be read.
+    /// Currently never fails: an error from the store counts as an exceeded budget.
     pub(super) async fn fit_evidence(
         &self,
         user: Option<&UserId>,

@@ -23,7 +23,7 @@ pub(super) struct CarriedThread {
     settings: Option<Box<Analysis>>,
     /// The project's instructions and the earlier turns.
     turns: Vec<Message>,
-    /// Documents of the turn that the request follows, as far as they still exist.
+    /// Documents of the turn that the request follows or replaces, without deleted ones.
     documents: Vec<DocumentId>,
     /// Documents of the project that belong to the caller.
     project_documents: Vec<DocumentId>,
@@ -38,8 +38,9 @@ impl Analyses<'_> {
     /// what the request carries over from them, or `None` if it specifies neither.
     ///
     /// # Errors
-    /// `SignInNeeded` without a caller; `BadInput` if a named analysis, thread, or project is not the caller's;
-    /// `Conflict` if the thread has reached its maximum number of turns, or if a stopped turn cannot be continued.
+    /// `SignInNeeded` without a caller; `BadInput` if a named analysis, thread, or project is not the caller's, or if
+    /// the request specifies more than one position; `Conflict` if the thread has reached its maximum number of turns,
+    /// or if a stopped turn cannot be continued.
     pub(super) async fn resolve_thread(
         &self,
         caller: Option<&Caller>,
@@ -121,7 +122,8 @@ fn check_turn_count(turns: u64) -> Result<()> {
 }
 
 impl CarriedThread {
-    /// Fills in fields that the request and its recipe omit. Returns notes about documents that were left out.
+    /// Fills in fields that the request and its recipe omit, and adds the thread's turns and documents. Returns notes
+    /// about documents that were left out.
     pub(super) fn fill(mut self, request: &mut Request, context: &mut RunContext) -> Vec<String> {
         if let Some(stopped) = self.stopped.take() {
             stopped.fill(request, context);
@@ -170,7 +172,7 @@ struct RequestedPosition {
     continue_of: Option<AnalysisId>,
     write_from: Option<AnalysisId>,
     project: Option<ProjectId>,
-    /// The model whose text is continued; if absent, the one that wrote the most.
+    /// The model whose text is continued; `None` to continue the synthesis or, if it has no text, the longest draft.
     model: Option<String>,
 }
 
@@ -185,7 +187,7 @@ impl RequestedPosition {
         (self.continue_of.as_ref(), self.write_from.as_ref())
     }
 
-    /// Returns the turn beside which the new turn starts a branch.
+    /// Returns the turn that the new turn becomes a sibling of: the edited or the stopped one.
     fn sibling_of(&self) -> Option<&AnalysisId> {
         let stopped = self.continue_of.as_ref().or(self.write_from.as_ref());
         self.edit_of.as_ref().or(stopped)
@@ -349,8 +351,8 @@ fn requested_position(
     Ok(Ok((Some(row.id), newest)))
 }
 
-// Returns the analysis that supplies the settings, and the documents of turn `model`. If that turn asked a single
-// model, an earlier turn supplies the settings.
+// Returns the analysis that supplies the settings and the documents of the turn `model`, on which the request is
+// modeled. If that turn asked only a single model, an earlier turn supplies the settings.
 fn settings_of(
     db: &Reader,
     user: &UserId,
@@ -418,7 +420,7 @@ fn turns_of(
     Ok(system)
 }
 
-// Returns the text that a stopped turn has produced so far.
+// Returns the text that stands for a turn without an answer: the partial text of a stopped turn, or a placeholder.
 fn stopped_answer(db: &Reader, turn: &TurnRow) -> crate::store::Result<String> {
     let answers = match turn.status {
         Status::Cancelled => analyses::answers_of(db, &turn.id)?,

@@ -32,7 +32,7 @@ pub struct AnalysisForecast {
 }
 
 impl Analyses<'_> {
-    /// Returns the model that would write the answer.
+    /// Returns the ID of the model that would write the answer.
     ///
     /// # Errors
     /// Returns the errors of `check` and of planning.
@@ -113,7 +113,8 @@ impl Analyses<'_> {
         )
     }
 
-    // Returns the models whose context window is too small for a call, with its size in tokens; 0 means unknown.
+    // Returns the models whose context window is too small for a call, with the window's size in tokens. Models with a
+    // window of unknown size are omitted.
     fn small_window_models(
         &self,
         user: Option<&UserId>,

@@ -12,8 +12,8 @@ use crate::domain::id::UserId;
 use crate::domain::thread::{self, MAX_CARRIED_TOKENS, UNKNOWN_WINDOW_BUDGET};
 
 impl Analyses<'_> {
-    /// Returns the tokens available for earlier turns, for each model of the panel; empty if the request does not
-    /// continue a thread.
+    /// Returns the number of tokens available for earlier turns, for each model of the panel and each fallback. Empty
+    /// if the request does not continue a thread.
     pub(super) fn history_budgets(
         &self,
         user: Option<&UserId>,
@@ -44,7 +44,7 @@ impl Analyses<'_> {
                 .available_tokens()
                 .map_or(UNKNOWN_WINDOW_BUDGET, |budget| {
                     let budget = budget.saturating_sub(instructions);
-                    // The documents get the other half of the budget.
+                    // If there are documents, they get the other half of the budget.
                     if new.documents.is_empty() {
                         budget
                     } else {

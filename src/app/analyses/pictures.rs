@@ -14,7 +14,7 @@ use crate::domain::model::Model;
 /// Maximum number of images in a run; every call carries all of them.
 const MAX_IMAGES: usize = 4;
 
-/// Images that a plan's documents contribute, with warnings about them.
+/// Images that a plan's documents contribute, with warnings about the documents.
 #[derive(Debug, Default)]
 pub(super) struct DocumentImages {
     pub pictures: Vec<PlanImage>,
@@ -42,8 +42,8 @@ impl DocumentImages {
 }
 
 impl Analyses<'_> {
-    /// Returns the images among the request's documents, including pages without text, and warnings about all of
-    /// the documents.
+    /// Returns the images among the request's documents, including images of pages without text. Also returns warnings
+    /// about the documents.
     ///
     /// # Errors
     /// Returns an error if there are too many images or the store fails.

@@ -51,8 +51,9 @@ impl Analyses<'_> {
     /// Builds the plan, which fixes everything a run needs. `new` has been checked: its models and pattern exist.
     ///
     /// # Errors
-    /// `BadRequest` if the models cannot do what the request requires; `Missing` for an unknown document; and the
-    /// errors of reading the documents.
+    /// `BadInput` if the documents do not fit the models, or the answer format does not fit a vote; `BadRequest` if no
+    /// model accepts the request's images; `Missing` for an unknown model, pattern, or document. Also fails if the
+    /// documents cannot be read.
     pub(super) async fn plan(
         &self,
         user: Option<&UserId>,
@@ -254,7 +255,8 @@ impl Analyses<'_> {
         let chosen_writer = || new.request.ultra_model.clone();
         match arrangement {
             Arrangement::Single => {
-                // There is no synthesis to write, so the model chosen as the synthesizer is the panel's only member.
+                // There is no synthesis to write. The only member is the chosen synthesizer if it is on the panel,
+                // otherwise the strongest member.
                 let only_member = chosen_writer()
                     .filter(|id| new.request.models.contains(id))
                     .unwrap_or(strongest);
@@ -296,9 +298,9 @@ impl Analyses<'_> {
         }
     }
 
-    // Chooses the strongest available model outside the panel, otherwise the strongest member; a model that has just
-    // failed only as a last resort. Paid models never summarize a panel of demo models, and demo models never summarize
-    // a panel of real ones.
+    // Chooses the strongest available model outside the panel or, if there is none, the strongest member; a member that
+    // has just failed is the last resort. Paid models never summarize a panel of demo models, and demo models never
+    // summarize a panel of real ones.
     fn choose_synthesizer(&self, user: Option<&UserId>, new: &CheckedRequest) -> String {
         let members = &new.request.models;
         let all: Vec<(Model, Availability)> = self.llm.models(user);

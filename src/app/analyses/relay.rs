@@ -31,8 +31,8 @@ impl Analyses<'_> {
         permit.map_err(no_slot_error)
     }
 
-    /// Checks and starts a relayed call. Without `reserved`, it reserves a slot itself, and its answer can be
-    /// watched.
+    /// Checks and starts a relayed call. If `reserved` is `None`, also reserves a slot for it; only then can a live
+    /// answer be watched.
     ///
     /// # Errors
     /// `BadInput` for an invalid field; `Forbidden` for a model that the API key may not use; `BudgetExceeded` if
@@ -100,7 +100,7 @@ impl Analyses<'_> {
         })
     }
 
-    // Checks the caller's budgets, if any, and reserves the amount in the API key's budget.
+    // Checks the caller's budgets, if any, and reserves the call's cost in the API key's budget.
     async fn reserve_passthrough_funds(
         &self,
         caller: &Caller,

@@ -16,7 +16,7 @@ pub struct AnalysisReport {
     pub analysis: Analysis,
     /// The answers, by stage and member.
     pub answers: Vec<StageAnswer>,
-    /// The best single draft; `None` before the analysis is over.
+    /// The best single draft; `None` before the analysis is over, or if there is no usable draft.
     pub single_draft: Option<SingleDraft>,
     /// Whether the owner is offered a blind comparison of the panel with the best single draft.
     pub comparison_offered: bool,
@@ -52,7 +52,7 @@ impl AnalysisReport {
 /// Whether the reader of an analysis may be offered a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ComparisonOffer {
-    /// Not offered: there already is a vote, or the reader may not vote.
+    /// Not offered: the comparison has already been decided, or the reader is not the owner.
     Never,
     /// Offered at the user's interval, or at the server's default if none is set.
     AtInterval(Option<u64>),

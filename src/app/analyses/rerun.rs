@@ -65,7 +65,8 @@ impl Analyses<'_> {
         Ok(RerunForecast { forecast, reused })
     }
 
-    /// Finishes early: writes the answer from the texts available so far.
+    /// Makes a run finish early by writing the answer from the texts available so far. Returns the run's status, and
+    /// does nothing if it has already ended.
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis; `Conflict` if no member has answered yet, or if no
@@ -86,7 +87,8 @@ impl Analyses<'_> {
         Ok(report.analysis.status)
     }
 
-    /// Continues without the answer of one model.
+    /// Makes a run continue without the answer of one model. Returns the run's status, and does nothing if it has
+    /// already ended.
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis; `BadInput` if the model is not on its panel; `Conflict`
@@ -167,7 +169,8 @@ impl EarlierRun {
         }
     }
 
-    // Whether the earlier answers can be reused. Images are not part of the requests, so they are compared here.
+    // Whether the earlier answers can be reused. Images are not part of the model requests that are compared, so they
+    // are compared here.
     fn can_reuse(&self, plan: &Plan) -> bool {
         plan.cache != CacheUse::Refresh && self.plan.pictures == plan.pictures
     }

@@ -29,8 +29,8 @@ const MAX_LEASES: u64 = 20;
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Analyses<'_> {
-    /// Stops a run and waits for its final event, so that nothing is written to it afterward. With a database on a
-    /// server, waits only for a while, because the run's server may be gone.
+    /// Stops a run and waits for its final event, so that nothing is written to it afterward. With a database server,
+    /// waits at most `STOP_TIMEOUT`, because the server that executes the run may be gone.
     ///
     /// # Errors
     /// Returns any error from the store.
@@ -58,7 +58,7 @@ impl Analyses<'_> {
         wait_result.unwrap_or(Ok(()))
     }
 
-    /// Returns the lease that this server holds on a run.
+    /// Returns the lease that this server holds on a run, if any.
     async fn own_lease(&self, id: &AnalysisId) -> Result<Option<RunLease>> {
         let Some(boot) = self.store.membership().map(Membership::boot) else {
             return Ok(None);
@@ -144,7 +144,7 @@ impl Analyses<'_> {
         let (Some(analysis), answers, last_event, cancellation) = lookup.await? else {
             return Ok(());
         };
-        // Otherwise, it would make calls until the command reaches it.
+        // If the run were resumed, it would make calls until the pending stop command reached it.
         if let Some(reason) = cancellation {
             return self.fail(id, lease, &reason).await;
         }

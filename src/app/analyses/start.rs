@@ -1,5 +1,5 @@
-//! Starts an analysis: checks and plans it, checks every budget, and then stores the analysis and starts its run. If
-//! either fails, neither happens.
+//! Starts an analysis: checks and plans it, checks every budget, and then stores the analysis and starts its run.
+//! Storing and starting succeed or fail together.
 
 use super::check::CheckedRequest;
 use super::conversation::check_conversation;
@@ -65,7 +65,7 @@ impl Analyses<'_> {
         Ok(self.launch(ready, with).await?.id)
     }
 
-    /// Runs the same analysis again, as a new one.
+    /// Starts a new, detached analysis with the request of an earlier one.
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis, and the errors of `start`.
@@ -111,7 +111,7 @@ impl Analyses<'_> {
         self.launch(ready, |_, _| Ok(())).await
     }
 
-    // Plans the run and checks every budget.
+    // Plans the run, checks every budget, and reserves the estimated cost in the API key's budget, if any.
     async fn prepare(
         &self,
         user: Option<UserId>,

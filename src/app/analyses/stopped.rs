@@ -20,8 +20,8 @@ impl StoppedRun {
     /// Loads the run that a request continues; `None` if it continues none.
     ///
     /// # Errors
-    /// Returns an error if the store cannot be read; the inner result is `Conflict` if there is nothing to
-    /// continue.
+    /// Returns an error if the store cannot be read. The inner result is `Missing` if the user has no such analysis,
+    /// and `Conflict` if it is still running or has nothing to continue.
     pub(super) fn load(
         db: &Reader,
         user: &UserId,
@@ -79,7 +79,7 @@ impl StoppedRun {
         }
     }
 
-    // Whether a synthesis is written from drafts, with no notes on document parts involved.
+    // Whether the run writes a synthesis from drafts and does not read documents in parts.
     fn has_synthesis(&self) -> bool {
         let plan = &self.analysis.plan;
         let is_single_stage = matches!(plan.arrangement, Arrangement::Single | Arrangement::Vote);
@@ -115,8 +115,8 @@ fn conflict_error<T>(why: &str, remedy: &str) -> Result<T> {
     Err(Error::new(Kind::Conflict, why).resolve(remedy))
 }
 
-// Returns the stopped text to continue, by `model` if one is named: the synthesis if there is one, otherwise the
-// longest draft.
+// Returns the stopped text to continue, written by `model` if one is named: the longest one of the latest stage, which
+// is the synthesis if that was begun.
 fn chosen_answer<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a StageAnswer> {
     let is_wanted = |answer: &&StageAnswer| {
         let (full_name, model_name) = (model_of(answer), model.unwrap_or_default());
@@ -158,7 +158,8 @@ fn is_written_by(draft: &StageAnswer, name: &str) -> bool {
     draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
 }
 
-// Returns each member's newest text as an answer of the first stage that incurs no further cost.
+// Returns each member's newest draft, complete or partial, as an answer of the first stage without cost. Reviews and
+// notes on document parts are not drafts.
 fn drafts_of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
     let is_draft = |answer: &&StageAnswer| {
         let stage = plan.stages.get(answer.stage);

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::domain::analysis::{Analysis, StageAnswer};
 use crate::engine::RunOutcome;
 
-/// Completes the stored part of a run with data that exists only in memory.
+/// Replaces the stored part of a run with the results in memory, if its end could not be stored.
 pub(super) fn fill_from_outcome(
     analysis: &mut Analysis,
     answers: &mut Vec<StageAnswer>,

@@ -147,7 +147,8 @@ fn open_webui_messages(chat: &Value) -> Vec<ForeignMessage> {
     list.take(MAX_MESSAGES).filter_map(parse_message).collect()
 }
 
-/// Returns the nodes from the root to `end`. `find` returns a node and its parent.
+/// Returns the last nodes on the path from the root to `end`, at most `MAX_MESSAGES`. `find` returns a node and the ID
+/// of its parent.
 fn path_to_leaf<'a>(
     end: Option<&'a str>,
     find: impl Fn(&str) -> Option<(&'a Value, Option<&'a str>)>,

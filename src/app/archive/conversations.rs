@@ -76,7 +76,7 @@ pub(super) fn import_conversations(
 pub(super) struct HistoryImport<'a> {
     paths: &'a ArchivePaths,
     user: &'a UserId,
-    /// Hashes of the question-and-answer pairs already in the history.
+    /// Hashes of the question-and-answer pairs that are already in the history or in this import.
     known_questions: HashSet<[u8; 32]>,
     pub batch: Vec<ImportedThread>,
     bytes: usize,

@@ -32,7 +32,7 @@ pub(super) struct ExternalTurn {
 }
 
 /// Parses a conversation with an OpenAI-style `messages` array, or an export from Quire's predecessor. Returns `None`
-/// for anything else.
+/// for anything else, or if the question or the answer is missing.
 pub(super) fn parse_conversation(value: &Value) -> Option<ExternalTurn> {
     let conversation = match value["messages"].is_array() {
         true => conversation(value)?,

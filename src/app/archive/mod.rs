@@ -1,5 +1,5 @@
-//! Exports everything a user owns as one archive, and imports such an archive into another installation: a
-//! gzip-compressed tar file with a manifest, one JSON Lines file per table, and the original documents. Contains
+//! Exports everything a user owns as one archive, and imports such an archive into another installation. An archive is
+//! a gzip-compressed tar file with a manifest, one JSON Lines file per table, and the original documents. It contains
 //! no secrets: no passwords, keys, or share links.
 
 mod chat_exports;
@@ -28,18 +28,18 @@ use crate::log;
 use crate::store::Store;
 use crate::store::archive::ROW_SCHEMA_VERSION;
 
-/// Magic bytes of gzip and ZIP files.
+/// First two bytes of gzip and of ZIP files.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZIP_MAGIC: [u8; 2] = *b"PK";
 /// Value of the manifest's `format`.
 const FORMAT_NAME: &str = "quire-archive";
 /// Name of the manifest, the first entry of an archive.
 const MANIFEST_NAME: &str = "manifest.json";
-/// Folders for the tables and for the documents as uploaded.
+/// Folders within an archive: for the tables, and for the documents as uploaded.
 const TABLES_FOLDER: &str = "tables/";
 const ORIGINALS_FOLDER: &str = "documents/";
 
-/// First entry of an archive.
+/// Manifest of an archive, stored as its first entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Manifest {
     format: String,
@@ -94,7 +94,7 @@ pub struct ArchivePaths {
     max_bytes: u64,
 }
 
-/// Opens the configured installation for its operator; works while a server is running. Blocks.
+/// Opens the configured installation for the command line; a server may be running. Blocks.
 ///
 /// # Errors
 /// Returns an error if there is no usable data folder or its folders cannot be created.
@@ -207,8 +207,7 @@ impl ArchivePaths {
     }
 
     /// Imports a file for a user: an archive, or conversations exported by other programs. Importing the same file
-    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains, even for a ZIP file.
-    /// Blocks.
+    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains. Blocks.
     ///
     /// # Errors
     /// `BadRequest` for any other file; `TooLarge` if the file, or one row or conversation in it, exceeds a limit.

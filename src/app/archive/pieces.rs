@@ -15,7 +15,8 @@ pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Maximum size of one value, in bytes (16 MiB).
 const MAX_PIECE_BYTES: u64 = 16 << 20;
 
-/// Passes every piece of a file to `take`; each should be one JSON value. Broken pieces are passed on unchanged.
+/// Splits a file into pieces, each of which should be one JSON value, and passes them to `take`. Invalid pieces are
+/// passed on unchanged.
 ///
 /// # Errors
 /// `TooLarge` if the file or a piece exceeds its limit; `BadRequest` if the file cannot be read; and any error of

@@ -1,6 +1,6 @@
-//! Reads a table's rows from an archive, one JSON object per line. A row is flat: no nested values, no
-//! unknown columns, and no line longer than the longest valid row of its table. This bounds a row's memory by
-//! about the length of its text, whatever it contains.
+//! Reads a table's rows from an archive, one JSON object per line. Rows are kept flat: nested values and unknown
+//! columns are dropped, and a line may not be longer than the longest valid row of its table. This bounds a row's
+//! memory by about the length of its text, whatever it contains.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,8 +16,8 @@ use crate::app;
 use crate::domain::json;
 use crate::store::archive::ArchiveTable;
 
-/// Bytes of memory that a parsed row, or all rows with the same parent, may use, because they are loaded together
-/// (64 MiB).
+/// Maximum memory, in bytes, of one parsed row, or of all rows with the same parent, which are loaded together (64
+/// MiB).
 const MAX_MEMORY_BYTES: u64 = 64 << 20;
 /// Same as `MAX_MEMORY_BYTES`, for tables without JSON columns: rows with the same parent hold the text of one document
 /// (256 MiB).
@@ -88,7 +88,7 @@ impl<R: Read> Lines<R> {
 pub(super) struct RowLimits(BTreeMap<String, u64>);
 
 impl RowLimits {
-    /// Whether the row, together with earlier rows of the same parent, stays within the limits.
+    /// Counts a row and returns whether it stays within the limits, together with earlier rows of the same parent.
     pub(super) fn admit(&mut self, table: &ArchiveTable, row: &Map<String, Value>) -> bool {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
         if table.has_id && text("id").len() > MAX_ID_BYTES {

@@ -24,7 +24,7 @@ use crate::store::archive::{self, ArchiveTable, ROW_SCHEMA_VERSION};
 
 /// Maximum size of all entries together, in bytes (16 GiB).
 const MAX_BYTES: u64 = 16 << 30;
-/// Maximum number of rows in all tables that have an ID column.
+/// Maximum number of rows in the tables that have an ID column, all tables together.
 const MAX_IDS: usize = 500_000;
 /// Maximum number of entries. An archive has one per table and one per original document.
 const MAX_FILES: usize = 500_000;
@@ -42,7 +42,8 @@ type TarReader = Archive<GzDecoder<BufReader<File>>>;
 /// What an import knows about the IDs in its archive.
 #[derive(Default)]
 struct KnownIds {
-    /// IDs already used by something else in this database, with their replacements.
+    /// IDs to replace, with their replacements: those in use by another user, and those of items that the user already
+    /// has under another ID.
     renamed: BTreeMap<String, String>,
     /// IDs of items that the user already has.
     present_ids: BTreeSet<String>,
@@ -197,7 +198,7 @@ fn resolve_id_conflicts(
         };
         let duplicate = match duplicate {
             Some(document) => Some(document.id.to_string()),
-            // The item was imported before, under the replacement ID.
+            // An earlier import may have stored the item under the replacement ID.
             None => archive::owner_of(db, table, &new)?
                 .filter(|owner| owner == user_id.as_str())
                 .map(|_| new),
@@ -206,7 +207,7 @@ fn resolve_id_conflicts(
     });
     match read? {
         (Some(owner), _) if owner == user.as_str() => _ = ids.present_ids.insert(id),
-        // The user already has the same file under another ID.
+        // The user already has this item under another ID: the same file, or the result of an earlier import.
         (_, Some(duplicate)) => {
             ids.present_ids.insert(id.clone());
             ids.renamed.insert(id, duplicate);
@@ -219,8 +220,8 @@ fn resolve_id_conflicts(
     Ok(())
 }
 
-// Derives a replacement for an ID that another user already uses; deterministic, so that a second import recognizes
-// it.
+// Derives a replacement for an ID that is already in use by another user. The same ID always gets the same replacement,
+// so that a second import recognizes the item.
 fn derived_id(user: &UserId, id: &str) -> String {
     let (kind, old) = id.split_once('_').unwrap_or(("x", id));
     let hash = sha256::hash(format!("{user} {id}").as_bytes());
@@ -302,7 +303,7 @@ fn decide_row(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) ->
         .any(|inserted| inserted.contains(new))
     {
         true => RowDecision::Insert,
-        // The parent belongs to another user or does not exist.
+        // The parent was refused or is not in this archive, so it may belong to another user.
         false => RowDecision::Refused,
     }
 }
@@ -449,7 +450,8 @@ fn import_original(
     Ok(Some(is_match))
 }
 
-// Removes items whose children cannot all be parsed, because they would break every list that contains them.
+// Removes items whose children cannot all be parsed, because they would break every list that contains them. Also
+// indexes the members' texts of the remaining analyses.
 fn remove_unreadable(
     archive_paths: &ArchivePaths,
     user: &UserId,

@@ -1,5 +1,5 @@
-//! Imports the ZIP file that ChatGPT or Claude sends: reads `conversations.json`, or all of its parts, and ignores
-//! images and other files. Each part is unpacked to a temporary file, because conversations are read twice.
+//! Imports the ZIP file of an export from ChatGPT or Claude: reads `conversations.json`, or all numbered parts of it,
+//! and ignores images and other files. Each part is unpacked to a temporary file, because conversations are read twice.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};

@@ -33,14 +33,14 @@ pub struct Completion {
     pub panel: Vec<String>,
     /// Fields that the model rejected and that were dropped.
     pub dropped_fields: Vec<String>,
-    /// Whether the run and its result were stored.
+    /// Whether the result was stored as intended; false if storing it failed.
     pub is_stored: bool,
     /// Vote counts and the deciding rule, such as `2/3; decided_by=votes`; `None` for a run without a vote.
     pub vote: Option<String>,
 }
 
 impl Completion {
-    /// Merges several answers to one request: tokens and costs are summed, and the text is that of the first.
+    /// Adds another answer to the same request: tokens and costs are summed, and the text is that of `self`.
     pub fn merge(self, other: &Completion) -> Self {
         Self {
             usage: self.usage.combined_with(&other.usage),
@@ -60,7 +60,8 @@ impl Completion {
     /// single model.
     ///
     /// # Errors
-    /// Returns an error with the reason if the run has no answer.
+    /// `UpstreamFailed` if the answer does not match the requested schema. If the run has no answer, returns an error
+    /// with the reason.
     pub fn from_outcome(run: &RunOutcome, is_passthrough: bool) -> Result<Self> {
         let (outcome, plan) = (&run.result, &run.plan);
         let successful = run.answers.iter().filter(|answer| answer.answered());
@@ -145,7 +146,7 @@ fn failure(run: &RunOutcome, is_passthrough: bool) -> Error {
         _ => (why, errors.map(|(_, error)| error).next()),
     };
     let Some(error) = error else {
-        // No call was made and none failed: the budget did not allow even the first one.
+        // If the run failed without any call, the budget did not allow even the first one.
         return match run.answers.is_empty() && run.result.status == Status::Failed {
             true => Error::new(Kind::BudgetExceeded, why)
                 .resolve("ask for less, or wait until the budget resets"),

@@ -110,7 +110,7 @@ struct ChildGuard {
 struct ChildProcess {
     child: Mutex<Child>,
     user: Option<UserId>,
-    /// Whether this program stopped it, in which case the end of the process says nothing about its file.
+    /// Whether this server interrupted it, so that its end says nothing about its file.
     was_interrupted: AtomicBool,
     /// Whether it exceeded its time limit.
     is_overdue: AtomicBool,
@@ -231,7 +231,7 @@ impl ChildReader {
     /// Reads a file and passes its pages to `take` as they arrive, until it returns false. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the process cannot be started or the file cannot be opened.
+    /// Returns an error if the process cannot be started or is stopped by this server, or if the file cannot be opened.
     pub fn read(
         &self,
         path: &Path,
@@ -251,7 +251,7 @@ impl ChildReader {
     }
 
     /// Renders a page that has no text. Returns the image's media type and base64-encoded bytes, or `None` if the page
-    /// has no image. Blocks.
+    /// has no image or cannot be rendered. Blocks.
     ///
     /// # Errors
     /// Returns an error if the process cannot be started or is stopped, or if the file cannot be opened.

@@ -22,7 +22,7 @@ pub struct PageView {
     pub document: Document,
     /// The page; its text is empty if it has none.
     pub page: PageText,
-    /// Why the page has no text.
+    /// Why the page has no text; `None` if it has text.
     pub gap: Option<PageWithoutText>,
     /// Possible prompt injections on the page.
     pub flags: Vec<InjectionFlag>,

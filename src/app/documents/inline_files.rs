@@ -51,7 +51,7 @@ impl ReadingPermits {
     }
 }
 
-/// Stops the read when the request is dropped.
+/// Makes the read stop when the request is dropped.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {

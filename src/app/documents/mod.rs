@@ -103,7 +103,7 @@ struct DocumentFolders {
 }
 
 impl DocumentService {
-    /// Opens the documents, creating missing folders in `data_dir`. Blocks.
+    /// Opens the document service, creating missing folders in `data_dir`. Blocks.
     ///
     /// # Errors
     /// Returns an error if a folder cannot be created.
@@ -285,7 +285,7 @@ impl DocumentService {
         }
     }
 
-    /// Returns a page of the user's documents, newest first.
+    /// Returns up to `limit` of the user's documents, newest first, starting after `cursor`.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -314,7 +314,7 @@ impl DocumentService {
             .ok_or_else(missing_error)
     }
 
-    /// Returns the text that models see, by page, with the pages' titles.
+    /// Returns the document and its text as models see it, page by page.
     ///
     /// # Errors
     /// `Missing` if the user has no such document.
@@ -331,8 +331,8 @@ impl DocumentService {
     /// Returns the document and its original.
     ///
     /// # Errors
-    /// `Missing` if the user has no such document; `Unavailable` if its file differs in size from the recorded
-    /// one.
+    /// `Missing` if the user has no such document; `Unavailable` if its file cannot be fetched or differs in size from
+    /// the recorded one.
     pub async fn content(
         &self,
         user: &UserId,
@@ -353,7 +353,7 @@ impl DocumentService {
         Ok((document, original))
     }
 
-    /// Returns the images among these documents.
+    /// Returns the user's processed images among these documents.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

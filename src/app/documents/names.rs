@@ -3,8 +3,9 @@
 /// Maximum length of a name, in characters.
 const MAX_CHARS: usize = 200;
 
-/// Returns the last component of a path, without control characters and without characters that change the
-/// writing direction, which can disguise the extension (`invoice\u{202E}fdp.exe` is displayed as `invoiceexe.pdf`).
+/// Returns the last component of a path as a display name, or `document` if nothing remains. Removes control characters
+/// and invisible characters, such as those that change the writing direction and can disguise the extension
+/// (`invoice\u{202E}fdp.exe` is displayed as `invoiceexe.pdf`). Long names are cut.
 pub fn sanitize_file_name(client_name: &str) -> String {
     let last = client_name
         .rsplit(['/', '\\'])

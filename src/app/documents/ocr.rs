@@ -51,7 +51,7 @@ pub struct OcrProgram {
 }
 
 impl Ocr {
-    /// Looks for the program and its languages. Blocks for up to ten seconds.
+    /// Looks for the program and its languages. Blocks for about ten seconds at most.
     pub(super) fn find(
         settings: Option<&OcrConfig>,
         reader: &ChildReader,
@@ -94,7 +94,7 @@ impl Ocr {
         }
     }
 
-    /// Whether OCR works, with a sentence that explains it; `None` if it is switched off.
+    /// Whether OCR works without restrictions, and a sentence that describes its state; `None` if it is switched off.
     pub fn status(&self) -> Option<(bool, String)> {
         match self {
             Self::Off => None,
@@ -154,8 +154,8 @@ impl OcrProgram {
         self.settings.max_pages
     }
 
-    /// Recognizes the text in an image file, which may be empty. The inner error is the reason if recognition fails.
-    /// Blocks.
+    /// Returns the text recognized in an image file, which may be no text at all. The inner error is the reason if
+    /// recognition fails. Blocks.
     ///
     /// # Errors
     /// Returns an error if no process can be started, or if it is stopped by this server.

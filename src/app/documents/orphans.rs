@@ -80,7 +80,7 @@ impl Orphan {
 /// The differences between the rows of the database and the files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FileComparison {
-    /// Documents whose file is missing, even among the orphans.
+    /// Documents whose file is neither in its place nor among the orphans.
     pub missing: Vec<String>,
     /// Documents whose file differs in size from the recorded one, with both sizes in bytes.
     pub damaged: Vec<String>,
@@ -161,8 +161,8 @@ pub fn compare(
     })
 }
 
-/// Restores files whose row exists again, and moves aside files without a row. Returns the numbers of files moved aside
-/// and restored. Blocks.
+/// Restores files whose row exists again, moves aside files without a row, and finishes interrupted deletions. Returns
+/// the numbers of files moved aside and restored. Blocks.
 ///
 /// With `has_bucket`, deletions are not completed here, because the markers must stay until the objects are removed.
 ///
@@ -212,8 +212,8 @@ pub(in crate::app) fn move_log_aside(
     move_aside(data, OrphanKind::Log, log, now)
 }
 
-/// Deletes these orphans for good, or none of them if any must be kept. With `before_expiry`, also deletes those not yet
-/// kept for [`RETENTION_DAYS`]. Blocks.
+/// Deletes these orphans for good and returns them, or deletes none of them if any must be kept. With `before_expiry`,
+/// they need not have been kept for [`RETENTION_DAYS`]. Blocks.
 ///
 /// # Errors
 /// `Missing` if a name is not among the files that were moved aside; `Conflict` if one must be kept.
@@ -336,7 +336,7 @@ fn move_aside(data: &Path, kind: OrphanKind, from: &Path, now: Timestamp) -> io:
     Ok(target)
 }
 
-/// Logs a failed move. The file stays where it is, which does no harm.
+/// Logs a move if it failed, and returns whether it succeeded. A file that was not moved does no harm where it is.
 fn log_failed_move<T>(moved: io::Result<T>, path: &Path) -> bool {
     moved
         .inspect_err(|error| {

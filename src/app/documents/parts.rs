@@ -41,7 +41,8 @@ impl DocumentService {
         lookup.await?
     }
 
-    /// Splits these documents, in the given order and without duplicates, into parts of at most `chars` characters.
+    /// Splits these documents, in the given order and without duplicates, into parts of at most `chars` characters. A
+    /// passage that is longer gets a part of its own.
     ///
     /// # Errors
     /// `Missing` if one of them does not belong to the user; `BadInput` if together they exceed
@@ -90,7 +91,7 @@ fn not_ready_error(id: &DocumentId) -> Error {
         .resolve("try again in a moment")
 }
 
-/// Builds the parts, starting a new one whenever a passage no longer fits.
+/// Builds the parts, starting a new one whenever a passage does not fit into the current one.
 struct PartBuilder {
     max_tokens: usize,
     remaining: usize,

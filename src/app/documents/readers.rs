@@ -34,7 +34,7 @@ const OCR_DOCUMENTS: usize = 2;
 enum ReadingStage {
     /// Reads documents, except for their scanned pages.
     Text,
-    /// Reads documents with scanned pages.
+    /// Reads the scanned pages of documents.
     Ocr,
 }
 
@@ -75,7 +75,7 @@ struct ReaderPoolState {
     reading: Vec<DocumentId>,
     /// Documents that have been read except for their scanned pages.
     scans: Vec<WaitingDocument>,
-    /// Read progress of each document in `reading`.
+    /// Read progress of each document that a thread is reading.
     progress: BTreeMap<DocumentId, Arc<ReadProgress>>,
     turns: ReadingQueue,
     ocr_turns: ReadingQueue,
@@ -116,7 +116,8 @@ impl ReaderPool {
         }))
     }
 
-    /// Resolves when this document has been read. Must be called before `work`.
+    /// Returns a receiver for the outcome of reading this document. `is_new` is whether it was just uploaded. Must be
+    /// called before `work`.
     pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<ReadOutcome> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.0.lock_state();
@@ -362,7 +363,7 @@ impl ReaderPoolShared {
         None
     }
 
-    // Returns a document that is still waiting: another thread may have read it since it was listed.
+    // Returns a listed document if it is still waiting: another thread may have read it in the meantime.
     fn find_waiting(&self, user: &UserId, id: &DocumentId) -> Option<Document> {
         let (user, id) = (user.clone(), id.clone());
         let lookup = self

@@ -82,7 +82,7 @@ pub struct PassageSearch<'a> {
 struct WordHits {
     /// Rows with their hits, best first.
     hits: Vec<(i64, SearchHit)>,
-    /// Largest weighted share of the query found in one passage.
+    /// Largest share of the query's total weight found in one passage, from 0 to 1.
     coverage: f64,
 }
 
@@ -151,8 +151,8 @@ impl<'a> PassageSearch<'a> {
             .collect())
     }
 
-    /// Returns the passages of these documents, or of all of the user's, best first. Terms are weighted by their
-    /// frequency in these passages alone.
+    /// Returns the passages that match the question, best first, from these documents or from all of the user's. Terms
+    /// are weighted by their frequency in these documents alone.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

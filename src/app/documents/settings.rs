@@ -24,8 +24,8 @@ pub struct DocumentSettings {
 }
 
 impl DocumentSettings {
-    /// Looks for the OCR program as the server does at startup. Returns whether it works, with a sentence
-    /// that explains it; `None` if OCR is switched off. Blocks.
+    /// Looks for the OCR program as the server does at startup. Returns whether it works without restrictions, and a
+    /// sentence that describes its state; `None` if OCR is switched off. Blocks.
     pub fn examine_ocr(self, data_dir: &Path) -> Option<(bool, String)> {
         let reader = ChildReader::new(self.program, self.budget);
         Ocr::find(self.ocr.as_ref(), &reader, data_dir).status()

@@ -1,5 +1,5 @@
 //! Stores a received file: its bytes with the other originals, and then its row. Either both are stored or neither.
-//! Runs on the document thread, so it may block.
+//! Blocks, so it runs on a storing thread.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub(super) struct StoreJob {
     pub max_documents: u32,
 }
 
-/// Stores the file and queues it for reading, unless the user already has the same bytes. Returns whether
-/// it is new.
+/// Stores the file and queues it for reading, unless the user already has the same bytes. Returns the document and
+/// whether it is new.
 ///
 /// # Errors
 /// `TooFast` if too many of the user's documents are already waiting; `Forbidden` if the user has reached the

@@ -71,11 +71,11 @@ impl BackgroundWorker {
         self.push(None, job)
     }
 
-    /// Runs `work` of the server itself on a background thread and returns its result. It completes even if
-    /// the caller is dropped.
+    /// Runs the server's own `work` on a background thread and returns its result. The work completes even if the
+    /// caller is dropped.
     ///
     /// # Errors
-    /// Same as `run_for_user`.
+    /// `Unavailable` if too many jobs are waiting; and the error of `work`.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -84,7 +84,7 @@ impl BackgroundWorker {
         self.queue(None, work).await
     }
 
-    /// Runs a user's `work` on a background thread and returns its result. It completes even if the caller is
+    /// Runs a user's `work` on a background thread and returns its result. The work completes even if the caller is
     /// dropped.
     ///
     /// # Errors

@@ -172,7 +172,7 @@ pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
 /// What reading a document and storing its pages produced.
 struct StoredPages {
     child_exit: ChildExit,
-    /// Number of pages stored, with and without text.
+    /// Number of pages stored, including those that have only recognized text.
     pages: u32,
     /// Number of pages that have only recognized text.
     added: u32,
@@ -278,7 +278,7 @@ impl<'a> PageWriter<'a> {
         }
     }
 
-    /// Adds a page. Returns false if no more pages are needed.
+    /// Adds a page. Returns false if writing has ended early, so that no more pages are needed.
     fn add(&mut self, page: PageText) -> bool {
         // Count a fixed overhead, so that many empty pages are limited too.
         self.bytes += page.text.len() + page.title.len() + 64;
@@ -318,8 +318,8 @@ impl<'a> PageWriter<'a> {
         }
     }
 
-    /// Writes the remaining pages. Returns the number of pages, the possible prompt injections, and whether the
-    /// document still exists.
+    /// Writes the remaining pages. Returns the number of pages, the possible prompt injections, and whether this server
+    /// may still store the document.
     fn end(mut self) -> Result<(u32, Vec<InjectionFlag>, bool)> {
         if self.outcome.is_none() && !self.pages.is_empty() {
             self.write();

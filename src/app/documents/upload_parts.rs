@@ -98,7 +98,7 @@ impl UploadParts {
         Ok(stored?)
     }
 
-    /// Stores each piece in a separate transaction, so that other writes do not wait for the whole part.
+    /// Stores the part in pieces, each in a separate transaction, so that other writes do not wait for the whole part.
     /// Returns the number of pieces.
     fn put_pieces(&self, attempt: &PartAttempt, received: &ReceivedFile) -> Result<u32> {
         let mut file = File::open(received.path()).map_err(from_io)?;

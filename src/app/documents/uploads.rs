@@ -148,7 +148,7 @@ impl DocumentService {
         self.progress(user, id, now).await
     }
 
-    /// Joins the parts and stores the file.
+    /// Joins the parts, stores the file as a document, and deletes the upload.
     ///
     /// # Errors
     /// `Missing` if the user has no such upload; `BadRequest` listing the missing parts; and the errors of

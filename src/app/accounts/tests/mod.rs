@@ -249,7 +249,7 @@ fn a_known_network_is_throttled_but_never_blocked() {
         for guess in guesses {
             guess.abort();
         }
-        // The sustained rate of guesses from that network is bounded, however many are sent.
+        // However many guesses come from the owner's network, their sustained rate is bounded.
         let mut free = 0;
         for second in 60..660 {
             let attempt = accounts

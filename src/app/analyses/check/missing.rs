@@ -7,10 +7,10 @@ use crate::domain::id::UserId;
 use crate::domain::request::{EvidenceRequest, Request};
 
 impl Analyses<'_> {
-    /// Removes missing models from the request and returns a note for each of them.
+    /// Removes inherited models that are missing from the request, and returns a note for each of them.
     ///
     /// # Errors
-    /// `BadInput` if no member would be left.
+    /// `BadInput` if no member would be left, unless the members' models merely lack an API key.
     pub(super) fn skip_missing_models(
         &self,
         user: Option<&UserId>,

@@ -177,7 +177,7 @@ impl OriginalStore for BucketOriginals {
     }
 
     fn remove(&self, id: &DocumentId) -> Result<()> {
-        // An installation with a copy of the database has the same document IDs, so check the owner before
+        // Another installation can have documents with the same IDs, such as imported ones, so check the owner before
         // removing anything.
         self.claim()?;
         let removed = self.target().remove(&object_name(id));

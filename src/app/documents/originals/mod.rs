@@ -72,7 +72,8 @@ trait OriginalStore: Send + Sync {
 pub(in crate::app) struct OriginalFiles {
     store: Store,
     folder: PathBuf,
-    /// The places, oldest first. Files are moved only toward the last one, so a search in this order finds every file.
+    /// The places that may hold a file. Files are moved only toward the last place, so a search in this order finds
+    /// every file.
     stores: Arc<[Arc<dyn OriginalStore>]>,
     bucket: Option<Arc<BucketOriginals>>,
     replica: Arc<OnceLock<Arc<Originals>>>,

@@ -113,7 +113,7 @@ impl OriginalFiles {
     /// Removes the files of marked documents whose rows have been deleted. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the folder or the database cannot be read.
+    /// Returns an error if the folder or the database cannot be read, or if a file could not be removed.
     pub fn finish_deletions(&self) -> Result<()> {
         self.has_deletions.store(true, Relaxed);
         loop {
@@ -138,7 +138,7 @@ impl OriginalFiles {
         let marked = deletion::marked(&self.folder).map_err(from_io)?;
         let mut failures = Failures::default();
         for id in marked {
-            // The row still exists, so the deletion is in progress.
+            // The row still exists, so the deletion is in progress or has failed.
             if self.recorded_hash(&id)?.is_some() {
                 continue;
             }
@@ -168,7 +168,8 @@ impl OriginalFiles {
             .read_now(move |db| rows::recorded_hash(db, &id))?)
     }
 
-    /// Calls `run` for each document until the server stops. Continues after a single failure.
+    /// Calls `run` for each document, starting with a random one, until the server stops or several calls in a row have
+    /// failed. Returns the first failure.
     fn try_each(
         &self,
         mut ids: Vec<DocumentId>,
