@@ -153,7 +153,7 @@ impl Health<'_> {
         }
     }
 
-    /// Returns the status of the database server, and of the servers that share it; `None` for a file.
+    /// Returns the status of the database server and of the Quire servers that share it; `None` for a database file.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

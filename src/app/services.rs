@@ -144,7 +144,7 @@ impl App {
         Projects { store: &self.store }
     }
 
-    /// Returns the use cases for saving recipes.
+    /// Returns the service that saves and changes recipes.
     pub fn recipe_editor(&self) -> RecipeEditor<'_> {
         RecipeEditor {
             recipes: self.recipes(),

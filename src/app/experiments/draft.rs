@@ -201,7 +201,7 @@ impl Experiments<'_> {
         }
     }
 
-    // Expands all valid configurations, without parameters that a model does not support.
+    // Expands all valid configurations. Parameters that a model does not support are left out.
     fn configurations(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
         let llm = &self.0.llm;
         let accepts_parameter = |name: &str, parameter: Parameter| {
@@ -237,7 +237,7 @@ impl Experiments<'_> {
         Ok(configs)
     }
 
-    // Plans each configuration for the case with the longest question, which bounds all other cases.
+    // Plans each configuration for the case with the most documents and, among equals, the longest question.
     async fn evaluation_costs(
         &self,
         caller: &Caller,
@@ -397,7 +397,7 @@ fn check_objective(objective: &Objective) -> Result<()> {
     Err(Error::field(&["body", "objective"], "value_error", why))
 }
 
-// Checks that something bounds the experiment: if nothing costs money, the number of evaluations does.
+// Checks that the budget can be enforced. Without a budget, limits the evaluations, or fails if anything costs money.
 fn check_budget(
     spec: &mut ExperimentSpec,
     costs: &[EvaluationCost],

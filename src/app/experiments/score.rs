@@ -14,10 +14,10 @@ use crate::domain::id::AnalysisId;
 use crate::domain::usage;
 use crate::store::{analyses, experiments};
 
-/// Number of answers used as probes.
+/// Maximum number of the current configuration's answers from which bias probes for the judge are derived.
 const PROBE_COUNT: usize = 3;
 
-/// Error of an answer that contains instructions to its judge, which scores 0 without being judged.
+/// Error of an answer that contains instructions to its judge. Such an answer scores 0 without being judged.
 pub(super) const INJECTION_ERROR: &str = "the answer contains instructions to its judge";
 
 /// A score, or the reason why there is none yet and the cost of the attempt.

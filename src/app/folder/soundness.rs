@@ -64,7 +64,7 @@ impl fmt::Display for DatabaseDamage {
 /// missing database is about to be restored from the replica.
 ///
 /// # Errors
-/// `Conflict`, with the finding and the remedy; `Internal` if the folder cannot be read.
+/// `Conflict`, with the problem and the remedy, if the folder is refused; `Internal` if it cannot be read.
 pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
     entries::check(folder)?;
@@ -266,7 +266,7 @@ fn contains_file(folder: &Path) -> bool {
     })
 }
 
-/// Returns the non-empty logs, which contain the database's last changes.
+/// Returns the paths of the database's write-ahead log and rollback journal, as far as they exist and are not empty.
 pub(in crate::app) fn log_files(folder: &Path) -> Vec<PathBuf> {
     let log = |end: &str| PathBuf::from(format!("{}{end}", super::database(folder).display()));
     let mut logs = vec![log("-wal"), log("-journal")];
@@ -334,7 +334,7 @@ pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDama
 /// The fields of a database header that describe its size and owner.
 struct DatabaseHeader {
     page_size: u32,
-    /// Number of pages; 0 if the header does not specify it.
+    /// Number of pages; 1 if the header does not specify it.
     pages: u32,
     /// Application ID: the program that the database belongs to.
     application_id: i32,

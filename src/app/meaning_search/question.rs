@@ -110,8 +110,9 @@ impl SemanticSearch<'_> {
         }))
     }
 
-    /// Computes the vector of a question and records usage and cost in `record`. A failure is recorded as
-    /// well and never fails the run: in that case, the passages are ranked by keywords.
+    /// Computes the vector of a question and, if its terms hardly occur in the documents, of a rewritten question too.
+    /// Records usage and cost in `record`. Returns `None` if `record` already contains a failure or if this fails; the
+    /// failure is recorded, and the run ranks passages by keywords alone.
     pub(in crate::app) async fn meaning_of(
         &self,
         search: &QuestionSearch<'_>,
@@ -181,7 +182,7 @@ impl SemanticSearch<'_> {
         })
     }
 
-    /// Computes one vector for all wordings of a question.
+    /// Computes one vector for all wordings of a question: the normalized sum of their vectors.
     ///
     /// # Errors
     /// Returns the errors of an embedding call.
@@ -289,8 +290,8 @@ impl SemanticSearch<'_> {
     }
 }
 
-// Returns the panel's cheapest model. A model with an unknown price is returned only if no price is known.
-// Demo models do not rewrite questions.
+// Returns the panel's cheapest model, which rewrites questions. A model with an unknown price is returned only if no
+// price is known, and a demo model never.
 fn cheapest_model(members: &[Member]) -> Option<RewriterModel> {
     let price = |member: &&Member| {
         let price = member.price;

@@ -148,7 +148,8 @@ fn check_ocr(config: &Config) -> Option<CheckResult> {
     Some(finding("OCR", state, found.1))
 }
 
-/// Checks the automatic backups: the age of the newest one, and whether it is readable.
+/// Checks the automatic backups: whether their folder can be written, how old the newest one is, and whether it is
+/// readable.
 fn check_backups(config: &crate::config::BackupConfig) -> CheckResult {
     let (name, shown) = ("backups", config.folder.display());
     let found = match backups::copies(&config.folder) {

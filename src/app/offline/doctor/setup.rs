@@ -43,7 +43,7 @@ const GUESSABLE_WORDS: &[&str] = &[
     "12345678",
     "qwerty",
 ];
-/// Maximum number of different characters in a secret that counts as guessable.
+/// A secret with at most this many different characters counts as guessable.
 const MAX_GUESSABLE_CHARACTERS: usize = 7;
 /// Minimum length, in characters, of what remains of a secret without its guessable words.
 const MIN_REMAINDER: usize = 16;

@@ -17,8 +17,8 @@ use crate::crypto::secret;
 use crate::store::transfer::TransferSource;
 use crate::store::{settings, verify};
 
-/// Name of the file that lists the migrated documents. Without this file, the migration has not yet created
-/// anything outside the staging folder.
+/// Name of the file that lists the migrated documents. Without this file, the migration has not yet moved any documents
+/// to their final path.
 const MOVED_DOCUMENTS: &str = "moved-documents";
 
 /// A locked target folder with a staging folder for the database and the documents.
