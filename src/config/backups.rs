@@ -67,7 +67,8 @@ pub(super) fn document_store(checker: &mut Checker) -> Option<String> {
     Some(address)
 }
 
-/// Returns the address of the same database without a pooler in between; `None` if it is not set or has no effect.
+/// Returns the address that reaches the database of `DATABASE_URL` without a pooler; `None` if it is not set, is
+/// invalid, or has no effect.
 pub(super) fn database_direct_url(checker: &mut Checker, has_database: bool) -> Option<Secret> {
     let address = checker.configured("DATABASE_DIRECT_URL")?;
     if !has_database {

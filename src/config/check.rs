@@ -48,7 +48,8 @@ impl Checker {
             .unwrap_or_else(|| row(name).default.to_owned())
     }
 
-    /// Parses the effective value. On an error, falls back to the default so that checking can continue.
+    /// Parses the effective value; `None` if there is neither a value nor a default. On an error, falls back to the
+    /// default so that checking can continue.
     pub fn read<T>(
         &mut self,
         name: &str,
@@ -114,7 +115,8 @@ impl Checker {
         )
     }
 
-    /// Parses the address to listen on. Platforms that set PORT expect the server to listen on all interfaces.
+    /// Parses the address to listen on. If the environment sets PORT and nothing sets HOST, returns 0.0.0.0, because
+    /// platforms that set PORT expect the server to listen on all interfaces.
     pub fn host(&mut self) -> IpAddr {
         let is_port_from_environment = self.source("PORT") == ValueSource::Environment;
         if is_port_from_environment && self.configured("HOST").is_none() {
@@ -252,8 +254,8 @@ fn quote(text: &str) -> String {
     format!("\"{clean}\"")
 }
 
-/// Returns the HTTP(S) URL without trailing slashes; `None` if it has another scheme, a fragment, whitespace, or a host
-/// that is not plain ASCII.
+/// Returns the HTTP(S) URL without trailing slashes; `None` if it has another scheme, a user name, a fragment,
+/// whitespace, or a host that is not plain ASCII.
 pub fn http_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
     let rest = text

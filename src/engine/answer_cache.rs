@@ -1,5 +1,5 @@
-//! Answer cache for identical calls. The key covers everything that could change the answer, and also the
-//! owner, so that no one receives an answer that another user paid for or that they must not see.
+//! Answer cache for identical calls. The key covers everything that could change the answer, and the answer's owner:
+//! one user or, for answers that may be shared, the team.
 
 mod key_fields;
 mod single_flight;

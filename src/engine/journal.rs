@@ -1,5 +1,6 @@
-//! Stores a run's events before publishing them, so that every event that a client has seen still exists
-//! after a crash, under the same number. Deltas are merged before they are written.
+//! Stores a run's events before publishing them, so that every event that a client has seen still exists after a crash,
+//! under the same number. Exceptions are relayed calls, and awaited runs whose events cannot be stored. Deltas are
+//! merged before they are written.
 
 mod delta_merge;
 mod findings;
@@ -121,7 +122,7 @@ impl Journal {
         self.pending_batches.is_empty() && (self.relay.is_none() || self.charges.is_empty())
     }
 
-    /// Returns the results of a finished run that are missing from the store.
+    /// Returns the findings and citations of a finished run that are not stored yet; `None` if everything is stored.
     pub fn unstored_run(&self) -> Option<UnstoredResults> {
         let last = self.pending_batches.last()?;
         let outcome_findings = last
@@ -411,7 +412,8 @@ impl JournalBatch {
     /// Writes the batch within the caller's transaction.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be written.
+    /// Returns an error if the run no longer holds its lease, the analysis was deleted or has already ended, or the
+    /// database cannot be written.
     pub fn store(&self, db: &Writer) -> Result<(), StoreError> {
         let (id, now) = (&self.id, self.now);
         match self.lease {

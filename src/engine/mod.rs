@@ -71,7 +71,7 @@ const MAX_WAITING: usize = 64;
 /// count as one.
 const MAX_RUNS_PER_USER: usize = 24;
 
-/// Owns all active runs.
+/// Executes all analyses and relayed calls of this process.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<EngineShared>,
@@ -348,8 +348,8 @@ impl Engine {
         }
     }
 
-    /// Explains the cache misses of calls: returns each call's cache key, and why it was not in the cache before
-    /// `before`.
+    /// Explains the cache misses of calls: returns each call's cache key, and why no answer to the call had been cached
+    /// before `before`.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

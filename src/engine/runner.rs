@@ -323,7 +323,7 @@ impl Driver {
         }
     }
 
-    /// Handles a call's event. Returns the additional reservation that the call needs.
+    /// Handles a call's event. Returns the additional reservation that the call needs, if any.
     fn process_call_event(&mut self, number: u64, event: CallEvent) -> Option<CallReservation> {
         let now = self.stopwatch.now();
         let input = match event {
@@ -373,7 +373,8 @@ impl Driver {
         }
     }
 
-    /// Stops open calls and collects their bills, waiting up to [`BILLING_TIMEOUT`].
+    /// Stops open calls and collects their bills, waiting up to [`BILLING_TIMEOUT`]. Calls without a bill are then
+    /// charged by estimate.
     async fn collect_final_bills(&mut self) {
         self.ledger.stop_all();
         let until = deadline_after(BILLING_TIMEOUT);

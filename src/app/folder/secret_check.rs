@@ -23,7 +23,7 @@ const SECRET_CHANGE_CONSEQUENCE: &str =
 /// The kind of process that opens the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpenedBy {
-    /// A server, which stores the check value, and continues with a different secret if nothing is lost by that.
+    /// A server. It stores the check value, and accepts a different secret if no provider keys are stored.
     Server,
     /// A command, which changes nothing, because its environment may lack the server's settings.
     Command,

@@ -13,7 +13,7 @@ use crate::store::{Reader, StoreError, analyses, documents};
 
 impl Journal {
     // Inserts an event with the evidence map before the last buffered event, which ends the run. Does nothing if no
-    // evidence was requested or available.
+    // judge was called.
     pub(super) fn push_evidence_ready(&mut self, evidence: &EvidenceMap) {
         let was_made = matches!(
             evidence.status,
