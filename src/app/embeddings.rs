@@ -116,7 +116,7 @@ impl EmbeddingService<'_> {
                 embedded.tokens.unwrap_or(estimated_tokens),
                 embedded.tokens.is_none(),
             ),
-            // A refused call costs nothing.
+            // A failed call is not billed.
             Err(_) => token_bill(0, false),
         };
         let charge = CallCharge {

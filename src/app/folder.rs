@@ -185,10 +185,11 @@ pub fn orphans(config: &Config) -> Result<Vec<Orphan>> {
     orphans::list(&config.data_dir).map_err(Error::internal)
 }
 
-/// Permanently deletes files that were moved aside, and returns them. With `before_expiry`, includes recent ones. Blocks.
+/// Permanently deletes the named files that were moved aside, and returns them. With `before_expiry`, also deletes
+/// files whose retention has not expired. Blocks.
 ///
 /// # Errors
-/// `Missing` if a name is not among them; `Conflict` if one must be kept. In either case, nothing is deleted.
+/// `Missing` if a name is not among them; `Conflict` if a file must be kept. In either case, nothing is deleted.
 pub fn delete_orphans(
     config: &Config,
     names: &[&str],

@@ -233,7 +233,7 @@ pub(super) struct KeyReservation {
     remaining: Option<MicroDollars>,
     /// The value of `HeldFunds::total_reserved` when the reservation was made.
     total_at_start: MicroDollars,
-    /// Set if other servers use the database too.
+    /// Set if other servers may use the database too.
     shared: Option<SharedFunds>,
 }
 

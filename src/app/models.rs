@@ -1,4 +1,4 @@
-//! Models and providers: lists them with their availability, and tests a provider on request.
+//! Models and providers: lists them with their availability, finds models by name, and resets circuit breakers.
 
 use super::{Error, Kind, Result};
 use crate::config::{self, Config};

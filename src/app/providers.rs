@@ -30,7 +30,7 @@ use secrets::Secrets;
 const MAX_SHARED_AND_OWN: (usize, usize) = (64, 16);
 /// Maximum length of a key, in characters.
 const MAX_KEY_CHARS: usize = 4_096;
-/// Maximum number of models listed per provider.
+/// Maximum number of model names in a provider's settings.
 const MAX_MODELS: usize = 1_000;
 /// Maximum number of concurrent calls per provider.
 const MAX_CALLS: usize = 1_000;

@@ -69,8 +69,9 @@ impl ReplaceDatabase {
         })
     }
 
-    /// Gives the old database a second hard link, which survives the loss of the first. The log is first, because a
-    /// database without its log would be incomplete.
+    /// Gives the old database and its log second names, which remain when the first ones are replaced: hard links or,
+    /// where the file system has none, copies. The log is first, because a database without its log would be
+    /// incomplete.
     fn keep_previous(&self) -> io::Result<()> {
         for end in ["-wal", "-journal", ""] {
             let (old, kept_path) = (

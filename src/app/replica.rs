@@ -123,9 +123,8 @@ fn target_error(replica: &ReplicaConfig, error: &TargetError) -> Error {
         .resolve("fix the cause, or remove QUIRE_REPLICA to start with the data on this machine")
 }
 
-/// Restores a replica's database if the folder has none. With `replaces`, it replaces the folder's database,
-/// which is kept next to it. Returns `None` if there is nothing to restore, or if the folder keeps its
-/// database.
+/// Restores a replica's database if the folder has none. With `replaces`, also replaces an existing database, which is
+/// kept under another name. Returns `None` if there is nothing to restore, or if the folder keeps its database.
 ///
 /// # Errors
 /// Returns an error if the replica cannot be read, or the restored database cannot be put in place.

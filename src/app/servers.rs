@@ -14,7 +14,7 @@ use crate::log;
 use crate::shared_limits::{self, RedisError, SharedLimits};
 use crate::store::{EARLIER_SERVER, Membership, NoticeWatch, Store, StoreError, Writer, servers};
 
-/// Pause between two checks whether this server's leases are still valid.
+/// Pause between checks of whether this server's leases are still valid.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// Pause between two checks for commands when no channel announces them, and thus the longest delay of a command.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(250);
@@ -74,8 +74,8 @@ impl App {
         self.store.membership().map(Membership::boot)
     }
 
-    /// Divides the limits per user and per provider among the servers that use the database, unless the
-    /// servers count against shared limits.
+    /// Divides the limits per user and per provider among the servers that use the database. While the servers share
+    /// the limits through Redis, they are not divided.
     pub fn share_limits(&self) {
         self.limits().divide_among(self.server_count());
         self.llm.apply_share();

@@ -57,7 +57,7 @@ impl App {
         }
     }
 
-    /// Returns the service that lists models and checks their availability.
+    /// Returns the service that lists and finds models, and resets circuit breakers.
     pub fn models(&self) -> ModelService<'_> {
         ModelService { llm: &self.llm }
     }

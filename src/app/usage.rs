@@ -135,7 +135,8 @@ impl UsageService<'_> {
     /// Rejects a run that would exceed its own budget or the user's.
     ///
     /// # Errors
-    /// `BudgetExceeded` if a budget is too small or the price of a model is unknown.
+    /// `BudgetExceeded` if a budget is too small, or if a budget in dollars applies and the price of a model is
+    /// unknown.
     pub async fn check_affordable(
         &self,
         user: Option<&UserId>,

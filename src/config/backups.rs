@@ -57,7 +57,7 @@ pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
     Some(Secret::new(address))
 }
 
-/// Returns the address of the bucket for the documents' original files.
+/// Returns the address of the bucket for the documents' original files; `None` if it is not set or invalid.
 pub(super) fn document_store(checker: &mut Checker) -> Option<String> {
     let address = checker.configured("DOCUMENT_STORE")?;
     if !address.starts_with("s3://") {

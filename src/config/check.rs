@@ -73,7 +73,8 @@ impl Checker {
         value
     }
 
-    /// Parses an integer within the bounds in the setting's row.
+    /// Parses an integer within the bounds in the setting's row. Falls back to the default or, without one, to the
+    /// minimum.
     pub fn number(&mut self, name: &str) -> u64 {
         let (min, max) = match row(name).kind {
             ValueKind::Number(min, max) | ValueKind::Seconds(min, max) => (min, max),
@@ -106,7 +107,7 @@ impl Checker {
         Duration::from_secs(self.number(name))
     }
 
-    /// Parses a TCP port.
+    /// Parses a TCP port, if one is set.
     pub fn port(&mut self, name: &str) -> Option<u16> {
         self.read(
             name,
@@ -144,7 +145,7 @@ impl Checker {
         self.read(name, read, "true or false")
     }
 
-    /// Parses a choice and returns it as spelled in the table.
+    /// Parses a choice or a synonym of one, ignoring case, and returns the choice as spelled in the table.
     pub fn choice(&mut self, name: &str) -> &'static str {
         let ValueKind::Choice(words) = row(name).kind else {
             return "";
@@ -161,7 +162,7 @@ impl Checker {
             .unwrap_or(words[0])
     }
 
-    /// Parses an http or https URL and removes the trailing slash.
+    /// Parses an http or https URL, if one is set, and removes trailing slashes.
     pub fn url(&mut self, name: &str) -> Option<String> {
         self.read(
             name,

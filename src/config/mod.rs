@@ -1,4 +1,4 @@
-//! Configuration: defaults < file < environment < flags, validated once into a single struct. All errors are
+//! Configuration: defaults < file < `.env` < environment < flags, validated once into a single struct. All errors are
 //! reported together. Decides nothing that requires a running server.
 
 mod backups;
@@ -49,7 +49,7 @@ pub struct Config {
     pub host: IpAddr,
     /// Port to listen on; 0 picks a free one.
     pub port: u16,
-    /// Second port, which serves only the pages; `None` for no second port.
+    /// Second port, which serves the web interface; the main port then returns JSON at `/`. `None` for no second port.
     pub ui_port: Option<u16>,
     /// Certificate files for TLS; `None` serves plain HTTP, for example behind a proxy that terminates TLS.
     pub tls: Option<TlsFiles>,
@@ -74,7 +74,7 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// Continuous replica, also used to restore an empty data folder.
     pub replica: Option<ReplicaConfig>,
-    /// Token that makes the account registering with it the first administrator; `None` to generate one if needed.
+    /// Token with which the first administrator registers; `None` to generate one if needed.
     pub setup_token: Option<Secret>,
     /// Scheduled backups; `None` disables them.
     pub backups: Option<BackupConfig>,
@@ -102,9 +102,10 @@ pub struct Config {
     pub models: CatalogSheet,
     /// Who may register.
     pub registration: Registration,
-    /// Whether to allow analyses without an account; `None` for the default rule.
+    /// Whether to allow analyses without an account; `None` to allow them while there are only demo models, except in
+    /// production.
     pub allow_anonymous: Option<bool>,
-    /// Whether to offer demo models; `None` for the default rule.
+    /// Whether to offer demo models; `None` to offer them only if no provider is configured.
     pub use_mock: Option<bool>,
     /// How long an answer can be reused; zero turns the cache off.
     pub cache_ttl: Duration,

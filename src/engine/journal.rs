@@ -156,7 +156,7 @@ impl Journal {
         if self.relay.is_none() {
             self.track_open_text(&event);
         }
-        // Merge only with text that directly precedes, because a restarted member begins a new text.
+        // Merge only across other texts: after any other event, such as a restart, a member begins a new text.
         let mergeable = self
             .events
             .iter_mut()
@@ -364,7 +364,7 @@ const RETRY_PAUSES: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(15),
 ];
-/// How many of these pauses to use if a connection waits for the run.
+/// How many of [`RETRY_PAUSES`] to use if a connection waits for the run.
 const AWAITED_RETRIES: usize = 2;
 /// Interval at which a run that continues without being stored tries again to store its events.
 const UNSTORED_RETRY_INTERVAL: Duration = Duration::from_secs(5);

@@ -278,7 +278,7 @@ impl OpenCall {
         }
     }
 
-    /// Sets the cache key and the leader guard that other callers wait for.
+    /// Sets the cache key, and the leader guard whose release other callers wait for.
     pub fn with_cache_key(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
         Self {
             key,

@@ -34,7 +34,7 @@ use crate::store::StoreError;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
 /// Number of call events to buffer before calls have to wait.
 const MAX_WAITING_EVENTS: usize = 64;
-/// Timeout for the bills of stopped calls; after that, the end of the run is written without them.
+/// Timeout for the bills of stopped calls; after that, the end of the run is written with estimates instead.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a run that was given up may still wait for the database. After that, its calls must have ended,

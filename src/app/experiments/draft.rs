@@ -55,7 +55,7 @@ pub struct ExperimentParams {
     pub evaluator: Scoring,
     /// What "best" means in this experiment.
     pub objective: Objective,
-    /// Upper limits for cost, tokens, and evaluations.
+    /// Upper limits for cost, tokens, time, and evaluations.
     pub budget: ExperimentBudget,
     /// Score differences below this do not matter to the user; `None` for the default.
     pub indifference: Option<f64>,
@@ -80,7 +80,7 @@ pub struct ExperimentForecast {
     pub evaluations: u64,
     /// Expected cost; `None` if a price is unknown.
     pub cost: Option<MicroDollars>,
-    /// Upper bound on the cost; `None` if nothing bounds it.
+    /// Upper bound on the cost; `None` if a price is unknown.
     pub cost_at_most: Option<MicroDollars>,
     /// Expected number of tokens, input and output together.
     pub tokens: u64,

@@ -32,7 +32,7 @@ pub(super) struct LlmJudge<'a> {
     pub judge: &'a JudgeSpec,
 }
 
-/// The outcome of asking the judge once.
+/// The outcome of one judgment.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgeOpinion<T> {
     /// The verdict, or why there is none.

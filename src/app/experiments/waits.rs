@@ -1,4 +1,5 @@
-//! All waits of an experiment. Each ends early if the owner stops the experiment or the server shuts down.
+//! All waits of an experiment. Each ends early if the owner stops the experiment, and reports if the server is shutting
+//! down.
 
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -30,7 +30,7 @@ pub(in crate::app) enum DatabaseDamage {
     Missing,
     /// The file has 0 bytes.
     Empty,
-    /// The file is shorter than its header and its log say it should be.
+    /// The file is shorter than its header says, and its log does not contain the missing pages.
     CutOff {
         /// The actual size, in bytes.
         bytes: u64,
@@ -274,7 +274,7 @@ pub(in crate::app) fn log_files(folder: &Path) -> Vec<PathBuf> {
     logs
 }
 
-/// Examines a database file by its header and size; `None` if it looks intact.
+/// Examines a database file by its header, its size, and, if it is too short, its log; `None` if it looks intact.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read.
@@ -313,8 +313,8 @@ pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDama
         }));
     };
     let expected = u64::from(header.pages) * u64::from(header.page_size);
-    // The first page that Quire writes contains the application ID before any other page follows, even if
-    // startup is killed.
+    // Quire writes the application ID with the first page, before any other page. Even an interrupted first start
+    // therefore leaves no longer file without it.
     if header.application_id != APPLICATION_ID && bytes > u64::from(header.page_size) {
         return Ok(Some(DatabaseDamage::Foreign));
     }

@@ -110,9 +110,10 @@ impl SemanticSearch<'_> {
         }))
     }
 
-    /// Computes the vector of a question and, if its terms hardly occur in the documents, of a rewritten question too.
-    /// Records usage and cost in `record`. Returns `None` if `record` already contains a failure or if this fails; the
-    /// failure is recorded, and the run ranks passages by keywords alone.
+    /// Computes the vector of a question. If the question's terms hardly occur in the documents, a model also rewrites
+    /// it, and the vector stands for both wordings. Records usage and cost in `record`. On failure, records the reason
+    /// and returns `None`, and the run ranks passages by keywords alone. Also returns `None` if `record` already
+    /// contains a failure.
     pub(in crate::app) async fn meaning_of(
         &self,
         search: &QuestionSearch<'_>,

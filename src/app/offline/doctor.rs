@@ -1,5 +1,5 @@
-//! Checks an installation: folder, disk, secret, database, machine, Redis, network, patterns, and providers. It
-//! repairs and creates nothing, but opening the database may migrate it, as starting the server would.
+//! Checks an installation: folder, disk, secret, database, machine, Redis, network, patterns, and providers. It repairs
+//! nothing and leaves no files behind, but opening the database may migrate it, as starting the server would.
 
 mod database_server;
 mod disk;

@@ -45,7 +45,7 @@ const GUESSABLE_WORDS: &[&str] = &[
 ];
 /// A secret with at most this many different characters counts as guessable.
 const MAX_GUESSABLE_CHARACTERS: usize = 7;
-/// Minimum length, in characters, of what remains of a secret without its guessable words.
+/// A secret of which fewer characters than this remain without its guessable words counts as guessable.
 const MIN_REMAINDER: usize = 16;
 
 /// Checks whether the secrets in the settings can be guessed. Their length is checked when the settings are read.

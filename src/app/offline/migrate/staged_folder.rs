@@ -65,8 +65,8 @@ impl StagedFolder {
         Ok(target)
     }
 
-    /// Checks that the documents can be renamed to their final path at the end. A link or a mount point cannot be
-    /// replaced.
+    /// Removes the empty folder `documents`, if there is one. This shows that the migrated documents can be renamed to
+    /// this path at the end: a link or a mount point cannot be removed.
     fn check_documents_folder(&self) -> Result<()> {
         let documents = self.folder.join("documents");
         ignore_missing(fs::remove_dir(&documents)).map_err(|error| {
