@@ -110,8 +110,8 @@ impl Providers<'_> {
             .collect()
     }
 
-    /// Adds a provider after testing it; with `force`, even if the test fails. Returns it with the outcome of the test
-    /// as a sentence.
+    /// Tests a provider and adds it. A provider without a model list is added untested. With `force`, a failed test is
+    /// ignored unless the address is not allowed. Returns the provider with the outcome of the test as a sentence.
     ///
     /// # Errors
     /// `BadInput` for invalid parameters, a base URL that the user may not set, too many providers, or a failed test;
@@ -171,12 +171,11 @@ impl Providers<'_> {
         Ok((provider, trial.message))
     }
 
-    /// Changes a provider after testing it; with `force`, even if the test fails. Returns it with the outcome of the
-    /// test as a sentence.
+    /// Tests and changes a provider, like [`Self::add`]. Returns it with the outcome of the test as a sentence.
     ///
     /// # Errors
-    /// `Missing` if there is no such provider; `BadInput` for invalid parameters, a base URL that the user may not
-    /// set, or a failed test.
+    /// `Missing` if there is no such provider; `BadInput` for invalid parameters, a base URL that the user may not set,
+    /// secrets that must be entered again, or a failed test.
     pub async fn change(
         &self,
         scope: &ProviderScope,

@@ -146,9 +146,9 @@ impl ReplaceDatabase {
     }
 }
 
-/// Cleans up after an interrupted restore: extra hard links to files in use, empty logs without a database, and
-/// partial copies. Opening the database through its second hard link would give it a second log and corrupt it.
-/// Non-empty logs are kept. Requires the folder's lock.
+/// Removes what an interrupted restore left next to the database: extra hard links to files in use, empty logs without
+/// a database, and partial copies. (Opening the database through its second hard link would give it a second log and
+/// corrupt it.) Non-empty logs are kept. Requires the folder's lock.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read or a file cannot be removed.

@@ -216,7 +216,7 @@ fn remove_log(database: &Path) {
 }
 
 /// Takes over the replica. Restores the folder's database from it if the folder has none, or if its database was handed
-/// over.
+/// over. Also restores a missing secret.
 ///
 /// # Errors
 /// Returns an error if the replica cannot be used, or if another installation has written to it.

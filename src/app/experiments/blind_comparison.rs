@@ -179,8 +179,8 @@ impl ConfigurationPair {
     }
 }
 
-/// Returns pairs of the best configurations and the current one, on cases that both have answered, in an order shuffled
-/// once with the seed.
+/// Returns up to [`MAX_PAIRS`] pairs of the best configurations and the current one, on cases that both have answered,
+/// in an order shuffled once with the seed.
 fn pairs(view: &ExperimentView) -> Vec<ConfigurationPair> {
     let evaluated = view.report.leaderboard.iter().filter(|row| row.cases > 0);
     let mut best: Vec<usize> = evaluated

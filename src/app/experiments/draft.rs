@@ -177,7 +177,7 @@ impl Experiments<'_> {
         task.await.map_err(Error::internal)
     }
 
-    // Each configuration is planned with only one case, so the documents of all cases are checked here.
+    // Checks that the documents of all cases exist, because each configuration is planned for only one case.
     async fn check_documents(&self, user: &UserId, cases: &[Case]) -> Result<()> {
         let mut document_ids: Vec<(usize, DocumentId)> = Vec::new();
         for (index, case) in cases.iter().enumerate() {
@@ -287,8 +287,8 @@ impl Experiments<'_> {
         Ok(costs)
     }
 
-    // Returns an upper bound on the cost of judging an answer, if there is a judge; the inner `Option` is `None` if
-    // its price is unknown.
+    // Checks the judge, if there is one, and returns an upper bound on the cost of judging an answer. The inner
+    // `Option` is `None` if the judge's price is unknown.
     fn judge_costs(
         &self,
         user: &UserId,

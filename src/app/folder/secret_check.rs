@@ -41,7 +41,7 @@ enum SecretComparison {
     },
 }
 
-/// Reads the secret, or creates it for a new installation.
+/// Reads the secret, or creates it for a new installation, and compares it with the one the database was used with.
 ///
 /// # Errors
 /// `Conflict` if the secret is missing, invalid, or not the one the database was used with.

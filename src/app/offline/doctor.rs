@@ -79,7 +79,7 @@ fn check_replica(config: &Config, replica: &crate::config::ReplicaConfig) -> Che
     }
 }
 
-/// Runs the checks. If the folder or its database cannot be used, skips the checks that depend on them.
+/// Runs the checks. Returns early if a check of the folder, the replica, or the backups fails.
 pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings: Vec<_> = config
         .warnings

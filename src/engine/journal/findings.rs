@@ -27,7 +27,8 @@ impl Journal {
         }
     }
 
-    // Computes the findings on a reader thread, because comparing long answers takes longer than events may be delayed.
+    // Computes the findings and citations on a reader thread, because comparing long answers takes longer than events
+    // may be delayed. Returns `None` on failure.
     pub(super) async fn compute_findings(
         &self,
         outcome: &PatternOutcome,

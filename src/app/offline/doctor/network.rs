@@ -195,7 +195,7 @@ fn check_certificate(files: &Files, now: Timestamp) -> CheckResult {
     finding("certificate", state, text)
 }
 
-/// Checks that the public address leads to this server, through any proxy, and that events arrive without buffering.
+/// Checks that the public address leads to a Quire server, through any proxy, and that events arrive without buffering.
 fn check_public_url(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
     if !is_serving {
         let text =
