@@ -128,8 +128,8 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Checks that the folder has not lost its database, or that the replica has a copy to restore, in which case the
-/// folder's other files are kept. Runs before this process registers as the replica's writer.
+/// Checks that the folder has not lost its database, or that the replica has a copy of it. Restoring the copy keeps the
+/// folder's other files. Runs before this process registers as the replica's writer.
 fn check_may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());

@@ -131,8 +131,8 @@ impl KeyLimitService<'_> {
             Some(shared) => shared.reserve(key, cost, now).await?,
             None => {
                 let _reserving_guard = self.reservations.reserve_lock.lock().await;
-                // Read before the spent amount, so that a reservation released in between is not missed: it has been
-                // recorded as spent.
+                // Read this before the spent amount: a reservation released in between has already been recorded as
+                // spent, so it may be counted twice, but is never missed.
                 let reserved = self.reservations.held_amount(key);
                 let key_id = key.clone();
                 let read = self

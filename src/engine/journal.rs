@@ -156,7 +156,8 @@ impl Journal {
         if self.relay.is_none() {
             self.track_open_text(&event);
         }
-        // Merge only across other texts: after any other event, such as a restart, a member begins a new text.
+        // Merge with an earlier piece of the same text only if nothing but text lies in between: after any other event,
+        // such as a restart, a member begins a new text.
         let mergeable = self
             .events
             .iter_mut()

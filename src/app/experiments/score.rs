@@ -157,8 +157,8 @@ impl ExperimentRunner<'_> {
         }
     }
 
-    // Returns the current configuration's answer to a case, and what it cost if it had to be requested here because the
-    // race has not requested it.
+    // Returns the current configuration's answer to a case. If the race has not requested this answer, requests it and
+    // also returns its cost.
     async fn reference(&mut self, case: usize) -> StepResult<(Option<String>, JudgeCost)> {
         let trial = Trial {
             arm: self.experiment.design.current,

@@ -1,5 +1,5 @@
-//! All waits of an experiment. Each ends early if the owner stops the experiment, and reports if the server is shutting
-//! down.
+//! All waits of an experiment. Each ends early if the owner stops the experiment. A shutdown of the server is reported
+//! at the latest when the wait ends.
 
 use std::future::poll_fn;
 use std::pin::Pin;

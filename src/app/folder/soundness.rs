@@ -314,7 +314,7 @@ pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDama
     };
     let expected = u64::from(header.pages) * u64::from(header.page_size);
     // Quire writes the application ID with the first page, before any other page. Even an interrupted first start
-    // therefore leaves no longer file without it.
+    // therefore never leaves a file of more than one page without it.
     if header.application_id != APPLICATION_ID && bytes > u64::from(header.page_size) {
         return Ok(Some(DatabaseDamage::Foreign));
     }

@@ -79,7 +79,8 @@ fn check_replica(config: &Config, replica: &crate::config::ReplicaConfig) -> Che
     }
 }
 
-/// Runs the checks. Returns early if a check of the folder, the replica, or the backups fails.
+/// Runs the checks. If a check of the folder, the database files, the replica, or the backups fails, skips all later
+/// checks.
 pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings: Vec<_> = config
         .warnings

@@ -80,7 +80,7 @@ fn every_embedded_pattern_follows_the_rules() {
 fn reviews_are_structured_and_revisions_name_them() {
     let mut review_count = 0;
     for pattern in embedded() {
-        // Skips these two patterns, in which members edit or compare whole texts instead of reviewing each other, and
+        // Skip the two patterns in which members edit or compare whole texts instead of reviewing each other, and all
         // patterns that do not run in stages.
         if ["gut", "confidence"].contains(&pattern.id.as_str())
             || pattern.arrangement != Arrangement::Staged

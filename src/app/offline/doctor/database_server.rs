@@ -7,7 +7,7 @@ use crate::store::{DatabaseServerStatus, DirectConnection, LiveServer, Store};
 
 /// Subject of these checks in the report.
 const SUBJECT: &str = "database";
-/// Percentage of connections in use from which on a warning is given, because more servers may not get enough
+/// At this percentage of connections in use or more, a warning is given, because more servers may not get enough
 /// connections.
 const CROWDED_PERCENT: u64 = 80;
 

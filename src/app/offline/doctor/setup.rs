@@ -45,7 +45,7 @@ const GUESSABLE_WORDS: &[&str] = &[
 ];
 /// A secret with at most this many different characters counts as guessable.
 const MAX_GUESSABLE_CHARACTERS: usize = 7;
-/// A secret of which fewer characters than this remain without its guessable words counts as guessable.
+/// A secret counts as guessable if fewer characters than this remain after its guessable words are removed.
 const MIN_REMAINDER: usize = 16;
 
 /// Checks whether the secrets in the settings can be guessed. Their length is checked when the settings are read.
