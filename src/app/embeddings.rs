@@ -73,7 +73,7 @@ impl EmbeddingService<'_> {
         caller: &Caller,
         request: EmbeddingRequest,
     ) -> Result<EmbeddingOutcome> {
-        // No analysis has this ID: the record has no parent.
+        // A new ID that belongs to no analysis, so the call is logged on its own.
         let id = AnalysisId::new(clock::now(), crypto::random_number()?);
         self.embed_for(caller, request, EmbeddingContext::outside_run(&id, None))
             .await
@@ -116,7 +116,7 @@ impl EmbeddingService<'_> {
                 embedded.tokens.unwrap_or(estimated_tokens),
                 embedded.tokens.is_none(),
             ),
-            // A refused call costs nothing.
+            // A failed call is not billed.
             Err(_) => token_bill(0, false),
         };
         let charge = CallCharge {

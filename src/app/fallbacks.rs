@@ -36,10 +36,10 @@ impl Fallbacks<'_> {
             .unwrap_or_default()
     }
 
-    /// Replaces all chains. Model names are resolved to full IDs.
+    /// Replaces all chains and returns the new ones. Model names are resolved to full IDs.
     ///
     /// # Errors
-    /// `BadInput` for an unknown or repeated model, or too many of them.
+    /// `BadInput` for an unknown, repeated, or demo model, or too many models.
     pub async fn set(
         &self,
         requested: Chains,

@@ -34,7 +34,8 @@ pub struct OpenedFolder {
     pub(super) prepared: Option<replica::PreparedReplica>,
 }
 
-/// Opens the folder and creates whatever is missing. Blocks.
+/// Opens the folder and creates whatever is missing. A missing database is restored from the replica if one is
+/// configured. Blocks.
 ///
 /// # Errors
 /// `Conflict` if the folder has lost its database or its secret; `Internal` if it cannot be used. The message is
@@ -81,7 +82,7 @@ pub fn has_database(config: &Config) -> bool {
     config.database_url.is_some() || database(&config.data_dir).exists()
 }
 
-/// Opens the database without a replica, in the folder or on the server of `DATABASE_URL`.
+/// Opens the database in the folder, or on the server of `DATABASE_URL`. Never uses a replica.
 ///
 /// # Errors
 /// Returns an error if it cannot be opened.
@@ -101,11 +102,10 @@ pub(super) fn open_store(config: &Config) -> std::result::Result<Store, OpenErro
     }
 }
 
-/// Checks that the folder may be opened: it has a database that looks intact, or no data that could be lost.
-/// Read-only.
+/// Checks that the folder may be opened: it has a database that looks intact, or no data that could be lost. Read-only.
 ///
 /// # Errors
-/// `Conflict`, with the finding and the remedy.
+/// Returns `Conflict`, with the reason and the remedy, if the folder may not be opened.
 pub fn check(config: &Config) -> Result<()> {
     soundness::check(config, config.replica.is_some())
 }
@@ -128,8 +128,8 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Refuses a folder that has lost its database, unless the replica has a copy; restoring it keeps the folder's other
-/// files. Runs before this process registers as the replica's writer.
+/// Checks that the folder has not lost its database, or that the replica has a copy of it. Restoring the copy keeps the
+/// folder's other files. Runs before this process registers as the replica's writer.
 fn check_may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());
@@ -177,7 +177,7 @@ fn open_with(
     })
 }
 
-/// Lists files that were moved aside because no row refers to them.
+/// Lists files that were moved aside because no database row refers to them.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read.
@@ -185,10 +185,11 @@ pub fn orphans(config: &Config) -> Result<Vec<Orphan>> {
     orphans::list(&config.data_dir).map_err(Error::internal)
 }
 
-/// Permanently deletes files that were moved aside, and returns them. With `before_expiry`, includes recent ones. Blocks.
+/// Permanently deletes the named files that were moved aside, and returns them. With `before_expiry`, also deletes
+/// files whose retention has not expired. Blocks.
 ///
 /// # Errors
-/// `Missing` if a name is not among them; `Conflict` if one must be kept. In either case, nothing is deleted.
+/// `Missing` if a name is not among them; `Conflict` if a file must be kept. In either case, nothing is deleted.
 pub fn delete_orphans(
     config: &Config,
     names: &[&str],

@@ -1,4 +1,5 @@
-//! Health of the program: the database, the cache, and the process. Only reads; never repairs anything.
+//! Health of the program: its load, and the state of the database, the disk, the replica, and the process. Only reads;
+//! never repairs anything.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,7 +42,7 @@ pub struct ProcessStats {
 /// The current load and the commit times since startup. Requires no query.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Activity {
-    /// Number of running and waiting analyses.
+    /// Number of running and waiting analyses and relayed calls.
     pub runs: usize,
     /// Number of running calls to providers.
     pub calls: usize,
@@ -56,7 +57,7 @@ pub struct Activity {
 /// The current load and the usage since the first start. Contains no texts and no user names.
 #[derive(Debug, Clone, Default)]
 pub struct Workload {
-    /// Number of running and waiting analyses.
+    /// Number of running and waiting analyses and relayed calls.
     pub runs: usize,
     /// Number of running calls to providers.
     pub calls: usize,
@@ -153,7 +154,7 @@ impl Health<'_> {
         }
     }
 
-    /// Returns the status of the database server, and of the servers that share it; `None` for a file.
+    /// Returns the status of the database server and of the Quire servers that share it; `None` for a database file.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -189,7 +190,7 @@ impl Health<'_> {
         self.replica().is_some_and(|status| status.is_superseded)
     }
 
-    /// Returns the state of the data folder's disk. Costs one system call.
+    /// Returns the state of the data folder's disk; `None` if it is not monitored. Makes one or two system calls.
     pub fn disk(&self) -> Option<DiskState> {
         self.store.disk()
     }

@@ -1,5 +1,5 @@
-//! Deletes expired data (sessions, links, uploads, cached answers) and moves files without a row aside. Never
-//! deletes anything that could still be used.
+//! Housekeeping: deletes expired data (sessions, links, uploads, cached answers), and moves files aside that no
+//! database row refers to. Never deletes anything that could still be used.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -28,7 +28,8 @@ pub(super) struct KeyLimitService<'a> {
 }
 
 impl KeyLimitService<'_> {
-    /// Returns the limits of the caller's key; no limits for a session or an unlimited key.
+    /// Returns the limits of the caller's key. For a session or a key without limits, the returned value allows
+    /// everything.
     ///
     /// # Errors
     /// `SignInNeeded` if the key no longer exists.
@@ -60,7 +61,8 @@ impl KeyLimitService<'_> {
         models
     }
 
-    /// Rejects a run that its key does not allow, and reserves its cost until the run is stored.
+    /// Checks that an API key allows a run, and reserves the run's maximum cost until the run is stored. Returns `None`
+    /// if the key has no budget.
     ///
     /// # Errors
     /// `Forbidden` for a model that the key may not use; `BudgetExceeded` if its budget is too small or a price is
@@ -129,7 +131,8 @@ impl KeyLimitService<'_> {
             Some(shared) => shared.reserve(key, cost, now).await?,
             None => {
                 let _reserving_guard = self.reservations.reserve_lock.lock().await;
-                // Read before the store: any reservation released in between will have been recorded by then.
+                // Read this before the spent amount: a reservation released in between has already been recorded as
+                // spent, so it may be counted twice, but is never missed.
                 let reserved = self.reservations.held_amount(key);
                 let key_id = key.clone();
                 let read = self
@@ -177,7 +180,7 @@ fn remaining_funds(
     Ok(remaining)
 }
 
-/// A key's budgets on several servers: every reservation is checked in the database.
+/// The budgets of a key that may be used on several servers: every reservation is checked in the database.
 struct SharedFunds {
     reservations: Arc<SharedReservations>,
     limits: KeyLimits,
@@ -230,7 +233,7 @@ pub(super) struct KeyReservation {
     remaining: Option<MicroDollars>,
     /// The value of `HeldFunds::total_reserved` when the reservation was made.
     total_at_start: MicroDollars,
-    /// Set if other servers use the database too.
+    /// Set if other servers may use the database too.
     shared: Option<SharedFunds>,
 }
 

@@ -12,11 +12,11 @@ const ASSUMED_MEMORY_MIB: u64 = 512;
 /// Provider calls per MiB of memory, as numerator and denominator. A call itself takes about 0.1 MiB; the rest is for
 /// its content.
 const CALLS_PER_MIB_RATIO: (u64, u64) = (1, 2);
-/// Minimum and maximum number of calls.
+/// Range of the derived limit on concurrent provider calls.
 const CALLS_RANGE: (u64, u64) = (64, 1_000);
-/// Memory per analysis, in MiB.
+/// Memory per concurrent analysis, in MiB.
 const MIB_PER_RUN: u64 = 64;
-/// Minimum and maximum number of analyses.
+/// Range of the derived limit on concurrent analyses.
 const RUNS_RANGE: (u64, u64) = (16, 64);
 
 /// Replaces limits of 0 with values that fit the machine.

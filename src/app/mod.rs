@@ -296,7 +296,8 @@ impl App {
         self.engine.stop_accepting();
     }
 
-    /// Rejects new runs, waits for running ones, leaves the rest for the next start, and closes the store.
+    /// Rejects new runs, waits for running ones until the shutdown timeout, leaves the rest for the next start, sends
+    /// the remaining changes to the replica, and closes the store.
     pub async fn close(self: &Arc<Self>) {
         let since = *self.stopping_since.get_or_init(clock::instant);
         let elapsed = clock::instant().saturating_duration_since(since);

@@ -1,4 +1,4 @@
-//! Models and providers: lists them with their availability, and tests a provider on request.
+//! Models and providers: lists them with their availability, finds models by name, and resets circuit breakers.
 
 use super::{Error, Kind, Result};
 use crate::config::{self, Config};
@@ -24,7 +24,8 @@ impl ModelService<'_> {
         all
     }
 
-    /// Returns the default panel: three available models, from different providers if possible.
+    /// Returns the default panel: up to three available models that are not retired, from different providers if
+    /// possible. Demo models are used only if there are no others.
     pub fn default_panel(&self, user: Option<&UserId>) -> Vec<String> {
         let ready: Vec<Model> = self
             .list(user)
@@ -82,7 +83,7 @@ impl ModelService<'_> {
     }
 
     /// Closes the circuit breakers and clears the rate limits of a model or provider, or of all if `name` is `None`.
-    /// Returns the number of models that were unavailable.
+    /// Returns the number of models that had any such state.
     pub fn reset(&self, name: Option<&str>) -> usize {
         self.llm.reset(name)
     }

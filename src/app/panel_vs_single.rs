@@ -69,7 +69,8 @@ pub struct PanelVsSingleReport {
 }
 
 impl Comparisons<'_> {
-    /// Creates the comparison of an analysis, in random order, or returns the existing one.
+    /// Creates a blind comparison of an analysis's answer with its best single draft, in random order, or returns the
+    /// existing comparison.
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
@@ -243,8 +244,8 @@ impl Comparisons<'_> {
                 let blind = comparisons::blind_votes(db, &scope, by_topic)?;
                 Ok((blind, comparisons::helpful_votes(db, &scope, by_topic)?))
             };
-            // The correction counts all topics even if only one is requested, because the user can look at each of
-            // them.
+            // The correction for multiple comparisons counts all topics even if only one is requested, because the user
+            // can look at each of them.
             let all_topics = ComparisonScope {
                 topic: String::new(),
                 ..scope.clone()

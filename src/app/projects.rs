@@ -29,7 +29,7 @@ pub struct Projects<'a> {
 pub struct ProjectChange {
     /// The new display name.
     pub name: Option<String>,
-    /// New instructions, which every question in the project carries.
+    /// New instructions, which are added to every question in the project.
     pub instructions: Option<String>,
     /// IDs of the caller's documents in the project.
     pub documents: Option<Vec<String>>,
@@ -71,8 +71,8 @@ impl Projects<'_> {
         lookup.ok_or_else(Error::missing)
     }
 
-    /// Returns the cost of the caller's questions in a project in the current month (UTC), and whether the price of a
-    /// call is unknown.
+    /// Returns the cost of the caller's questions in a project in the current month (UTC), and whether the price of any
+    /// of their calls is unknown.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -197,7 +197,7 @@ impl CheckedChange {
         self.name.is_some() || self.instructions.is_some() || self.people.is_some()
     }
 
-    // Sets the documents and users, which must exist.
+    // Writes the change's documents and users to the project. Fails if any of them does not exist.
     fn fill(
         &self,
         db: &crate::store::Writer,

@@ -30,7 +30,7 @@ use secrets::Secrets;
 const MAX_SHARED_AND_OWN: (usize, usize) = (64, 16);
 /// Maximum length of a key, in characters.
 const MAX_KEY_CHARS: usize = 4_096;
-/// Maximum number of models listed per provider.
+/// Maximum number of model names in a provider's settings.
 const MAX_MODELS: usize = 1_000;
 /// Maximum number of concurrent calls per provider.
 const MAX_CALLS: usize = 1_000;
@@ -99,7 +99,8 @@ impl Providers<'_> {
         self.open_addresses || scope.owner().is_none()
     }
 
-    /// Returns the well-known providers, which can be added by name.
+    /// Returns the well-known providers, which can be added by name. Excludes local servers and providers without a
+    /// fixed base URL if custom base URLs are not allowed.
     pub fn known(&self, scope: &ProviderScope) -> Vec<WellKnown> {
         let all = llm::known_providers();
         if self.allows_custom_urls(scope) {
@@ -109,11 +110,12 @@ impl Providers<'_> {
             .collect()
     }
 
-    /// Adds a provider if it responds. Returns it with the outcome of the test as a sentence.
+    /// Tests a provider and adds it. A provider without a model list is added untested. With `force`, a failed test is
+    /// ignored unless the address is not allowed. Returns the provider with the outcome of the test as a sentence.
     ///
     /// # Errors
-    /// `BadInput` for invalid parameters, a base URL that the user may not set, or a failed test; `Conflict` if
-    /// the name exists.
+    /// `BadInput` for invalid parameters, a base URL that the user may not set, too many providers, or a failed test;
+    /// `Conflict` if the name exists.
     pub async fn add(
         &self,
         scope: &ProviderScope,
@@ -169,11 +171,11 @@ impl Providers<'_> {
         Ok((provider, trial.message))
     }
 
-    /// Changes a provider if it still responds.
+    /// Tests and changes a provider, like [`Self::add`]. Returns it with the outcome of the test as a sentence.
     ///
     /// # Errors
-    /// `Missing` if there is no such provider; `BadInput` for invalid parameters, a base URL that the user may not
-    /// set, or a failed test.
+    /// `Missing` if there is no such provider; `BadInput` for invalid parameters, a base URL that the user may not set,
+    /// secrets that must be entered again, or a failed test.
     pub async fn change(
         &self,
         scope: &ProviderScope,
@@ -258,8 +260,7 @@ impl Providers<'_> {
         self.reload().await
     }
 
-    /// Fetches a provider's model list. Returns, as a sentence, the number of models or why the provider does not
-    /// respond.
+    /// Tests a provider by fetching its model list. Returns the number of models as a sentence.
     ///
     /// # Errors
     /// `Missing` if there is no such provider; `BadInput` if the test fails.

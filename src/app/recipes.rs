@@ -24,7 +24,7 @@ pub struct Recipes<'a> {
 }
 
 impl Recipes<'_> {
-    /// Lists the user's own and shared recipes, each in its newest version.
+    /// Lists the user's own recipes and those that others share, each in its newest version.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -39,7 +39,8 @@ impl Recipes<'_> {
     /// Finds a recipe of this user, or a shared one, by name or ID, in the given version (`brief@3`) or the newest.
     ///
     /// # Errors
-    /// `Missing` if there is none; `Conflict` if the name is ambiguous. Also fails if the store cannot be read.
+    /// `Missing` if there is none; `Conflict` if several other users share a recipe with this name. Also fails if the
+    /// store cannot be read.
     pub async fn find(&self, user: &UserId, reference: &str) -> Result<Recipe> {
         let (name, version) = recipe::parse_reference(reference);
         let (owner, recipe_name) = (user.clone(), name.to_owned());

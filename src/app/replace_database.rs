@@ -69,8 +69,9 @@ impl ReplaceDatabase {
         })
     }
 
-    /// Gives the old database a second hard link, which survives the loss of the first. The log is first, because a
-    /// database without its log would be incomplete.
+    /// Gives the old database and its log second names, which remain when the first ones are replaced: hard links or,
+    /// where the file system has none, copies. The log is first, because a database without its log would be
+    /// incomplete.
     fn keep_previous(&self) -> io::Result<()> {
         for end in ["-wal", "-journal", ""] {
             let (old, kept_path) = (
@@ -145,9 +146,9 @@ impl ReplaceDatabase {
     }
 }
 
-/// Cleans up after an interrupted restore: extra hard links to files in use, empty logs without a database, and
-/// partial copies. Opening the database through its second hard link would give it a second log and corrupt it.
-/// Non-empty logs are kept. Requires the folder's lock.
+/// Removes what an interrupted restore left next to the database: extra hard links to files in use, empty logs without
+/// a database, and partial copies. (Opening the database through its second hard link would give it a second log and
+/// corrupt it.) Non-empty logs are kept. Requires the folder's lock.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read or a file cannot be removed.

@@ -42,7 +42,8 @@ pub(super) struct PreparedReplica {
 /// Returns the storage at the replica's address, with encryption if a key is set.
 ///
 /// # Errors
-/// `Internal` if the address or the key is invalid.
+/// Returns an error if the address or the key is invalid, the storage cannot be listed, or its contents are encrypted
+/// although no key is set, or the reverse.
 pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn Target>> {
     let inner = plain_target(config, replica)?;
     let sealer = replica.key.as_ref().map(|key| {
@@ -90,8 +91,8 @@ fn plain_target(config: &Config, replica: &ReplicaConfig) -> Result<Box<dyn Targ
     }
 }
 
-/// Restores the folder's secret, which is replicated only in encrypted form, because it gives access to
-/// sessions and provider keys.
+/// Restores the folder's secret from the replica if the folder has none. The secret is replicated only in encrypted
+/// form, because it gives access to sessions and provider keys.
 fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -> Result<()> {
     let path = config.data_dir.join("secret");
     if replica.key.is_none() || config.secret.is_some() || path.exists() {
@@ -122,9 +123,8 @@ fn target_error(replica: &ReplicaConfig, error: &TargetError) -> Error {
         .resolve("fix the cause, or remove QUIRE_REPLICA to start with the data on this machine")
 }
 
-/// Restores a replica's database if the folder has none. With `replaces`, it replaces the folder's database,
-/// which is kept next to it. Returns `None` if there is nothing to restore, or if the folder keeps its
-/// database.
+/// Restores a replica's database if the folder has none. With `replaces`, also replaces an existing database, which is
+/// kept under another name. Returns `None` if there is nothing to restore, or if the folder keeps its database.
 ///
 /// # Errors
 /// Returns an error if the replica cannot be read, or the restored database cannot be put in place.
@@ -180,10 +180,12 @@ pub(super) fn fetch(
     Ok(Some(restored))
 }
 
-/// Tests the replica by restoring it into a temporary file and verifying the result.
+/// Tests the replica by restoring it into a temporary file and verifying the result. Returns `None` if the replica has
+/// no database.
 ///
 /// # Errors
-/// Returns an error if the replica cannot be read, or the temporary folder cannot be written.
+/// Returns an error if the replica cannot be read, the restored database is damaged, or the temporary folder cannot be
+/// written.
 pub(super) fn test_restore(
     config: &Config,
     replica: &ReplicaConfig,
@@ -206,14 +208,15 @@ pub(super) fn test_restore(
     verified
 }
 
-// Removes the empty log that verifying a database leaves next to it.
+// Removes the log (`-wal`) of a database and the log's index (`-shm`).
 fn remove_log(database: &Path) {
     for end in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", database.display()));
     }
 }
 
-/// Takes over the replica and restores missing data from it.
+/// Takes over the replica. Restores the folder's database from it if the folder has none, or if its database was handed
+/// over. Also restores a missing secret.
 ///
 /// # Errors
 /// Returns an error if the replica cannot be used, or if another installation has written to it.
@@ -278,7 +281,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
 }
 
 impl PreparedReplica {
-    /// Returns the component that follows the store's log.
+    /// Returns the component that copies the store's write-ahead log for replication.
     pub(super) fn follower(&self) -> Box<dyn WalFollower> {
         let folder = self.settings.data_dir.join("tmp").join("replica");
         Box::new(WalSpool::new(Arc::clone(&self.shared), folder))
@@ -309,7 +312,8 @@ impl App {
             .is_some_and(|shipper| shipper.status().is_abandoned)
     }
 
-    /// Sends the remaining changes until the deadline, and logs an error if any are left.
+    /// Closes the store for writes and sends the remaining changes until the deadline, but for at least two seconds.
+    /// Logs an error if any are left.
     pub(super) async fn finish_replica(self: &Arc<Self>, until: Instant) {
         let app = Arc::clone(self);
         let work = move || {

@@ -14,7 +14,7 @@ use crate::log;
 use crate::shared_limits::{self, RedisError, SharedLimits};
 use crate::store::{EARLIER_SERVER, Membership, NoticeWatch, Store, StoreError, Writer, servers};
 
-/// Pause between two checks whether this server's leases are still valid.
+/// Pause between checks of whether this server's leases are still valid.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// Pause between two checks for commands when no channel announces them, and thus the longest delay of a command.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(250);
@@ -25,7 +25,7 @@ const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(2);
 /// Name of the lease that the server responsible for database housekeeping holds.
 const HOUSEKEEPING: &str = "housekeeping";
 
-/// Makes this process one of the servers of its database. Blocks.
+/// Registers this process as one of the servers that use the database. Blocks.
 ///
 /// # Errors
 /// `Conflict` if a server of an earlier version is running; another error if the database cannot be written.
@@ -63,8 +63,8 @@ impl App {
         self.store.server_count()
     }
 
-    /// Whether this server must stop: a server of an earlier version was started on the database while this one had
-    /// lost its connection.
+    /// Whether this server must stop, because a server of an earlier version was started on the database while this
+    /// server was disconnected.
     pub fn is_excluded(&self) -> bool {
         self.store.membership().is_some_and(Membership::is_excluded)
     }
@@ -74,8 +74,8 @@ impl App {
         self.store.membership().map(Membership::boot)
     }
 
-    /// Divides the limits per user and per provider among the servers that use the database, unless the
-    /// servers count against shared limits.
+    /// Divides the limits per user and per provider among the servers that use the database. While the servers share
+    /// the limits through Redis, they are not divided.
     pub fn share_limits(&self) {
         self.limits().divide_among(self.server_count());
         self.llm.apply_share();
@@ -106,7 +106,8 @@ impl App {
         }
     }
 
-    /// Whether this server is responsible for database housekeeping.
+    /// Takes or renews the housekeeping lease. Returns whether this server holds it; always true if the database is a
+    /// file.
     ///
     /// # Errors
     /// Returns an error if the store cannot be written.
@@ -129,8 +130,8 @@ impl App {
         );
     }
 
-    /// Gives up this server's work as soon as other servers may take it over. Waits for nothing else, least
-    /// of all the database, so that it is never late.
+    /// Gives up this server's work as soon as other servers may take it over. Waits only for its own timer, and in
+    /// particular not for the database, so that it is never late.
     async fn watch_membership(self: &Arc<Self>, membership: &Membership) {
         let (mut was_current, mut entries) = (true, membership.entries());
         let may_declare_dead = membership.may_declare_dead();
@@ -181,7 +182,8 @@ impl App {
         }
     }
 
-    /// Takes over the work of servers that have stopped, and stops work that was stopped through another server.
+    /// Takes over the work of servers that have stopped, stops experiments that were ended through another server, and
+    /// reloads the fallback chains. Errors are only logged.
     async fn take_over(self: &Arc<Self>) {
         let (analyses, experiments) = (self.analyses(), self.experiments());
         let outcomes = [

@@ -57,7 +57,7 @@ impl App {
         }
     }
 
-    /// Returns the service that lists models and checks their availability.
+    /// Returns the service that lists and finds models, and resets circuit breakers.
     pub fn models(&self) -> ModelService<'_> {
         ModelService { llm: &self.llm }
     }
@@ -144,7 +144,7 @@ impl App {
         Projects { store: &self.store }
     }
 
-    /// Returns the use cases for saving recipes.
+    /// Returns the service that saves and changes recipes.
     pub fn recipe_editor(&self) -> RecipeEditor<'_> {
         RecipeEditor {
             recipes: self.recipes(),

@@ -25,9 +25,9 @@ pub(super) struct SideReservation {
 }
 
 impl SideCharges<'_> {
-    /// Reserves the cost of a call; `None` means that the price is unknown. Refuses a model that the caller's API
-    /// key may not use. Hold the reservation until the charge is recorded, so that two requests cannot spend the
-    /// same money.
+    /// Reserves a call's cost (`None` if the price is unknown) and tokens in the budgets of the user and of the API
+    /// key. Refuses a model that the key may not use. Hold the reservation until the charge is recorded, so that two
+    /// requests cannot spend the same money.
     ///
     /// # Errors
     /// `Forbidden` if the API key may not use the model; `BudgetExceeded` if a budget is too small or the price is
@@ -69,7 +69,8 @@ impl SideCharges<'_> {
         })
     }
 
-    /// Records a call under an analysis, or under an ID without an analysis.
+    /// Records a call in the call log under `id`, which need not belong to an analysis, and adds it to the usage of the
+    /// user and of the API key.
     ///
     /// # Errors
     /// Returns an error if the store cannot be written.

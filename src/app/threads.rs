@@ -41,7 +41,7 @@ pub struct ThreadQuery {
     pub scope: SearchScope,
     /// Whether to read the first sentence of each thread's newest answer.
     pub with_answers: bool,
-    /// Only threads that match this project, pin, archive flag, share link, or turn.
+    /// Filters the threads by project, pin, archive flag, share link, or turn.
     pub filter: ThreadFilter,
 }
 
@@ -167,7 +167,7 @@ impl Threads<'_> {
         lookup.await?.ok_or_else(Error::missing)
     }
 
-    /// Returns the caller's newest thread.
+    /// Returns the ID of the caller's newest thread, if there is one.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -263,8 +263,8 @@ impl Threads<'_> {
         Ok(pending_write.await?)
     }
 
-    /// Returns the thread that a share link shows, with the reports of its turns as anyone may see them; `None` if
-    /// the link belongs to no thread.
+    /// Returns the thread behind a share link, with the publicly visible reports of its turns; `None` if no thread has
+    /// this link.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -293,7 +293,7 @@ impl Threads<'_> {
         Ok(Some((thread, reports)))
     }
 
-    /// Returns the reports of a thread's turns, oldest first, or of a single turn.
+    /// Returns a thread with the reports of its turns, oldest first. With `only_turn`, returns only that turn's report.
     ///
     /// # Errors
     /// `Missing` if the caller has no such thread, or if it has no such turn.

@@ -34,7 +34,7 @@ impl UsageService<'_> {
         Ok(self.engine.budget_status(user).await?)
     }
 
-    /// Returns a user's usage per day and model, newest day first.
+    /// Returns a user's usage in a period, per day and model, newest day first.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -67,7 +67,7 @@ impl UsageService<'_> {
         Ok(lookup.await?)
     }
 
-    /// Returns a user's calls older than a cursor, newest first.
+    /// Returns up to `limit` of a user's calls, newest first; with `before`, only calls older than that cursor.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -135,7 +135,8 @@ impl UsageService<'_> {
     /// Rejects a run that would exceed its own budget or the user's.
     ///
     /// # Errors
-    /// `BudgetExceeded` if a budget is too small or the price of a model is unknown.
+    /// `BudgetExceeded` if a budget is too small, or if a budget in dollars applies and the price of a model is
+    /// unknown.
     pub async fn check_affordable(
         &self,
         user: Option<&UserId>,
@@ -171,8 +172,8 @@ impl UsageService<'_> {
         check_limits(&limits, &spent, reserved, expected_usage, now).map_err(limit_error)
     }
 
-    // Returns the expected usage of a run, but at least the amount reserved for its first stage: with less, it
-    // would end before it starts.
+    // Returns the expected usage of a run, or the amount reserved for its first stage if that is more: a run that
+    // cannot reserve this amount would end before it starts.
     fn expected_usage(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> UsageAmount {
         let is_own = |call: &&CallEstimate| {
             user.is_some_and(|user| self.llm.uses_own_key(Some(user), &call.model))

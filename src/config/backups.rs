@@ -57,7 +57,7 @@ pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
     Some(Secret::new(address))
 }
 
-/// Returns the address of the bucket for the documents' original files.
+/// Returns the address of the bucket for the documents' original files; `None` if it is not set or invalid.
 pub(super) fn document_store(checker: &mut Checker) -> Option<String> {
     let address = checker.configured("DOCUMENT_STORE")?;
     if !address.starts_with("s3://") {
@@ -67,7 +67,8 @@ pub(super) fn document_store(checker: &mut Checker) -> Option<String> {
     Some(address)
 }
 
-/// Returns the address of the same database without a pooler in between; `None` if it is not set or has no effect.
+/// Returns the address that reaches the database of `DATABASE_URL` without a pooler; `None` if it is not set, is
+/// invalid, or has no effect.
 pub(super) fn database_direct_url(checker: &mut Checker, has_database: bool) -> Option<Secret> {
     let address = checker.configured("DATABASE_DIRECT_URL")?;
     if !has_database {

@@ -48,7 +48,8 @@ impl Checker {
             .unwrap_or_else(|| row(name).default.to_owned())
     }
 
-    /// Parses the effective value. On an error, falls back to the default so that checking can continue.
+    /// Parses the effective value; `None` if there is neither a value nor a default. On an error, falls back to the
+    /// default so that checking can continue.
     pub fn read<T>(
         &mut self,
         name: &str,
@@ -72,7 +73,8 @@ impl Checker {
         value
     }
 
-    /// Parses an integer within the bounds in the setting's row.
+    /// Parses an integer within the bounds in the setting's row. Falls back to the default or, without one, to the
+    /// minimum.
     pub fn number(&mut self, name: &str) -> u64 {
         let (min, max) = match row(name).kind {
             ValueKind::Number(min, max) | ValueKind::Seconds(min, max) => (min, max),
@@ -105,7 +107,7 @@ impl Checker {
         Duration::from_secs(self.number(name))
     }
 
-    /// Parses a TCP port.
+    /// Parses a TCP port, if one is set.
     pub fn port(&mut self, name: &str) -> Option<u16> {
         self.read(
             name,
@@ -114,7 +116,8 @@ impl Checker {
         )
     }
 
-    /// Parses the address to listen on. Platforms that set PORT expect the server to listen on all interfaces.
+    /// Parses the address to listen on. If the environment sets PORT and nothing sets HOST, returns 0.0.0.0, because
+    /// platforms that set PORT expect the server to listen on all interfaces.
     pub fn host(&mut self) -> IpAddr {
         let is_port_from_environment = self.source("PORT") == ValueSource::Environment;
         if is_port_from_environment && self.configured("HOST").is_none() {
@@ -142,7 +145,7 @@ impl Checker {
         self.read(name, read, "true or false")
     }
 
-    /// Parses a choice and returns it as spelled in the table.
+    /// Parses a choice or a synonym of one, ignoring case, and returns the choice as spelled in the table.
     pub fn choice(&mut self, name: &str) -> &'static str {
         let ValueKind::Choice(words) = row(name).kind else {
             return "";
@@ -159,7 +162,7 @@ impl Checker {
             .unwrap_or(words[0])
     }
 
-    /// Parses an http or https URL and removes the trailing slash.
+    /// Parses an http or https URL, if one is set, and removes trailing slashes.
     pub fn url(&mut self, name: &str) -> Option<String> {
         self.read(
             name,
@@ -252,8 +255,8 @@ fn quote(text: &str) -> String {
     format!("\"{clean}\"")
 }
 
-/// Returns the HTTP(S) URL without trailing slashes; `None` if it has another scheme, a fragment, whitespace, or a host
-/// that is not plain ASCII.
+/// Returns the HTTP(S) URL without trailing slashes; `None` if it has another scheme, a user name, a fragment,
+/// whitespace, or a host that is not plain ASCII.
 pub fn http_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
     let rest = text

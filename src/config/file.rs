@@ -61,7 +61,8 @@ fn parse_quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// Parses an unquoted value. A `#` starts a comment only after a space: `#` alone may be part of a password or URL.
+/// Parses an unquoted value. A `#` starts a comment only at the beginning or after a space or tab: elsewhere, it may be
+/// part of a password or URL.
 fn parse_unquoted(text: &str) -> String {
     let end = text
         .match_indices('#')

@@ -157,8 +157,8 @@ impl MergedSettings {
         }
     }
 
-    /// Returns the value under the main name, or else under the first alias that is set. An empty value counts as
-    /// unset, because environment templates use it to omit a setting.
+    /// Returns the value under the main name, or else under the first alias that is set. Warns if another name has a
+    /// different value. An empty value counts as unset, because environment templates use it to omit a setting.
     fn find_value(
         &mut self,
         row: &OptionRow,

@@ -1,4 +1,4 @@
-//! Configuration: defaults < file < environment < flags, validated once into a single struct. All errors are
+//! Configuration: defaults < file < `.env` < environment < flags, validated once into a single struct. All errors are
 //! reported together. Decides nothing that requires a running server.
 
 mod backups;
@@ -49,7 +49,7 @@ pub struct Config {
     pub host: IpAddr,
     /// Port to listen on; 0 picks a free one.
     pub port: u16,
-    /// Second port, which serves only the pages; `None` for no second port.
+    /// Second port, which serves the web interface; the main port then returns JSON at `/`. `None` for no second port.
     pub ui_port: Option<u16>,
     /// Certificate files for TLS; `None` serves plain HTTP, for example behind a proxy that terminates TLS.
     pub tls: Option<TlsFiles>,
@@ -61,7 +61,8 @@ pub struct Config {
     pub redis: Option<RedisConfig>,
     /// Address of the bucket for the documents' original files; `None` for the data folder or the database.
     pub document_store: Option<String>,
-    /// Address of the same database without a pooler, for announcements between servers; `None` if not set.
+    /// Address of the PostgreSQL database without a pooler, for announcements between servers and for migrations;
+    /// `None` if not set.
     pub database_direct_url: Option<Secret>,
     /// Address of a running server that CLI commands use; `None` to work on the data folder.
     pub server: Option<String>,
@@ -73,7 +74,7 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// Continuous replica, also used to restore an empty data folder.
     pub replica: Option<ReplicaConfig>,
-    /// Token that makes the account registering with it the first administrator; `None` to generate one if needed.
+    /// Token with which the first administrator registers; `None` to generate one if needed.
     pub setup_token: Option<Secret>,
     /// Scheduled backups; `None` disables them.
     pub backups: Option<BackupConfig>,
@@ -101,15 +102,16 @@ pub struct Config {
     pub models: CatalogSheet,
     /// Who may register.
     pub registration: Registration,
-    /// Whether to allow analyses without an account; `None` for the default rule.
+    /// Whether to allow analyses without an account; `None` to allow them while there are only demo models, except in
+    /// production.
     pub allow_anonymous: Option<bool>,
-    /// Whether to offer demo models; `None` for the default rule.
+    /// Whether to offer demo models; `None` to offer them only if no provider is configured.
     pub use_mock: Option<bool>,
     /// How long an answer can be reused; zero turns the cache off.
     pub cache_ttl: Duration,
     /// Maximum size of all cached answers together, in bytes.
     pub cache_bytes: u64,
-    /// Whether to share cached answers that use no one's documents or provider keys.
+    /// Whether users share cached answers that use no user's documents or provider keys.
     pub cache_shared: bool,
     /// Value of `app_type` in the `/health` response.
     pub app_type: String,
@@ -123,7 +125,7 @@ pub struct Config {
     pub budgets: usage::UserLimits,
     /// Offers a blind comparison for about one in this many analyses; 0 means never.
     pub compare_every: u64,
-    /// Whether a model compares the answers of a request that does not specify it.
+    /// Whether a model compares the answers if the request does not specify this.
     pub evidence: EvidenceMode,
     /// The server's limits and timeouts.
     pub limits: ServerLimits,
@@ -160,9 +162,10 @@ pub struct ServerLimits {
     pub max_runs: usize,
     /// Maximum number of concurrent provider calls; 0 for as many as fit into memory.
     pub max_calls: usize,
-    /// Maximum number of concurrent calls that API clients make to single models; 0 for as many as fit into memory.
+    /// Maximum number of concurrent calls that API clients make to single models; 0 for the same number as `max_calls`.
     pub max_streams: usize,
-    /// The same maximum for the API clients of one user; 0 for as many as fit into memory.
+    /// Maximum number of concurrent calls that one user's API clients make to single models; 0 for half of
+    /// `max_streams`.
     pub max_streams_per_user: usize,
     /// Maximum number of requests per minute and caller.
     pub rate_per_minute: u32,

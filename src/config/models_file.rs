@@ -3,7 +3,7 @@
 use super::check::Checker;
 use crate::domain::catalog::CatalogSheet;
 
-/// Reads the file. Returns an empty sheet if none is set, or if the file has errors, which are reported.
+/// Reads the file. Returns an empty sheet if no file is set, or if it has errors, which are reported.
 pub(super) fn read(
     checker: &mut Checker,
     read: &dyn Fn(&str) -> Result<String, String>,

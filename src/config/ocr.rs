@@ -33,8 +33,8 @@ pub(super) fn read(checker: &mut Checker) -> Option<OcrConfig> {
     is_on.then_some(ocr)
 }
 
-/// Parses the languages. They are passed on a command line, so each must begin with a letter; an example is
-/// `script/Latin`.
+/// Parses the languages. They are passed on a command line, so each must begin with a letter. A name may contain a
+/// slash, as in `script/Latin`.
 fn languages(checker: &mut Checker) -> Vec<String> {
     let is_name = |name: &str| {
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/');

@@ -18,7 +18,7 @@ pub enum ValueKind {
     Dollars,
     /// A duration in whole seconds, within inclusive bounds.
     Seconds(u64, u64),
-    /// `true` or `false`; as a flag, the value can be omitted.
+    /// `true` or `false`, or a synonym such as `on` or `0`. As a flag, the value can be omitted.
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),

@@ -46,7 +46,7 @@ impl fmt::Display for RedisConfig {
     }
 }
 
-/// Returns the Redis server that the settings name; `None` if they name none.
+/// Returns the Redis server that the settings name; `None` if they name none or an error was recorded.
 pub(super) fn redis(checker: &mut Checker) -> Option<RedisConfig> {
     let prefix = checker.text("REDIS_PREFIX");
     if prefix.is_empty()

@@ -14,7 +14,7 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// Reads the two settings, which must be set together or not at all.
+/// Reads the settings for the server's certificate and its key, which must be set together or not at all.
 pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
     let (certificate, key) = (
         checker.configured("QUIRE_TLS_CERT"),

@@ -1,5 +1,5 @@
-//! Answer cache for identical calls. The key covers everything that could change the answer, and also the
-//! owner, so that no one receives an answer that another user paid for or that they must not see.
+//! Answer cache for identical calls. The key covers everything that could change the answer, and the answer's owner:
+//! one user or, for answers that may be shared, the team.
 
 mod key_fields;
 mod single_flight;
@@ -23,7 +23,7 @@ pub(super) use single_flight::{FlightRole, LeaderGuard, SingleFlight};
 pub struct CacheLimits {
     /// How long an answer can be reused; zero turns the cache off.
     pub ttl: Duration,
-    /// Total size of all answers in bytes; the least recently used are evicted first.
+    /// Maximum total size of all answers, in bytes; the least recently used are evicted first.
     pub bytes: u64,
     /// Whether all accounts share answers that use no user's documents or provider keys.
     pub is_shared: bool,
@@ -49,7 +49,8 @@ impl AnswerCache {
         }
     }
 
-    /// Counts added bytes. Once enough have been added that the total size must be checked, returns the limit for it.
+    /// Counts added bytes. Returns the size limit once enough bytes have been added that the total size must be
+    /// checked.
     pub fn add_bytes(&self, bytes: u64) -> Option<u64> {
         let bytes_before = self.bytes_since_check.fetch_add(bytes, Ordering::Relaxed);
         if bytes_before + bytes < self.limits.bytes / SIZE_CHECK_DIVISOR {

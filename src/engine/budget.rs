@@ -1,5 +1,5 @@
-//! Enforces run budgets: reserves in memory the maximum that calls may use, and releases it once the actual usage has
-//! been stored. The rules for what fits are in `domain`.
+//! Enforces the budgets of runs, users, and API keys: reserves in memory the maximum that calls may use, and releases
+//! it once the actual usage has been stored. The rules for what fits are in `domain`.
 
 mod unlimited;
 
@@ -53,7 +53,7 @@ impl RunTerms {
     }
 }
 
-/// A user's budget status.
+/// A user's limits, and the amounts spent and reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BudgetStanding {
     /// The user's own limits, or the server's default.
@@ -142,7 +142,7 @@ impl ReservationLedger {
         spent_read.await
     }
 
-    /// Returns whether a user has no limits. Cached for two seconds.
+    /// Returns whether a user has no limits. If so, the result is cached for two seconds.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -400,7 +400,7 @@ impl BudgetReservation {
         self.key.is_some() || self.is_waiting()
     }
 
-    /// Releases the reservations of ended calls, whose usage has been stored.
+    /// Releases the amounts reserved for ended calls. Call this once their usage has been stored.
     pub fn release_stored(&mut self) {
         let over = std::mem::take(&mut self.unstored_amount);
         if let Some(user) = &self.user {

@@ -1,5 +1,6 @@
-//! Stores a run's events before publishing them, so that every event that a client has seen still exists
-//! after a crash, under the same number. Deltas are merged before they are written.
+//! Stores a run's events before publishing them, so that every event that a client has seen still exists after a crash,
+//! under the same number. Exceptions are relayed calls, and awaited runs whose events cannot be stored. Deltas are
+//! merged before they are written.
 
 mod delta_merge;
 mod findings;
@@ -121,7 +122,7 @@ impl Journal {
         self.pending_batches.is_empty() && (self.relay.is_none() || self.charges.is_empty())
     }
 
-    /// Returns the results of a finished run that are missing from the store.
+    /// Returns the findings and citations of a finished run that are not stored yet; `None` if everything is stored.
     pub fn unstored_run(&self) -> Option<UnstoredResults> {
         let last = self.pending_batches.last()?;
         let outcome_findings = last
@@ -155,7 +156,8 @@ impl Journal {
         if self.relay.is_none() {
             self.track_open_text(&event);
         }
-        // Merge only with text that directly precedes, because a restarted member begins a new text.
+        // Merge with an earlier piece of the same text only if nothing but text lies in between: after any other event,
+        // such as a restart, a member begins a new text.
         let mergeable = self
             .events
             .iter_mut()
@@ -363,7 +365,7 @@ const RETRY_PAUSES: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(15),
 ];
-/// How many of these pauses to use if a connection waits for the run.
+/// How many of [`RETRY_PAUSES`] to use if a connection waits for the run.
 const AWAITED_RETRIES: usize = 2;
 /// Interval at which a run that continues without being stored tries again to store its events.
 const UNSTORED_RETRY_INTERVAL: Duration = Duration::from_secs(5);
@@ -411,7 +413,8 @@ impl JournalBatch {
     /// Writes the batch within the caller's transaction.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be written.
+    /// Returns an error if the run no longer holds its lease, the analysis was deleted or has already ended, or the
+    /// database cannot be written.
     pub fn store(&self, db: &Writer) -> Result<(), StoreError> {
         let (id, now) = (&self.id, self.now);
         match self.lease {

@@ -84,8 +84,8 @@ impl CallLedger {
         open_call.running_call.is_some().then_some(open_call.call)
     }
 
-    /// Returns the additional reservation ([`OUTPUT_RESERVATION_STEP`] output tokens) that a call needs once
-    /// it exceeds its current one; `None` if it does not.
+    /// Returns the additional reservation ([`OUTPUT_RESERVATION_STEP`] output tokens) that a running call needs if its
+    /// output exceeds the current reservation; `None` if it does not.
     pub fn needed_reservation(&self, number: u64) -> Option<CallReservation> {
         let open_call = self.open_calls.get(&number)?;
         let is_over = open_call
@@ -278,7 +278,7 @@ impl OpenCall {
         }
     }
 
-    /// Sets the cache key and the leader guard that other callers wait for.
+    /// Sets the cache key, and the leader guard whose release other callers wait for.
     pub fn with_cache_key(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
         Self {
             key,

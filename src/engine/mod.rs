@@ -71,7 +71,7 @@ const MAX_WAITING: usize = 64;
 /// count as one.
 const MAX_RUNS_PER_USER: usize = 24;
 
-/// Owns all active runs.
+/// Executes all analyses and relayed calls of this process.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<EngineShared>,
@@ -114,11 +114,11 @@ fn nearest_entry(
 pub struct RunSpec {
     /// ID of the analysis, stored before the run starts.
     pub id: AnalysisId,
-    /// The user, who determines the cache scope and is charged for usage.
+    /// The user, who determines the cache scope and is charged for usage; `None` without an account.
     pub user: Option<UserId>,
     /// The state machine, new or restored.
     pub machine: StagedRun,
-    /// The API key of the request; usage is counted toward it too.
+    /// The API key of the request, if any; usage is counted toward it too.
     pub key: Option<KeyId>,
     /// The reservation in the key's budget; `None` if the key has no budget.
     pub funds: Option<Box<dyn KeyFunds>>,
@@ -149,9 +149,9 @@ pub struct RunSpec {
 /// Why a run was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RunRefused {
-    /// The server has too many active or waiting runs.
+    /// Too many runs are active or waiting, or too many relayed calls are open, on this server.
     Full,
-    /// The user has too many active and waiting runs.
+    /// The user has too many active and waiting runs, or too many open relayed calls.
     TooMany,
     /// The server is shutting down.
     Closing,
@@ -330,7 +330,7 @@ impl Engine {
         self.shared.run_arrived.notified().await;
     }
 
-    /// Returns the users with active or waiting runs.
+    /// Returns the users of all active and waiting runs, including relayed calls. May contain duplicates.
     pub fn users(&self) -> Vec<UserId> {
         let running = self.shared.runs();
         running
@@ -339,7 +339,7 @@ impl Engine {
             .collect()
     }
 
-    /// Cancels all runs of a user.
+    /// Cancels all runs of a user, including relayed calls.
     pub fn cancel_all_of(&self, user: &UserId, reason: &str) {
         let running = self.shared.runs();
         let is_own = |run: &&RunningRun| run.user.as_ref() == Some(user);
@@ -348,8 +348,8 @@ impl Engine {
         }
     }
 
-    /// Explains the cache misses of calls: returns each call's cache key, and why it was not in the cache before
-    /// `before`.
+    /// Explains the cache misses of calls: returns each call's cache key, and why no answer to the call had been cached
+    /// before `before`.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -402,7 +402,7 @@ impl Engine {
         ReservedAmount::reserve(self.shared.reservations.clone(), user, amount).await
     }
 
-    /// Returns the number of active and waiting runs.
+    /// Returns the number of active and waiting runs, including relayed calls.
     pub fn run_count(&self) -> usize {
         self.shared.runs().len()
     }
@@ -413,8 +413,9 @@ impl Engine {
         self.shared.streams.close();
     }
 
-    /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: their stored
-    /// state is kept, and they are resumed at the next start or by another server on the database.
+    /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: their stored state is
+    /// kept, and they are resumed at the next start or by another server on the database. Also records the pending
+    /// usage of relayed calls.
     pub async fn drain_runs(&self, limit: Duration) {
         self.wait_for_runs(limit).await;
         self.record_passthrough_usage().await;

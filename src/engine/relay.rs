@@ -70,7 +70,7 @@ impl Engine {
         self.shared.settlement.write_all().await;
     }
 
-    /// Returns whether a user has no budget. The result is cached for two seconds.
+    /// Returns whether a user has no budget. If so, the result is cached for two seconds.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

@@ -253,7 +253,8 @@ impl RunChannel {
         Some(command_value)
     }
 
-    // Returns the events after a sequence number, or `TooOld` if the events in memory do not reach back that far.
+    // Returns the events after a sequence number, or `TooOld` if the events in memory do not reach back that far. For a
+    // relayed call, takes all events out of the channel.
     fn events_after(&self, after: u64) -> WatchPosition {
         let mut state = self.lock_state();
         if self.is_passthrough && !state.recent_events.is_empty() {

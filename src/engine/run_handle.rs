@@ -7,7 +7,7 @@ use crate::domain::id::AnalysisId;
 pub struct Finished(pub(super) tokio::sync::oneshot::Receiver<Option<Box<RunOutcome>>>);
 
 impl Finished {
-    /// Returns how the run ended; `None` if a shutdown interrupted it, so that it will be resumed.
+    /// Returns how the run ended; `None` if it was interrupted, for example by a shutdown, and will be resumed.
     pub async fn wait_for_outcome(self) -> Option<Box<RunOutcome>> {
         self.0.await.ok().flatten()
     }

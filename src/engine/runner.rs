@@ -34,7 +34,7 @@ use crate::store::StoreError;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
 /// Number of call events to buffer before calls have to wait.
 const MAX_WAITING_EVENTS: usize = 64;
-/// Timeout for the bills of stopped calls; after that, the end of the run is written without them.
+/// Timeout for the bills of stopped calls; after that, the end of the run is written with estimates instead.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a run that was given up may still wait for the database. After that, its calls must have ended,
@@ -323,7 +323,7 @@ impl Driver {
         }
     }
 
-    /// Handles a call's event. Returns the additional reservation that the call needs.
+    /// Handles a call's event. Returns the additional reservation that the call needs, if any.
     fn process_call_event(&mut self, number: u64, event: CallEvent) -> Option<CallReservation> {
         let now = self.stopwatch.now();
         let input = match event {
@@ -373,7 +373,8 @@ impl Driver {
         }
     }
 
-    /// Stops open calls and collects their bills, waiting up to [`BILLING_TIMEOUT`].
+    /// Stops open calls and collects their bills, waiting up to [`BILLING_TIMEOUT`]. Calls without a bill are then
+    /// charged by estimate.
     async fn collect_final_bills(&mut self) {
         self.ledger.stop_all();
         let until = deadline_after(BILLING_TIMEOUT);

@@ -27,7 +27,8 @@ const SKIP_MODEL: &str = "skip_model";
 pub struct DeliveredCommands(BTreeSet<(i64, RunLease)>);
 
 impl DeliveredCommands {
-    /// Forgets all commands that are no longer stored, and returns those that are new.
+    /// Forgets delivered commands that are no longer stored, and returns the stored commands that have not been
+    /// delivered.
     fn retain_new<'a>(&mut self, commands: &'a [StoredCommand]) -> Vec<&'a StoredCommand> {
         self.0
             .retain(|known| commands.iter().any(|one| key(one) == *known));
@@ -40,7 +41,8 @@ fn key(command: &StoredCommand) -> (i64, RunLease) {
     (command.id, command.lease)
 }
 
-/// Returns why a run was canceled through a server that does not drive it, if it was. Only for a database on a server.
+/// Returns the reason for which a run was canceled through a server that does not execute it; `None` if it was not.
+/// Requires a database server.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -162,7 +164,8 @@ fn counted_owner(run: &RunSpec) -> String {
 }
 
 impl EngineShared {
-    /// Gives a new run a lease, which is stored in the same transaction as the run.
+    /// Gives a new run a lease if the database is on a server. The transaction that inserts the run then also checks
+    /// the owner's number of runs and stores the lease.
     pub(super) fn with_lease(&self, run: RunSpec, insert: InsertRun) -> (RunSpec, InsertRun) {
         let Some(membership) = self.store.membership() else {
             return (run, insert);

@@ -143,7 +143,8 @@ impl UsageRecorder {
     }
 
     // Writes all calls in a single transaction or, if that fails, each call separately, so that only the failing call
-    // has to wait. Returns the calls that were not written.
+    // has to wait. Returns the failed calls that should be tried again: those that are not too old and certainly were
+    // not written.
     async fn write(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
         let batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));

@@ -75,8 +75,8 @@ impl SharedReservations {
         let boot = self.boot()?;
         let _write_guard = self.write_lock.lock().await;
         let (own_sum, name) = (self.sum_of(owner), owner.to_owned());
-        // If the caller is canceled, the row may be larger than the sum, so dropping this guard has the row written
-        // again.
+        // If this future is dropped before the end, the row may be larger than the sum; dropping this guard then has
+        // the row written again.
         let restore_on_drop = ChangedOnDrop(self, owner);
         let attempt = Arc::new(move |db: &Writer| {
             rows::lock_owner(db, &name)?;

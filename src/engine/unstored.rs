@@ -19,7 +19,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct FinishedRun {
     pub outcome: Box<RunOutcome>,
     pub pending_store: Option<PendingStore>,
-    /// The usage to record, for a relayed call.
+    /// The usage to record if the run is a relayed call.
     pub settled_call: Option<SettledCall>,
 }
 
@@ -32,7 +32,8 @@ pub(super) struct PendingStore {
 }
 
 impl PendingStore {
-    /// Retries for half a minute, or until `stops` returns true because the server is shutting down.
+    /// Retries storing the results for half a minute, or until `stops` returns true because the server is shutting
+    /// down.
     pub async fn store(mut self, stops: impl Fn() -> bool) {
         for _ in 0..MAX_ATTEMPTS {
             tokio::time::sleep(RETRY_PAUSE).await;

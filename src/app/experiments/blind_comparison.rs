@@ -16,7 +16,8 @@ use crate::store::{analyses, experiments};
 
 /// Maximum number of pairs offered, which is more than anyone will judge.
 const MAX_PAIRS: usize = 500;
-/// Number of top configurations that are compared with each other.
+/// Number of top configurations that are compared with each other. The current configuration is added if it is not one
+/// of them.
 const TOP_CONFIGURATIONS: usize = 4;
 
 /// Two anonymous answers.
@@ -56,7 +57,8 @@ struct ConfigurationPair {
 }
 
 impl Experiments<'_> {
-    /// Returns the next unjudged pair after the skipped one; `None` once all pairs have been judged.
+    /// Returns the next undecided pair after the one with the token `after`, starting over at the end; `None` once all
+    /// pairs are decided.
     ///
     /// # Errors
     /// `Missing` for an unknown experiment. Also returns any error from the store.
@@ -95,7 +97,7 @@ impl Experiments<'_> {
         }))
     }
 
-    /// Stores a verdict and returns the next pair.
+    /// Stores a verdict, unless it is `Skip`, and returns the next pair.
     ///
     /// # Errors
     /// `BadInput` for an unknown pair, and the errors of [`Experiments::next_comparison`].
@@ -177,8 +179,8 @@ impl ConfigurationPair {
     }
 }
 
-/// Returns pairs of the best configurations on cases that both have answered, in an order shuffled once with the
-/// seed.
+/// Returns up to [`MAX_PAIRS`] pairs of the best configurations and the current one, on cases that both have answered,
+/// in an order shuffled once with the seed.
 fn pairs(view: &ExperimentView) -> Vec<ConfigurationPair> {
     let evaluated = view.report.leaderboard.iter().filter(|row| row.cases > 0);
     let mut best: Vec<usize> = evaluated

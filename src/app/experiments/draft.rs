@@ -55,7 +55,7 @@ pub struct ExperimentParams {
     pub evaluator: Scoring,
     /// What "best" means in this experiment.
     pub objective: Objective,
-    /// Upper limits for cost, tokens, and evaluations.
+    /// Upper limits for cost, tokens, time, and evaluations.
     pub budget: ExperimentBudget,
     /// Score differences below this do not matter to the user; `None` for the default.
     pub indifference: Option<f64>,
@@ -80,7 +80,7 @@ pub struct ExperimentForecast {
     pub evaluations: u64,
     /// Expected cost; `None` if a price is unknown.
     pub cost: Option<MicroDollars>,
-    /// Upper bound on the cost; `None` if nothing bounds it.
+    /// Upper bound on the cost; `None` if a price is unknown.
     pub cost_at_most: Option<MicroDollars>,
     /// Expected number of tokens, input and output together.
     pub tokens: u64,
@@ -177,7 +177,7 @@ impl Experiments<'_> {
         task.await.map_err(Error::internal)
     }
 
-    // Each configuration is planned with only one case, so the documents of all cases are checked here.
+    // Checks that the documents of all cases exist, because each configuration is planned for only one case.
     async fn check_documents(&self, user: &UserId, cases: &[Case]) -> Result<()> {
         let mut document_ids: Vec<(usize, DocumentId)> = Vec::new();
         for (index, case) in cases.iter().enumerate() {
@@ -201,7 +201,7 @@ impl Experiments<'_> {
         }
     }
 
-    // Expands all valid configurations, without parameters that a model does not support.
+    // Expands all valid configurations. Parameters that a model does not support are left out.
     fn configurations(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
         let llm = &self.0.llm;
         let accepts_parameter = |name: &str, parameter: Parameter| {
@@ -237,7 +237,7 @@ impl Experiments<'_> {
         Ok(configs)
     }
 
-    // Plans each configuration for the case with the longest question, which bounds all other cases.
+    // Plans each configuration for the case with the most documents and, among equals, the longest question.
     async fn evaluation_costs(
         &self,
         caller: &Caller,
@@ -287,8 +287,8 @@ impl Experiments<'_> {
         Ok(costs)
     }
 
-    // Returns an upper bound on the cost of judging an answer, if there is a judge; the inner `Option` is `None` if
-    // its price is unknown.
+    // Checks the judge, if there is one, and returns an upper bound on the cost of judging an answer. The inner
+    // `Option` is `None` if the judge's price is unknown.
     fn judge_costs(
         &self,
         user: &UserId,
@@ -397,7 +397,7 @@ fn check_objective(objective: &Objective) -> Result<()> {
     Err(Error::field(&["body", "objective"], "value_error", why))
 }
 
-// Checks that something bounds the experiment: if nothing costs money, the number of evaluations does.
+// Checks that the budget can be enforced. Without a budget, limits the evaluations, or fails if anything costs money.
 fn check_budget(
     spec: &mut ExperimentSpec,
     costs: &[EvaluationCost],

@@ -11,7 +11,8 @@ use crate::domain::experiment::{
     MIN_CASES, Objective, TrialOutcome, configuration_count, reserved_fraction,
 };
 
-/// Rejects a budget that allows no evaluation.
+/// Rejects a budget that allows no evaluation. A small space may start nevertheless if money or tokens are limited,
+/// because costs are known only as upper bounds.
 ///
 /// # Errors
 /// `BadInput` if the budget does not cover two configurations on one case in addition to the share reserved for

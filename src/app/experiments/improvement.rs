@@ -52,7 +52,8 @@ impl Experiments<'_> {
     }
 }
 
-/// Returns the specification with the prompts to be improved padded to the maximum length of a proposal.
+/// Returns a copy of the specification in which each prompt to be improved is padded to the maximum length of a
+/// proposal.
 pub(super) fn with_longest_prompts(spec: &ExperimentSpec) -> ExperimentSpec {
     let mut spec = spec.clone();
     for axis in spec

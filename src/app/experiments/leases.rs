@@ -10,7 +10,8 @@ use crate::domain::id::{ExperimentId, UserId};
 use crate::log;
 use crate::store::{self, Membership, Reader, StoreError, Writer, experiments, servers};
 
-/// Takes the lease of an experiment for a server, unless another server holds it.
+/// Takes the lease of an experiment for the server with the ID `boot`, unless another server holds it. Does nothing
+/// without an ID, which means that the database is a file.
 ///
 /// # Errors
 /// `Conflict` if another server runs it; another error if the database cannot be written.
@@ -24,7 +25,7 @@ pub(super) fn take(db: &Writer, id: &ExperimentId, boot: Option<&str>) -> store:
 }
 
 impl Experiments<'_> {
-    /// Prevents other experiments from starting on this server while one takes its lease. Returns at once if
+    /// Returns a guard that keeps other experiments from starting on this server while one takes its lease; `None` if
     /// the database is a file.
     pub(super) async fn hold_start_lock(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         self.0.store.membership()?;
@@ -43,8 +44,8 @@ impl Experiments<'_> {
         Ok(())
     }
 
-    /// Takes the lease of an unfinished experiment. Returns whether this server should continue it, which is
-    /// always true without other servers.
+    /// Takes the lease of an unfinished experiment. Returns whether this server should now start running it: false if
+    /// it already runs here, or if another server holds the lease. Always true if the database is a file.
     ///
     /// # Errors
     /// Returns an error if the store cannot be written.

@@ -16,7 +16,7 @@ use crate::domain::money::Price;
 use crate::domain::prompt::PEER_BUDGET;
 use crate::store::Store;
 
-/// Maximum number of tokens in a judge's reply, which solves the question before it compares.
+/// Maximum number of tokens in a judge's reply. The judge solves the question itself before it compares the answers.
 pub(super) const MAX_REPLY_TOKENS: u32 = 2_000;
 /// Maximum number of tokens in Quire's own instructions to a judge.
 const INSTRUCTION_TOKENS: u64 = 600;
@@ -32,7 +32,7 @@ pub(super) struct LlmJudge<'a> {
     pub judge: &'a JudgeSpec,
 }
 
-/// The outcome of asking the judge once.
+/// The outcome of one judgment.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgeOpinion<T> {
     /// The verdict, or why there is none.
@@ -53,7 +53,8 @@ pub(super) enum JudgeError {
 }
 
 impl LlmJudge<'_> {
-    /// Compares two answers in both orders; if the verdict changes, it counts as a tie.
+    /// Compares two answers. A pairwise judge sees them in both orders, and a changed verdict counts as a tie; a rubric
+    /// judge scores each answer.
     ///
     /// # Errors
     /// [`Interrupt`](super::waits::Interrupt) if the experiment stops, pauses, or fails.
@@ -184,7 +185,7 @@ fn checked_reply<T>(
     reply.map_err(JudgeError::Unreadable)
 }
 
-/// Returns a random fence marker, which no answer can imitate.
+/// Returns a random fence marker, which no answer can predict.
 ///
 /// # Errors
 /// Returns an error if the system provides no random numbers.

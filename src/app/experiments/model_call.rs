@@ -25,7 +25,7 @@ pub(super) struct ModelCall<'a> {
 pub(super) type ModelReply = (std::result::Result<String, String>, JudgeCost);
 
 impl ModelCall<'_> {
-    /// Calls a model and waits for its reply of at most this many tokens. Waits while the queue is full.
+    /// Calls a model and waits for its reply, which has at most `max_tokens` tokens. Waits while the queue is full.
     ///
     /// # Errors
     /// [`Interrupt`](super::waits::Interrupt) if the experiment stops, pauses, or fails.

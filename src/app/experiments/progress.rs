@@ -19,7 +19,7 @@ pub struct ExperimentProgress {
     pub spent: Value,
     /// The experiment's budget, as JSON.
     pub budget: Value,
-    /// The leading configuration; `None` while the best are tied.
+    /// The leading configuration; `None` without evaluations, while the best are tied, or while all means are 0.
     pub best: Option<LeadingConfiguration>,
     /// Number of configurations still in the race.
     pub racing: usize,
@@ -39,7 +39,7 @@ pub struct LeadingConfiguration {
     pub mean: f64,
     /// Anytime-valid confidence interval for its true mean (see `statistics::betting`).
     pub interval: (f64, f64),
-    /// Number of cases evaluated so far.
+    /// Number of cases included in the mean: those that all remaining configurations have answered.
     pub cases: usize,
 }
 

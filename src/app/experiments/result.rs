@@ -72,7 +72,7 @@ impl Experiments<'_> {
         view_task.await.map_err(Error::internal)
     }
 
-    /// Returns each configuration's answer to one case.
+    /// Returns the evaluations of one case, each with its answer.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -170,7 +170,8 @@ fn preferences_of(judgments: &[Judgment]) -> Vec<Match> {
     matches.collect()
 }
 
-/// Pairs the user's verdicts with the judge's or, without one, with the scores.
+/// Pairs each of the user's verdicts with the judge's verdict on the same answers or, if there is none, with the
+/// verdict that the scores imply.
 fn labeled_pairs(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred, Preferred)> {
     let user_judgments = judgments.iter().filter(|judgment| judgment.judge.is_none());
     let labels = user_judgments.filter_map(|user_judgment| {

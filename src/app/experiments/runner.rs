@@ -106,7 +106,8 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    /// Runs until nothing is left to do, the owner stops the experiment, or user action is needed.
+    /// Runs until the experiment is complete, the owner stops it, user action is needed, the server shuts down, or an
+    /// error occurs. Stores nothing more if another server continues the experiment.
     pub(super) async fn run(mut self) {
         let mut end = self.run_trials().await;
         if self.continues_elsewhere.load(Relaxed) {
@@ -211,7 +212,8 @@ impl<'s> ExperimentRunner<'s> {
         Ok(())
     }
 
-    // Sorts trials so that the current configuration's answer comes first, because the others are compared with it.
+    // Sorts the trials: first those of the first trial's case, and among them the current configuration's trial,
+    // because the other answers are compared with its answer.
     fn in_start_order(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
         let Some(first) = trials.first().map(|trial| trial.case) else {
@@ -299,8 +301,8 @@ impl<'s> ExperimentRunner<'s> {
         Ok(self.record(trial, analysis, scored).await?)
     }
 
-    // Retries a trial later. A provider outage says nothing about a configuration, so nothing is recorded,
-    // and the race asks again.
+    // Retries a trial later. A provider outage says nothing about a configuration, so nothing is recorded, and the race
+    // asks again. After `MAX_FAILURES` failures in a row, pauses the experiment instead.
     async fn retry_trial(
         &mut self,
         trial: Trial,
@@ -446,7 +448,8 @@ fn to_trial_answer(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
     }
 }
 
-/// Whether a failure is transient, in which case it says nothing about the configuration.
+/// Whether a failure has nothing to do with the configuration, such as an outage or a rejected key, so that a later
+/// retry may succeed.
 fn is_transient(kind: CallErrorKind) -> bool {
     matches!(
         kind,

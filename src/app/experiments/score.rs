@@ -14,10 +14,10 @@ use crate::domain::id::AnalysisId;
 use crate::domain::usage;
 use crate::store::{analyses, experiments};
 
-/// Number of answers used as probes.
+/// Maximum number of the current configuration's answers from which bias probes for the judge are derived.
 const PROBE_COUNT: usize = 3;
 
-/// Error of an answer that contains instructions to its judge, which scores 0 without being judged.
+/// Error of an answer that contains instructions to its judge. Such an answer scores 0 without being judged.
 pub(super) const INJECTION_ERROR: &str = "the answer contains instructions to its judge";
 
 /// A score, or the reason why there is none yet and the cost of the attempt.
@@ -73,8 +73,8 @@ impl ExperimentRunner<'_> {
         Ok(self.scored_by_judge(answer, verdict, |score| (score, None)))
     }
 
-    // Scores an answer 1 if it is better than the current configuration's, 0.5 for a tie, and 0 if it is
-    // worse. The current configuration itself scores 0.5 by definition.
+    // Scores an answer 1 if it is better than the current configuration's or if the latter is missing, 0.5 for a tie,
+    // and 0 if it is worse. The current configuration itself scores 0.5 by definition.
     async fn compare_with_current(
         &mut self,
         trial: Trial,
@@ -157,7 +157,8 @@ impl ExperimentRunner<'_> {
         }
     }
 
-    // Returns the current configuration's answer to a case, requesting it now if the race no longer asks for it.
+    // Returns the current configuration's answer to a case. If the race has not requested this answer, requests it and
+    // also returns its cost.
     async fn reference(&mut self, case: usize) -> StepResult<(Option<String>, JudgeCost)> {
         let trial = Trial {
             arm: self.experiment.design.current,

@@ -1,4 +1,5 @@
-//! All waits of an experiment. Each ends early if the owner stops the experiment or the server shuts down.
+//! All waits of an experiment. Each ends early if the owner stops the experiment. A shutdown of the server is reported
+//! at the latest when the wait ends.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -61,7 +62,7 @@ impl ExperimentWaits {
     /// Checks whether the experiment may continue.
     ///
     /// # Errors
-    /// `Stopped` or `Left`.
+    /// `Stopped` if the owner has stopped it; `Left` if the server is shutting down.
     pub fn check_interrupt(&self) -> StepResult<()> {
         match (*self.stop.borrow(), self.engine.is_closing()) {
             (true, _) => Err(Interrupt::Stopped),
@@ -97,8 +98,8 @@ impl ExperimentWaits {
         }
     }
 
-    /// Waits until an analysis is over or has been left for the next start. Cancels it if the experiment is
-    /// stopped first.
+    /// Waits until an analysis is over, or until the server shuts down and leaves it for the next start. Cancels the
+    /// analysis if the experiment is stopped first.
     ///
     /// # Errors
     /// Returns the errors of [`ExperimentWaits::check_interrupt`], and `Failed` if the store cannot be read.

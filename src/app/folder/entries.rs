@@ -20,7 +20,7 @@ const CHECKED_FILES: &[&str] = &[
 /// Refuses a folder in which one of Quire's folders or files has the wrong type.
 ///
 /// # Errors
-/// `Conflict`, with the finding and the remedy.
+/// `Conflict`, with the path and the remedy, if one has the wrong type.
 pub(in crate::app) fn check(folder: &Path) -> Result<()> {
     check_folders(folder)?;
     check_files(folder)

@@ -14,7 +14,8 @@ const HEADER_BYTES: usize = 28;
 /// Bytes of a record in addition to its page: the page number and a checksum.
 const RECORD_OVERHEAD: u64 = 8;
 
-/// Refuses a journal whose pages would overwrite other pages of the database. Changes neither file.
+/// Refuses a journal that does not belong to the database, because SQLite would write the journal's pages into it.
+/// Changes neither file.
 ///
 /// # Errors
 /// `Conflict` if the journal belongs to another database; `Internal` if either file cannot be read.
@@ -66,7 +67,7 @@ fn belongs_to_database(database: &Path, journal: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether two first pages differ only in the journal mode and the change counters.
+/// Whether two versions of a first page differ only in the journal mode and the change counters.
 fn is_journal_mode_switch(before: &[u8], now: &[u8]) -> bool {
     let may_differ = |at: usize| matches!(at, 18 | 19 | 24..28 | 92..100);
     let mut pairs = before.iter().zip(now).enumerate();

@@ -13,7 +13,7 @@ pub(in crate::app) const UNFINISHED_MIGRATION: &str = ".quire-migration";
 /// finished, so its leftovers do not matter.
 ///
 /// # Errors
-/// `Conflict`, with the remedy.
+/// `Conflict`, with the remedy, if the migration is unfinished.
 pub(super) fn check(folder: &Path, database: &Path) -> Result<()> {
     let is_complete = fs::metadata(database).is_ok_and(|metadata| metadata.len() > 0);
     if is_complete || !folder.join(UNFINISHED_MIGRATION).exists() {

@@ -23,7 +23,7 @@ const SECRET_CHANGE_CONSEQUENCE: &str =
 /// The kind of process that opens the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpenedBy {
-    /// A server, which stores the check value, and continues with a different secret if nothing is lost by that.
+    /// A server. It stores the check value, and accepts a different secret if no provider keys are stored.
     Server,
     /// A command, which changes nothing, because its environment may lack the server's settings.
     Command,
@@ -41,7 +41,7 @@ enum SecretComparison {
     },
 }
 
-/// Reads the secret, or creates it for a new installation.
+/// Reads the secret, or creates it for a new installation, and compares it with the one the database was used with.
 ///
 /// # Errors
 /// `Conflict` if the secret is missing, invalid, or not the one the database was used with.
@@ -79,8 +79,8 @@ pub(super) fn check_and_load(
     Ok(secret)
 }
 
-/// Checks, while other servers use the database, that this server has the same secret: every server must be
-/// able to read what the others sign or encrypt.
+/// If other servers use the database, checks that this server has their secret: every server must be able to read what
+/// the others sign or encrypt.
 ///
 /// # Errors
 /// `Conflict` if the secret is missing or differs.
@@ -131,7 +131,8 @@ pub(super) fn check_file(config: &Config) -> Result<()> {
     }
 }
 
-/// Describes a secret that differs from the one the database was used with. `None` if the secret is correct.
+/// Describes the problem if the secret differs from the one the database was used with, or if it cannot decrypt a
+/// stored provider key. `None` if there is no problem, or no secret.
 pub(in crate::app) fn secret_problem(config: &Config, store: &Store) -> Option<String> {
     // Reading a missing secret would create one.
     let has_secret = config.secret.is_some() || secret::path(&config.data_dir).exists();
@@ -147,7 +148,7 @@ pub(in crate::app) fn secret_problem(config: &Config, store: &Store) -> Option<S
     }
 }
 
-/// Describes which providers' keys were encrypted with an earlier secret; `None` if there are none.
+/// Names the providers whose keys this secret cannot decrypt; `None` if there are none.
 fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     let vault = Vault::new(&read(config).ok()?);
     let stored_providers = store.read_now(providers::all).ok()?;
@@ -304,8 +305,9 @@ fn record_check(store: &Store, secret: &str) {
     }
 }
 
-/// Refuses to create a secret for a folder whose database has been used. Without QUIRE_REPLICA_KEY, a replica
-/// contains no secret; a database restored from one gets a new secret, which is logged.
+/// Refuses to create a secret for a folder whose database has been used. An exception is a database restored from a
+/// replica: without QUIRE_REPLICA_KEY, the replica contains no secret, so a new one is created, with a warning in the
+/// log.
 fn check_may_create(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
     let is_used =
         store.read_now(|db| Ok(users::count(db)? > 0 || !providers::all(db)?.is_empty()))?;

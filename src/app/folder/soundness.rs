@@ -30,7 +30,7 @@ pub(in crate::app) enum DatabaseDamage {
     Missing,
     /// The file has 0 bytes.
     Empty,
-    /// The file is shorter than its header and its log say it should be.
+    /// The file is shorter than its header says, and its log does not contain the missing pages.
     CutOff {
         /// The actual size, in bytes.
         bytes: u64,
@@ -64,7 +64,7 @@ impl fmt::Display for DatabaseDamage {
 /// missing database is about to be restored from the replica.
 ///
 /// # Errors
-/// `Conflict`, with the finding and the remedy; `Internal` if the folder cannot be read.
+/// `Conflict`, with the problem and the remedy, if the folder is refused; `Internal` if it cannot be read.
 pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
     entries::check(folder)?;
@@ -266,7 +266,7 @@ fn contains_file(folder: &Path) -> bool {
     })
 }
 
-/// Returns the non-empty logs, which contain the database's last changes.
+/// Returns the paths of the database's write-ahead log and rollback journal, as far as they exist and are not empty.
 pub(in crate::app) fn log_files(folder: &Path) -> Vec<PathBuf> {
     let log = |end: &str| PathBuf::from(format!("{}{end}", super::database(folder).display()));
     let mut logs = vec![log("-wal"), log("-journal")];
@@ -274,7 +274,7 @@ pub(in crate::app) fn log_files(folder: &Path) -> Vec<PathBuf> {
     logs
 }
 
-/// Examines a database file by its header and size; `None` if it looks intact.
+/// Examines a database file by its header, its size, and, if it is too short, its log; `None` if it looks intact.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read.
@@ -313,8 +313,8 @@ pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDama
         }));
     };
     let expected = u64::from(header.pages) * u64::from(header.page_size);
-    // The first page that Quire writes contains the application ID before any other page follows, even if
-    // startup is killed.
+    // Quire writes the application ID with the first page, before any other page. Even an interrupted first start
+    // therefore never leaves a file of more than one page without it.
     if header.application_id != APPLICATION_ID && bytes > u64::from(header.page_size) {
         return Ok(Some(DatabaseDamage::Foreign));
     }
@@ -334,7 +334,7 @@ pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDama
 /// The fields of a database header that describe its size and owner.
 struct DatabaseHeader {
     page_size: u32,
-    /// Number of pages; 0 if the header does not specify it.
+    /// Number of pages; 1 if the header does not specify it.
     pages: u32,
     /// Application ID: the program that the database belongs to.
     application_id: i32,

@@ -113,7 +113,7 @@ impl SemanticSearch<'_> {
         words: &str,
         ranking: &mut SemanticRanking,
     ) -> Result<QuestionEmbedding> {
-        // No analysis has this ID, so the record of the call has no parent.
+        // A new ID that belongs to no analysis, so the call is logged on its own.
         let id = AnalysisId::new(clock::now(), crypto::random_number()?);
         let wordings = vec![words.chars().take(MAX_QUESTION).collect()];
         let context = EmbeddingContext::outside_run(&id, Some(EMBEDDING_DEADLINE));

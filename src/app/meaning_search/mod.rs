@@ -77,14 +77,15 @@ pub struct SemanticSearchStatus {
     pub progress: EmbeddingProgress,
     /// Estimated number of tokens for the missing vectors.
     pub tokens: u64,
-    /// Estimated cost of the tokens; `None` if the price is unknown or no model is given.
+    /// Estimated cost of these tokens; `None` if the price is unknown or there is no model.
     pub cost: Option<MicroDollars>,
     /// Why the last batch failed; `None` if it succeeded.
     pub failure: Option<String>,
 }
 
 impl SemanticSearch<'_> {
-    /// Returns a user's choice with its progress, or the estimate for another model.
+    /// Returns the user's choice of a model and its progress. If `estimated` names a model, the progress and the
+    /// estimate are for that model instead.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

@@ -110,8 +110,10 @@ impl SemanticSearch<'_> {
         }))
     }
 
-    /// Computes the vector of a question and records usage and cost in `record`. A failure is recorded as
-    /// well and never fails the run: in that case, the passages are ranked by keywords.
+    /// Computes the vector of a question. If the question's terms hardly occur in the documents, a model also rewrites
+    /// it, and the vector stands for both wordings. Records usage and cost in `record`. On failure, records the reason
+    /// and returns `None`, and the run ranks passages by keywords alone. Also returns `None` if `record` already
+    /// contains a failure.
     pub(in crate::app) async fn meaning_of(
         &self,
         search: &QuestionSearch<'_>,
@@ -181,7 +183,7 @@ impl SemanticSearch<'_> {
         })
     }
 
-    /// Computes one vector for all wordings of a question.
+    /// Computes one vector for all wordings of a question: the normalized sum of their vectors.
     ///
     /// # Errors
     /// Returns the errors of an embedding call.
@@ -289,8 +291,8 @@ impl SemanticSearch<'_> {
     }
 }
 
-// Returns the panel's cheapest model. A model with an unknown price is returned only if no price is known.
-// Demo models do not rewrite questions.
+// Returns the panel's cheapest model, which rewrites questions. A model with an unknown price is returned only if no
+// price is known, and a demo model never.
 fn cheapest_model(members: &[Member]) -> Option<RewriterModel> {
     let price = |member: &&Member| {
         let price = member.price;

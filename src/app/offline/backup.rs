@@ -25,11 +25,12 @@ pub struct WrittenBackup {
     pub faulty_documents: Vec<String>,
 }
 
-/// Writes a verified copy. Blocks until it is complete; works while a server is running.
+/// Writes a verified copy of the database to `to`. With `replace`, overwrites an existing file. Blocks until the copy
+/// is complete; works while a server is running.
 ///
 /// # Errors
-/// `Missing` if there is no database; `Conflict` if the folder has lost it or the copy's name is taken;
-/// `Unavailable` if the disk is full.
+/// `Missing` if there is no database; `Conflict` if the folder has lost it, the database is on a server, or the copy's
+/// name is taken; `Unavailable` if the disk is full.
 pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup> {
     check_is_embedded(config)?;
     let path = folder::database(&config.data_dir);

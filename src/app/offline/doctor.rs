@@ -1,5 +1,5 @@
-//! Checks an installation: folder, disk, secret, database, machine, Redis, network, patterns, and providers. It
-//! repairs and creates nothing, but opening the database may migrate it, as starting the server would.
+//! Checks an installation: folder, disk, secret, database, machine, Redis, network, patterns, and providers. It repairs
+//! nothing and leaves no files behind, but opening the database may migrate it, as starting the server would.
 
 mod database_server;
 mod disk;
@@ -79,7 +79,8 @@ fn check_replica(config: &Config, replica: &crate::config::ReplicaConfig) -> Che
     }
 }
 
-/// Runs the checks. If the folder or its database cannot be used, skips the checks that depend on them.
+/// Runs the checks. If a check of the folder, the database files, the replica, or the backups fails, skips all later
+/// checks.
 pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings: Vec<_> = config
         .warnings
@@ -148,7 +149,8 @@ fn check_ocr(config: &Config) -> Option<CheckResult> {
     Some(finding("OCR", state, found.1))
 }
 
-/// Checks the automatic backups: the age of the newest one, and whether it is readable.
+/// Checks the automatic backups: whether their folder can be written, how old the newest one is, and whether it is
+/// readable.
 fn check_backups(config: &crate::config::BackupConfig) -> CheckResult {
     let (name, shown) = ("backups", config.folder.display());
     let found = match backups::copies(&config.folder) {

@@ -1,6 +1,6 @@
-//! Migrates the database and the documents' original files from a data folder to a PostgreSQL server, or
-//! back. The source is not changed. No server can start with a target that is incomplete or unverified: on a
-//! server, everything happens in one transaction; in a folder, the files are renamed to their final names at the end.
+//! Migrates the database and the documents' original files from a data folder to a PostgreSQL server, or back. The
+//! source is not changed. No Quire server can start on a target that is incomplete or unverified: in PostgreSQL,
+//! everything happens in one transaction; in a folder, the files are renamed to their final names at the end.
 
 mod messages;
 mod original_files;
@@ -97,7 +97,7 @@ pub struct Migration {
     pub in_bucket: u64,
     /// Documents without an original file in the source.
     pub missing: Vec<String>,
-    /// Documents whose original file differs from what was uploaded. It was copied as it is.
+    /// Documents whose original file differs from what was uploaded. Such files were copied as they are.
     pub damaged: Vec<String>,
     /// The secret that servers on the target need.
     pub secret: NeededSecret,

@@ -7,7 +7,7 @@ use crate::domain::usage::format_day;
 use crate::store::usage::{DailyUsage, UserUsage};
 use crate::store::{Store, usage, users};
 
-/// The usage figures for the command line. Opens only the store.
+/// Reads usage figures for the command line. Opens only the store.
 pub struct OfflineUsage(Store);
 
 impl OfflineUsage {

@@ -123,8 +123,8 @@ pub fn read(path: &Path) -> Result<ParsedPattern, Vec<PatternProblem>> {
     parse(&text)
 }
 
-/// Loads all patterns of a folder, ordered by file name. Also returns a sentence for each problem. A missing
-/// folder is a problem only if it was configured.
+/// Loads up to [`MAX_FILES`] pattern files of a folder, ordered by file name. Also returns a message for each problem.
+/// A missing folder is a problem only if it was configured.
 pub(super) fn load(folder: &Path, is_configured: bool) -> (Vec<Pattern>, Vec<String>) {
     let mut errors = Vec::new();
     let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {

@@ -1,4 +1,4 @@
-//! Patterns that come with the installation: the built-in ones, and those in its folder, which override them.
+//! Patterns that come with the installation: the built-in ones, and those in its patterns folder, which override them.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -10,14 +10,15 @@ use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 
 static EMBEDDED_PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
 
-/// The built-in patterns and those from the folder.
+/// The built-in patterns and those from the patterns folder.
 pub struct InstallationPatterns {
     folder: Vec<Pattern>,
     all: OnceLock<Vec<StoredPattern>>,
 }
 
 impl InstallationPatterns {
-    /// Loads the patterns in the folder. Also returns the problems of the files that were skipped.
+    /// Loads the patterns in the folder. Also returns messages about skipped files and about a folder that cannot be
+    /// read.
     pub fn open(config: &Config) -> (Self, Vec<String>) {
         let is_configured = config.patterns.is_some();
         let path: PathBuf = match &config.patterns {

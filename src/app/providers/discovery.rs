@@ -50,7 +50,8 @@ impl ProviderDiscovery<'_> {
         self.loaded_version.lock().map_or(0, |loaded| loaded.0)
     }
 
-    /// Fetches every provider's model list, and looks for servers on this machine.
+    /// Applies changes made by another process, looks for model servers on this machine unless that is turned off, and
+    /// fetches every provider's model list. Errors are logged.
     pub async fn probe_local_servers(&self) {
         if let Err(error) = self.reload_if_changed().await {
             log::error("cannot read stored providers", &[("fault", &error)]);

@@ -17,8 +17,8 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    // Serializes the secrets. A key without additions is stored as it is, as in earlier versions; a key never
-    // begins with a line break.
+    // Serializes the secrets. Without additions, the text is the key alone, as in earlier versions. With additions, it
+    // is JSON after a line break, which no key begins with.
     pub fn encode(&self) -> String {
         if self.request_extras.is_empty() {
             return self.key.clone();

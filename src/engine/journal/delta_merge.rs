@@ -47,7 +47,8 @@ pub(super) fn is_same_text(previous: &RunEvent, event: &RunEvent) -> bool {
     }
 }
 
-/// Appends a piece to the previous piece of the same text. Returns false for other events.
+/// Appends a piece of text to the previous piece, which must be of the same text. Returns false if the events are not
+/// two such pieces.
 pub(super) fn merge(previous: &mut RunEvent, event: &RunEvent) -> bool {
     match (previous, event) {
         (RunEvent::Delta { text, .. }, RunEvent::Delta { text: more, .. })

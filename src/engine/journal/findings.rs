@@ -12,7 +12,8 @@ use crate::log;
 use crate::store::{Reader, StoreError, analyses, documents};
 
 impl Journal {
-    // Inserts an event with the evidence map before the last buffered event, which ends the run.
+    // Inserts an event with the evidence map before the last buffered event, which ends the run. Does nothing if no
+    // judge was called.
     pub(super) fn push_evidence_ready(&mut self, evidence: &EvidenceMap) {
         let was_made = matches!(
             evidence.status,
@@ -26,7 +27,8 @@ impl Journal {
         }
     }
 
-    // Computes the findings on a reader thread, because comparing long answers takes longer than events may be delayed.
+    // Computes the findings and citations on a reader thread, because comparing long answers takes longer than events
+    // may be delayed. Returns `None` on failure.
     pub(super) async fn compute_findings(
         &self,
         outcome: &PatternOutcome,

@@ -7,7 +7,8 @@ use crate::store::{DatabaseServerStatus, DirectConnection, LiveServer, Store};
 
 /// Subject of these checks in the report.
 const SUBJECT: &str = "database";
-/// Percentage of the connections in use above which more servers may not find enough.
+/// At this percentage of connections in use or more, a warning is given, because more servers may not get enough
+/// connections.
 const CROWDED_PERCENT: u64 = 80;
 
 /// Number of megabytes that a replica may lag behind before a warning.

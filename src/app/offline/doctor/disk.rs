@@ -12,7 +12,8 @@ const NAME: &str = "data folder";
 /// Size of a test write in bytes: enough for a small upload and the database log.
 const TEST_WRITE_BYTES: usize = 16 << 20;
 
-/// Checks that the data folder is usable and that its disk has `min_free_bytes` bytes free.
+/// Checks that the data folder can be written or, if it is missing, created, and that its disk has at least
+/// `min_free_bytes` free bytes.
 pub(super) fn check_data_folder(folder: &Path, min_free_bytes: u64) -> CheckResult {
     let shown = folder.display();
     let unusable = |error: &io::Error| {

@@ -1,5 +1,5 @@
 //! Queries the health of the server on this machine, as a container's health check does every few seconds. Opens and
-//! writes nothing, and gives up after five seconds.
+//! writes no files, and gives up if the server sends nothing for five seconds.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};

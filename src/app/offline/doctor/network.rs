@@ -13,9 +13,9 @@ use crate::domain::time::Timestamp;
 use crate::llm::{Remote, RemoteError};
 use crate::tls::Files;
 
-/// Path of a test endpoint that sends a few events at intervals, to show whether they arrive at intervals.
+/// Path of a test endpoint that sends a few events at intervals. If they arrive all at once, a proxy has buffered them.
 const TICKS_PATH: &str = "/api/internal/ticks";
-/// Average interval below which a proxy must have buffered the events, because they are sent at four times
+/// If events arrive at a shorter average interval than this, a proxy has buffered them: they are sent at four times
 /// this interval.
 const MIN_TICK_INTERVAL: Duration = Duration::from_millis(60);
 
@@ -195,7 +195,7 @@ fn check_certificate(files: &Files, now: Timestamp) -> CheckResult {
     finding("certificate", state, text)
 }
 
-/// Checks that the public address leads to this server, through any proxy, and that events arrive without buffering.
+/// Checks that the public address leads to a Quire server, through any proxy, and that events arrive without buffering.
 fn check_public_url(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
     if !is_serving {
         let text =

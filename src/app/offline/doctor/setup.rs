@@ -43,9 +43,9 @@ const GUESSABLE_WORDS: &[&str] = &[
     "12345678",
     "qwerty",
 ];
-/// Maximum number of different characters in a secret that counts as guessable.
+/// A secret with at most this many different characters counts as guessable.
 const MAX_GUESSABLE_CHARACTERS: usize = 7;
-/// Minimum length, in characters, of what remains of a secret without its guessable words.
+/// A secret counts as guessable if fewer characters than this remain after its guessable words are removed.
 const MIN_REMAINDER: usize = 16;
 
 /// Checks whether the secrets in the settings can be guessed. Their length is checked when the settings are read.

@@ -75,7 +75,7 @@ pub(super) fn copy_error(table: &str, error: &TransferError) -> Error {
     }
 }
 
-/// Returns the error for original files that are missing from the source, because they may exist only in its replica.
+/// Returns the error for original files that are missing in the source folder and may exist only in its replica.
 pub(super) fn only_in_replica(count: usize) -> Error {
     let text = format!("original files that are only in the replica, if anywhere: {count}");
     Error::new(Kind::Conflict, text).resolve(

@@ -41,14 +41,14 @@ pub(super) struct OriginalsSource<'a> {
     findings: RefCell<OriginalsFindings>,
 }
 
-/// Documents whose files do not match what was recorded.
+/// Documents whose files are in a bucket, missing, or different from what was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct OriginalsFindings {
     /// Number of documents whose file is in a bucket, where it stays.
     pub(super) in_bucket: u64,
     /// Documents without a file.
     pub(super) missing: Vec<String>,
-    /// Documents whose file differs from what was uploaded. It is copied as it is.
+    /// Documents whose file differs from what was uploaded. Such files are copied as they are.
     pub(super) damaged: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> OriginalsSource<'a> {
         })
     }
 
-    /// Returns the documents whose file is missing or differs from the recorded hash.
+    /// Returns the documents whose files turned out to be in a bucket, missing, or damaged while they were copied.
     pub(super) fn into_findings(self) -> OriginalsFindings {
         self.findings.into_inner()
     }

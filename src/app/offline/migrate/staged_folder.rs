@@ -17,8 +17,8 @@ use crate::crypto::secret;
 use crate::store::transfer::TransferSource;
 use crate::store::{settings, verify};
 
-/// Name of the file that lists the migrated documents. Without this file, the migration has not yet created
-/// anything outside the staging folder.
+/// Name of the file that lists the migrated documents. Without this file, the migration has not yet moved any documents
+/// to their final path.
 const MOVED_DOCUMENTS: &str = "moved-documents";
 
 /// A locked target folder with a staging folder for the database and the documents.
@@ -65,8 +65,8 @@ impl StagedFolder {
         Ok(target)
     }
 
-    /// Checks that the documents can be renamed to their final path at the end. A link or a mount point cannot be
-    /// replaced.
+    /// Removes the empty folder `documents`, if there is one. This shows that the migrated documents can be renamed to
+    /// this path at the end: a link or a mount point cannot be removed.
     fn check_documents_folder(&self) -> Result<()> {
         let documents = self.folder.join("documents");
         ignore_missing(fs::remove_dir(&documents)).map_err(|error| {
