@@ -40,8 +40,8 @@ pub fn group_equal_values(values: &[AnswerValue]) -> Vec<usize> {
     renumber_groups(&joined)
 }
 
-/// Returns the closing statement that all of these answers share, in its normal form. `None` if the
-/// statements differ, if an answer has none, or if there are fewer than two answers.
+/// Returns the value that the closing statements of all these answers share. `None` if the values differ, if an answer
+/// has none, or if there are fewer than two answers.
 pub fn common_value(question: &str, answers: &[&str]) -> Option<AnswerValue> {
     let reader = AnswerReader::new(question);
     let values: Option<Vec<AnswerValue>> =

@@ -51,8 +51,8 @@ const WRAPPER_COMMANDS: &[&str] = &[
 
 const FRACTION_COMMANDS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 
-/// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus sign is
-/// kept because it belongs to a number, and an exclamation mark after a digit because it means a factorial.
+/// Returns the text without markup and surrounding punctuation, with single spaces. Keeps a leading period or minus
+/// sign, because it belongs to a number, and an exclamation mark after a digit, because it means a factorial.
 pub fn to_plain_text(text: &str) -> String {
     let text: String = text.chars().map(normalize_char).collect();
     let text = text
@@ -120,8 +120,8 @@ fn is_starred(text: &str) -> bool {
     })
 }
 
-// Removes the quotation marks around the text. An unmatched one at the end is kept: after a digit, it means
-// feet, inches, or minutes, and after a single letter, it is a prime.
+// Removes the quotation marks around the text. Keeps an unmatched mark at the end if it follows a digit, where it means
+// feet, inches, or minutes, or a single letter, where it is a prime.
 fn strip_quotes(text: &str) -> &str {
     let is_mark = |c: char| "\"'“”„«»".contains(c);
     let inner = text.trim_start_matches(is_mark);
@@ -147,7 +147,7 @@ fn normalize_char(c: char) -> char {
     }
 }
 
-/// Functions whose subscript is the base of a logarithm.
+/// Names of logarithms. Their subscript is the base.
 const LOGARITHM_NAMES: &[&str] = &["log", "lb", "ld"];
 
 // Replaces subscript digits after a letter, as in H₂O and x₁, with plain digits. Subscripts after a digit are

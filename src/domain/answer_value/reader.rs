@@ -119,7 +119,8 @@ impl AnswerReader {
         reader
     }
 
-    /// Reads an answer's closing statement; `None` if there is none or it contradicts itself.
+    /// Reads an answer's closing statement. `None` if there is none, or if it contradicts itself, refuses to answer, or
+    /// is a longer sentence rather than a value.
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
         let statement =
             closing::find_closing_statement(answer).or_else(|| self.labeled_line(answer))?;
@@ -308,8 +309,8 @@ const LABEL_WORDS: &[&str] = &[
     "q", "question", "problem", "exercise", "task", "frage", "aufgabe", "pregunta", "domanda",
 ];
 
-// Returns the label at the start of a question, such as "q7" for "Q7:", without spaces; `None` if the text
-// contains another labeled question.
+// Returns the question's own label without spaces, such as "q7" for "Q7:"; `None` unless exactly one line begins with a
+// label.
 fn question_label(question: &str) -> Option<String> {
     let label = |line: &str| -> Option<String> {
         let plain = line.trim().trim_start_matches(['*', '#', '_', ' ']);
