@@ -6,7 +6,7 @@ use crate::domain::prompt::letter;
 /// A choice with its voters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoteChoice {
-    /// The label of an option, or the first voter's own spelling.
+    /// The label of an option, "yes" or "no", or otherwise the first voter's own spelling.
     pub label: String,
     /// Indices of the members who voted for it, in the order of the panel.
     pub voters: Vec<usize>,
@@ -87,7 +87,7 @@ pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
     (!tally.choices.is_empty()).then_some(tally)
 }
 
-/// Returns the choice that an answer states, normalized for comparison.
+/// Returns the choice that an answer states, normalized for comparison; `None` if it states none.
 pub fn choice_of(question: &str, answer: &str) -> Option<String> {
     AnswerReader::new(question)
         .read(answer)

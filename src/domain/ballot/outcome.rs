@@ -68,7 +68,8 @@ pub struct Ballots<'a> {
     pub tie_break_answer: Option<&'a str>,
 }
 
-/// Decides a vote. `None` if no answer can be read.
+/// Counts the answers and breaks a tie: by the members' standings, the synthesizer's answer, or a random draw, in this
+/// order. `None` if no answer can be read.
 pub fn decide_vote(ballots: Ballots<'_>) -> Option<VoteOutcome> {
     let count = count::count(ballots.question, ballots.answers)?;
     let tied = &count.choices[..count.leader_count()];
@@ -190,7 +191,7 @@ impl VoteOutcome {
     }
 }
 
-/// Whether these votes are tied and only the synthesizer can break the tie without a random draw.
+/// Whether these votes are tied and the members' standings do not break the tie, so that the synthesizer must.
 pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
     decide_vote(ballots).is_some_and(|outcome| outcome.decision == VoteDecision::Draw)
 }

@@ -1,8 +1,8 @@
-//! Converts a number to the unit and scale of the requested field. The field's name and description or,
-//! failing those, the question may specify a unit, a currency, cents, a scale (millions), or percent. A
-//! number that cannot be converted exactly is not returned.
+//! Converts a number to the unit and scale of the requested field. The field's name and description or, failing those,
+//! the question may specify a unit, a currency, cents, a scale (millions), or percent. A number that cannot be
+//! converted exactly is not returned.
 //!
-//! - A number without a unit is returned unchanged; in a percent field, for example, it is assumed to be a
+//! - A number without a unit is usually returned unchanged; in a percent field, for example, it is assumed to be a
 //!   percentage.
 //! - For a number with a unit, the field must specify that unit or one that it can be converted to, or else
 //!   the question must ask for it.
@@ -45,7 +45,7 @@ impl RequestedNumber {
         }
         let converted = self.to_requested_unit(number)?;
         match scale {
-            // In a field of millions, "$5" is ambiguous: it may mean five million or five millionths of a million.
+            // In a field of millions, "$5" is ambiguous: it may mean 5 dollars or 5 million dollars.
             Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
             Some(scale) => converted.checked_div(scale),
             None => Some(converted),
@@ -83,7 +83,7 @@ impl RequestedNumber {
         }
         match scale {
             Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
-            // In a field of millions, "5,000,000" is ambiguous: it may mean five million or five million millions.
+            // In a field of millions, "5,000,000" is ambiguous: it may mean 5 million or 5 million million.
             Some(scale) if !is_below(quantity.amount, scale) => None,
             _ => Some(quantity.amount),
         }

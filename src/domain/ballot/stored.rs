@@ -16,13 +16,14 @@ pub struct StoredVote {
     pub skipped_members: Vec<usize>,
     /// Estimated cost of the skipped calls; `None` if the price of one of them is unknown.
     pub saved_cost: Option<MicroDollars>,
-    /// Why the synthesizer did not break a tie. `None` if there was no tie, if it was broken, or if the synthesizer did
-    /// not answer.
+    /// Why the synthesizer did not break a tie that a draw decided: it named none of the tied answers, or it had voted
+    /// itself. `None` if there was no draw, no tie-breaking stage, or no answer from the synthesizer for another
+    /// reason.
     pub unbroken_reason: Option<&'static str>,
 }
 
 impl StoredVote {
-    /// Recounts the votes of a run. `None` if the run is not a vote, or if no vote can be read yet.
+    /// Recounts the votes of a run, which must be a vote. `None` if no vote can be read yet.
     pub fn recount(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         let first = plan.first_answer_stage();
         let votes: Vec<(usize, &str)> = answers
@@ -93,7 +94,7 @@ impl StoredVote {
 }
 
 impl<'a> Ballots<'a> {
-    /// Returns the votes of a plan's members, before the synthesizer was called to break a tie.
+    /// Returns the ballots of a plan's members, without the synthesizer's answer to a tie.
     pub fn from_plan(plan: &'a Plan, answers: &'a [(usize, &'a str)]) -> Self {
         Self {
             question: &plan.question,
