@@ -90,7 +90,8 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    // Converts passage numbers of older analyses to marks. Returns `None` for every mark if no document was given.
+    // Converts the passage number of an older analysis to a mark; keeps any other mark. `None` if there is no passage
+    // with this number, or if no document was given.
     fn resolve_mark(&self, mark: CitationMark) -> Option<CitationMark> {
         match mark {
             CitationMark::Number(number) => {
@@ -151,8 +152,8 @@ impl<'a> CitationChecker<'a> {
         };
     }
 
-    // Looks for a quotation on the cited pages. A complete quotation on any of them takes precedence over a
-    // shortened one on the first.
+    // Looks for a quotation on the cited pages, then across page breaks, and finally in all passages. A complete
+    // quotation on any cited page takes precedence over a shortened one on an earlier page.
     fn check_quote(
         &mut self,
         id: &DocumentId,
@@ -294,8 +295,8 @@ impl<'a> CitationChecker<'a> {
     }
 }
 
-// Prepares a page's text for comparison. In text recognized from an image, single wrong letters and missing accents are
-// tolerated.
+// Prepares a page's text for comparison. In text recognized from an image, individual wrong letters and missing accents
+// are tolerated.
 fn prepare_page_text(text: &str, is_recognized: bool) -> ComparableText {
     match is_recognized {
         true => ComparableText::from_ocr_text(text),

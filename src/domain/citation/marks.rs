@@ -36,7 +36,7 @@ pub struct MarkGroup {
 const MAX_BRACKET_BYTES: usize = 120;
 const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 
-/// Returns all citations in text order.
+/// Returns all bracketed groups of citation marks, in text order.
 pub fn find_mark_groups(text: &str) -> Vec<MarkGroup> {
     let mut groups = Vec::new();
     let mut at = 0;
@@ -77,8 +77,8 @@ fn next_opening_bracket(text: &str, at: usize) -> Option<(usize, char)> {
     Some((start, text[start..].chars().next()?))
 }
 
-/// Parses the content of a bracket, such as `D1:p4-6, D2:p1`, `D1, p. 4`, or `3, 5`. `numbers` permits
-/// passage numbers. Returns no marks if any part is not a mark.
+/// Parses the content of a bracket, such as `D1:p4-6, D2:p1`, `D1, p. 4`, or, if `numbers` is true, the passage numbers
+/// `3, 5`. Returns no marks if any part is not a mark.
 pub fn parse_marks(inner: &str, numbers: bool) -> Vec<CitationMark> {
     let mut marks: Vec<CitationMark> = Vec::new();
     for part in inner.split([',', ';', '，', '；', '、']) {

@@ -127,8 +127,8 @@ impl OperatorContext<'_> {
         false
     }
 
-    // Whether this is one of the two bars around an absolute value. The bars of a table have spaces around
-    // them or begin a line.
+    // Whether this is one of the two bars around an absolute value, or the bar of a conditional probability. The bars
+    // of a table have spaces around them or begin a line.
     fn is_vertical_bar(&self) -> bool {
         self.is_condition()
             || self.opens_bars()
@@ -182,7 +182,7 @@ impl OperatorContext<'_> {
         stands_apart && is_closed && !is_first()
     }
 
-    // A dingbat at the beginning of a line is a bullet.
+    // Whether this is a dingbat at the beginning of a line, where it is a bullet.
     fn is_ornament(&self, c: char) -> bool {
         let is_first = self.char_behind(1).is_none_or(|c| c == '\n');
         is_first && matches!(c, '\u{2700}'..='\u{27BF}')

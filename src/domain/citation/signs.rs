@@ -13,7 +13,7 @@ pub(super) struct Symbol {
     pub plain: String,
 }
 
-/// Symbols of several ASCII characters with their normalized forms, longest first.
+/// Symbols of two or more ASCII characters, with their normalized forms; the longest come first.
 const ASCII_SYMBOLS: &[(&str, &str)] = &[
     ("<-->", "↔"),
     ("<->", "↔"),
@@ -305,8 +305,8 @@ impl<'a> SignContext<'a> {
         })
     }
 
-    // Returns the parenthesis of a negative amount, such as "(1,234)" in a balance sheet. One or two digits
-    // in parentheses are an item number, unless a number precedes them.
+    // Returns the parenthesis of a negative amount, such as "(1,234)" in a balance sheet. One or two digits in
+    // parentheses are an item number, unless a number precedes them or a word such as "million" follows.
     fn negative_amount(&self) -> Option<char> {
         let is_inside = |c: char| {
             to_ascii_digit(c).is_some()
