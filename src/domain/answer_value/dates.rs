@@ -177,7 +177,7 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
         .into_iter()
         .find_map(|(mark, meridiem)| Some((lower.strip_suffix(mark)?, Some(meridiem))));
     let (digits, meridiem) = marked_time.unwrap_or((&lower, None));
-    // Zero seconds are dropped, so that "14:30:00" equals "14:30".
+    // Zero seconds are dropped, so that "14:30:00" equals "14:30". A time with other seconds is not read.
     let digits = match digits.split(':').count() {
         3 => digits.strip_suffix(":00")?,
         _ => digits,
@@ -348,7 +348,7 @@ fn format_day(year: Option<u32>, month: u32, day: u32) -> Option<String> {
     }
 }
 
-// Returns the number of days since Monday, by Sakamoto's algorithm.
+// Returns the day of the week, from 0 for Monday to 6, by Sakamoto's algorithm.
 fn weekday_of(year: u32, month: u32, day: u32) -> u32 {
     const MONTH_OFFSETS: [u32; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
     let year = if month < 3 { year - 1 } else { year };

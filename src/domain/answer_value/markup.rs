@@ -277,7 +277,8 @@ fn expand_roots(text: &str, depth: usize) -> String {
     expand_roots(&format!("{}{replacement}{rest}", &text[..start]), depth + 1)
 }
 
-// Splits off one argument: a group in braces or a single character.
+// Splits off one argument, which is a group in braces or a single character, and returns it without the braces,
+// together with the rest of the text. `None` if the text begins with neither.
 fn braced_argument(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let first = text.chars().next()?;

@@ -182,7 +182,7 @@ pub fn is_denied(before: &str) -> bool {
         || clause.into_iter().any(|word| is_negation(word))
 }
 
-// Matches "I doubt it is", but not "no doubt it is".
+// Whether these words, the last of which comes first, express doubt: "I doubt it is", but not "no doubt it is".
 fn is_doubted(words: &[String]) -> bool {
     let is_turn =
         |word: &&String| matches!(word.as_str(), "but" | "sondern" | "mais") || word.ends_with(',');

@@ -46,7 +46,7 @@ const MAX_SUM_PARTS: usize = 4;
 pub struct Quantity {
     /// Number of base units; a percentage is a fraction of 1.
     pub amount: Ratio,
-    /// The base unit of the amount.
+    /// The number's unit and its base unit.
     pub unit: ValueUnit,
     /// The number before conversion to the base unit ("3" of "3 hours"), including a multiplier ("1200" of "1.2k");
     /// `None` for a sum.

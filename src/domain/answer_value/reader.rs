@@ -176,7 +176,8 @@ impl AnswerReader {
         })
     }
 
-    // Returns the last line as the closing statement, if it begins with the question's label.
+    // Returns the last line without the question's label as the closing statement; `None` if it does not begin with
+    // that label.
     fn labeled_line(&self, answer: &str) -> Option<closing::ClosingStatement> {
         let last = answer
             .lines()
@@ -288,7 +289,7 @@ fn strip_remark(text: &str) -> &str {
     }
 }
 
-// Turns "(1, 2)" into "(1,2)": removes spaces after commas and inside the brackets.
+// Turns "(1, 2)" into "(1,2)": removes the spaces around separators and inside the brackets.
 fn normalize_list(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -325,7 +326,7 @@ fn question_label(question: &str) -> Option<String> {
     labels.next().is_none().then_some(first)
 }
 
-// Splits "x is 5" after a variable of one letter.
+// Splits "x is 5" into a variable of one letter and its value.
 fn split_variable_is(text: &str) -> Option<(&str, &str)> {
     let (left, right) = text.split_once(" is ")?;
     let is_variable =

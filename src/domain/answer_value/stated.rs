@@ -45,8 +45,8 @@ pub fn last_stated_number(text: &str) -> Option<f64> {
     }
 }
 
-// Reads the number at the beginning of a statement. `None` if the statement begins with something else, such
-// as an equation or a date; `Some(None)` if it begins with a number but does not assert it.
+// Reads the number at the beginning of a statement. `None` if the statement begins with something else, such as an
+// equation or a date, or if a correction follows; `Some(None)` if it begins with a number but does not assert it.
 fn leading_value(statement: &str) -> Option<Option<f64>> {
     let all = find_numbers(statement);
     let first = all.first()?;
