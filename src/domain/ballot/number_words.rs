@@ -64,7 +64,7 @@ const NON_UNIT_WORDS: &[&str] = &[
 pub struct NumberWords {
     /// The units that the text requests or, if it requests none, the units that it names.
     pub units: Vec<ValueUnit>,
-    /// Whether only these units fit, because a name contains one or the text requests one.
+    /// Whether only a number in one of `units` fits, because a name contains a unit or the text requests one.
     pub is_unit_fixed: bool,
     /// Number of parts that make up a whole, such as 100 for percent; `None` if the text names none.
     pub parts: Option<Ratio>,

@@ -64,7 +64,7 @@ pub struct Ballots<'a> {
     pub standings: &'a [MemberTrackRecord],
     /// Seed for a random draw.
     pub seed: u64,
-    /// The synthesizer's answer to the tie; `None` if it was not called.
+    /// The synthesizer's answer, which may break a tie; `None` if the synthesizer was not called.
     pub tie_break_answer: Option<&'a str>,
 }
 
@@ -145,7 +145,7 @@ impl VoteOutcome {
             format!("{} ({model})", letter(member))
         };
         let best = name(self.author);
-        // The best of the winner's voters comes first, followed by the best voter of each other choice.
+        // The best of the winner's voters comes first, followed by the best voter of each other tied choice.
         let record = |of: fn(&MemberTrackRecord) -> standing::ScoreRecord| {
             let others = self.count.choices[..self.count.leader_count()].iter();
             let others = others.filter(|choice| !choice.voters.contains(&self.author));

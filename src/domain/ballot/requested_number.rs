@@ -89,8 +89,8 @@ impl RequestedNumber {
         }
     }
 
-    // Returns the number of parts that make up a whole, such as 100 for percent. The question decides only if
-    // the field does not specify it.
+    // Returns the number of parts that make up a whole, such as 100 for percent. The field takes precedence over the
+    // question, whose parts do not count if the field is a share or if a decimal is requested.
     fn requested_parts(&self) -> Option<Ratio> {
         let is_open = !self.field.is_share && !self.field.is_decimal && !self.question.is_decimal;
         let requested_parts = self.question.parts.filter(|_| is_open);
@@ -178,7 +178,7 @@ impl RequestedNumber {
         let is_common = [field, question]
             .iter()
             .any(|stated| stated.kinds.contains(&quantity.unit));
-        // The question names the unit in several words, such as "blue apples".
+        // The question names a unit that is not in the tables, such as "blue apples".
         let is_named = number.is_unit_asked && !quantity.unit.is_listed();
         let is_common = is_common && !question.demands_unknown;
         quantity.written_amount.filter(|_| is_common || is_named)
@@ -213,7 +213,7 @@ impl RequestedNumber {
             .filter(|_| currencies.contains(&base) && !is_other)
     }
 
-    // Converts an amount such as "50 cents" to dollars if dollars are requested.
+    // Converts an amount such as "50 cents" to dollars or euros, if only that currency is requested.
     fn to_whole_units(&self, quantity: &Quantity) -> Option<Ratio> {
         let all = self.field.units.iter().chain(&self.question.units);
         let mut money = all.filter(|unit| unit.is_money);

@@ -12,7 +12,7 @@ use crate::domain::prompt;
 pub struct StoredVote {
     /// The winner and the votes that were cast.
     pub outcome: VoteOutcome,
-    /// Members that were not called because they could not change the result.
+    /// Indices of the members that were not called because they could not change the result.
     pub skipped_members: Vec<usize>,
     /// Estimated cost of the skipped calls; `None` if the price of one of them is unknown.
     pub saved_cost: Option<MicroDollars>,

@@ -1,4 +1,4 @@
-//! Calls a vote's members in two waves: first a majority, and then the rest, but only if they can still
+//! The two waves of a vote: first, a majority of the members is called, and then the others, but only if they can still
 //! change the result.
 
 use std::collections::BTreeSet;
