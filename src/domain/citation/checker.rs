@@ -15,7 +15,7 @@ use super::{Citation, CitationState, Citations, CitedPage, CitingText, MAX_ITEMS
 
 /// Maximum number of pages searched per mark.
 const MAX_PAGES: u32 = 12;
-/// Maximum length in characters of a stored quotation, and of the stored text that one ellipsis omits.
+/// Maximum length, in characters, of a stored quotation and of the stored text that it omits at one ellipsis.
 const MAX_STORED_CHARS: usize = 300;
 /// Maximum number of ellipses whose omitted words are stored.
 const MAX_STORED_OMISSIONS: usize = 8;
@@ -239,7 +239,7 @@ impl<'a> CitationChecker<'a> {
         None
     }
 
-    // Checks only that a cited page still exists. Whether it supports the sentence is a question of meaning,
+    // Checks only that a cited page still exists. Whether the page supports the sentence is a question of meaning,
     // which is not checked here.
     fn check_without_quote(&mut self, id: &DocumentId, meant: &[u32]) -> CitationState {
         match meant

@@ -16,7 +16,7 @@ use super::words::{ComparableText, negates_preceding, words};
 
 /// Maximum number of words that an ellipsis may skip.
 const MAX_GAP: usize = 60;
-/// One letter error is permitted per this many words of recognized text.
+/// One letter error is permitted per this many words of a quotation, in recognized text only.
 const WORDS_PER_ERROR: usize = 8;
 /// Minimum length of a word that may contain a letter error, in letters. Shorter words must match exactly.
 const MIN_MISREAD_LETTERS: usize = 5;
@@ -32,7 +32,8 @@ pub struct QuoteMatch {
     pub start: usize,
     /// End of the quoted words in the text, in bytes.
     pub end: usize,
-    /// Byte ranges of the text that the quotation omits at its ellipses; empty if the quotation is complete.
+    /// Byte ranges of the words that the quotation omits: at its ellipses, or a negation directly before it. Empty if
+    /// the quotation is complete.
     pub omitted: Vec<Range<usize>>,
 }
 
@@ -91,8 +92,8 @@ fn find_contiguous(
     negated
 }
 
-// Returns the position of a negation directly before a quotation that begins at this word, such as the "no"
-// before "fewer than 3".
+// Returns the byte range of a negation directly before a quotation that begins at word `start`, such as the "no" before
+// "fewer than 3".
 fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
     let word_before = text.get(start.checked_sub(1)?)?;
     let is_separate_word = text[start].is_after_space;

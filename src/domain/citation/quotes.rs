@@ -29,7 +29,7 @@ const QUOTE_PAIRS: [(char, &[char]); 11] = [
 pub struct Quote {
     /// The quoted text, without quotation marks.
     pub text: String,
-    /// Index of the quotation's citation.
+    /// Index of the group of citation marks that cites the quotation.
     pub mark_group: usize,
     /// Byte range of the quotation in the answer.
     range: (usize, usize),
@@ -142,8 +142,8 @@ fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
         let quoted = line.trim_start().strip_prefix('>');
         if let Some(quoted) = quoted {
             let (start, end) = (at + line.len() - quoted.len(), at + line.trim_end().len());
-            // If most of the line is in quotation marks, only the text between them is the quotation. The
-            // author's name may follow after a dash.
+            // If most of the line is in quotation marks, only the text between them is the quotation. A line that
+            // begins with a dash names the author.
             let within: usize = marked
                 .iter()
                 .map(|&(from, to)| to.min(end).saturating_sub(from.max(start)))
