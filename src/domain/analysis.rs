@@ -89,7 +89,7 @@ pub struct Analysis {
     pub started: Option<Timestamp>,
     /// When the run finished; `None` before that.
     pub finished: Option<Timestamp>,
-    /// Comparison of the answers, once the run is finished.
+    /// Comparison of the answers; `None` until the run is finished.
     pub findings: Option<Findings>,
     /// Results of the citation check; `None` until the run is finished.
     pub citations: Option<Citations>,

@@ -66,8 +66,8 @@ pub struct FailedAttemptRecord {
     pub cost: Option<MicroDollars>,
 }
 
-/// Returns the text to show for a run that was stopped before its answer was complete: the longest text of
-/// the latest stage that has one.
+/// Returns the text to show for a run that was stopped before its answer was complete: the longest text of the latest
+/// stage that has one. `None` if no stage has any.
 pub fn partial_text(answers: &[StageAnswer]) -> Option<&str> {
     let candidates = answers
         .iter()

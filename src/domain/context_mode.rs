@@ -95,7 +95,7 @@ const PART_CHARS_RANGE: (usize, usize) = (3_000, 60_000);
 pub struct MemberNeeds {
     /// Size of the context window, in tokens; 0 if unknown.
     pub window: u64,
-    /// Maximum output, in tokens.
+    /// Maximum number of output tokens.
     pub output: u64,
     /// Number of tokens of the question.
     pub question: u64,
