@@ -16,9 +16,8 @@ pub struct StoredVote {
     pub skipped_members: Vec<usize>,
     /// Estimated cost of the skipped calls; `None` if the price of one of them is unknown.
     pub saved_cost: Option<MicroDollars>,
-    /// Why the synthesizer did not break a tie that a draw decided: it named none of the tied answers, or it had voted
-    /// itself. `None` if there was no draw, no tie-breaking stage, or no answer from the synthesizer for another
-    /// reason.
+    /// Why the synthesizer did not break a tie, so that a draw decided it: the synthesizer named none of the tied
+    /// answers, or it had voted itself. `None` for any other reason, and if no draw decided the vote.
     pub unbroken_reason: Option<&'static str>,
 }
 

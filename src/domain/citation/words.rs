@@ -67,7 +67,7 @@ fn restore_exponents(words: &mut [PlainWord]) {
     }
 }
 
-/// Common German words. They show that the numbers in a text have a decimal comma.
+/// Common German words. Two of them in a text show that its numbers have a decimal comma.
 const GERMAN_WORDS: &[&str] = &[
     "der", "die", "das", "und", "ist", "im", "wird", "nicht", "den", "dem", "für", "beträgt",
 ];

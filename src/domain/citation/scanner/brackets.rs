@@ -59,7 +59,7 @@ impl MeaningfulBrackets {
         self.signs.get(&at).copied()
     }
 
-    /// Whether this position is between two of these brackets or at the closing one.
+    /// Whether this position is between two brackets that count as words, or at the closing one.
     pub fn contains(&self, at: usize) -> bool {
         self.bracketed_positions.contains(&at)
     }
