@@ -298,7 +298,7 @@ pub struct CallBill {
     pub latency_ms: u64,
     /// Time from the request to the first piece of reasoning or text, in ms; `None` if there was none.
     pub first_token_ms: Option<u64>,
-    /// Parameters dropped because the model rejected them, by glossary name.
+    /// Requested parameters, by glossary name, that were omitted because the model does not accept them.
     pub dropped: Vec<String>,
     /// The charge reported by the provider, if any.
     pub charged: Option<MicroDollars>,
@@ -367,17 +367,17 @@ impl Extras {
 pub enum CallErrorKind {
     /// Connection failed: refused, unreachable, unknown host, or TLS error.
     Connect,
-    /// A time limit was exceeded.
+    /// A time limit was exceeded, here or at the provider (408 or 504).
     Timeout,
-    /// The key is missing, invalid, or not permitted (401 or 403).
+    /// The key is missing, invalid, unreadable, or not permitted (401 or 403).
     Auth,
     /// The account has no credit (402), or a quota is exhausted that waiting does not restore.
     Money,
     /// Too many requests (429).
     RateLimited,
-    /// The provider is overloaded or failed (5xx, including 529).
+    /// The provider is overloaded or failed temporarily (409 or 5xx, such as 529, except 504).
     Overloaded,
-    /// The provider rejects the request itself (400, 404, 413, or 422).
+    /// The provider rejects the request itself (any other error status, such as 400, 404, 413, or 422).
     Rejected,
     /// The response violates the protocol, for example because it is HTML or has the wrong length.
     Malformed,
@@ -389,7 +389,7 @@ pub enum CallErrorKind {
     TooLarge,
     /// Quire stopped the call.
     Cancelled,
-    /// The model is not configured, or its configuration was removed.
+    /// The call was not sent: the model is not configured, its circuit breaker is open, or the queue is full.
     Unavailable,
     /// The answer follows instructions in a document instead of the user's, and is hidden from all other
     /// models.

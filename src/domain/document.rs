@@ -116,7 +116,7 @@ pub struct Passage {
     pub text: String,
 }
 
-/// A passage that a search has found.
+/// A passage found by a search, with its document and score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchHit {
     /// The document that contains the passage.
@@ -125,6 +125,7 @@ pub struct SearchHit {
     pub name: String,
     /// The matching passage.
     pub passage: Passage,
-    /// BM25 score; larger is better.
+    /// Relevance score, such as BM25 or a score of several fused rankings; larger is better. 0 if the passage was not
+    /// ranked.
     pub score: f64,
 }
