@@ -15,7 +15,7 @@ pub use super::plan::{
     Arrangement, CacheUse, Depth, Member, Plan, PlanImage, RunDeadlines, Stage, StageRole,
 };
 
-/// Where an analysis is in its life cycle.
+/// The state of an analysis, from creation to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -54,7 +54,7 @@ impl Status {
         .into_iter()
         .find(|status| status.as_str() == text)
     }
-    /// Whether the run is finished and its status is final.
+    /// Whether the status is final: completed, failed, or canceled.
     pub fn is_over(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)
     }
@@ -75,7 +75,7 @@ pub struct Analysis {
     pub context: RunContext,
     /// The members, stages, and passages of the run, fixed before it started.
     pub plan: Plan,
-    /// The final answer; `None` until it has been written.
+    /// The final answer; `None` if it has not been written.
     pub synthesis: Option<String>,
     /// Why the analysis failed or was canceled; `None` otherwise.
     pub error: Option<String>,
@@ -85,13 +85,13 @@ pub struct Analysis {
     pub cost: MicroDollars,
     /// When the analysis was stored.
     pub created: Timestamp,
-    /// When the first call started; `None` before that.
+    /// When the run started; `None` before that.
     pub started: Option<Timestamp>,
     /// When the run finished; `None` before that.
     pub finished: Option<Timestamp>,
-    /// Comparison of the answers, once the run is finished.
+    /// Comparison of the answers; `None` until the run is finished.
     pub findings: Option<Findings>,
-    /// Results of the citation check, once the run is finished.
+    /// Results of the citation check; `None` until the run is finished.
     pub citations: Option<Citations>,
     /// SHA-256 of the share link's token; `None` if not shared.
     pub share_token_hash: Option<[u8; 32]>,

@@ -1,4 +1,4 @@
-//! The answer of one call in an analysis, with usage and cost, or its error.
+//! The result of one call in an analysis: the answer or the error, with usage and cost.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ pub struct StageAnswer {
     pub member: usize,
     /// Full ID of the called model.
     pub model: String,
-    /// Visible text; empty when the call failed.
+    /// Visible text. Empty if the call failed, unless it was stopped after the model had returned some text.
     pub text: String,
-    /// The model's reasoning, where the provider returns it.
+    /// The model's reasoning; empty if the provider does not return it.
     pub reasoning: String,
     /// Token usage of the call.
     pub usage: Usage,
@@ -42,7 +42,7 @@ pub struct StageAnswer {
     /// The planned model, if a fallback replaced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_for: Option<String>,
-    /// Failed calls to earlier models in the fallback chain, the planned model first.
+    /// Failed calls to the models that come before `model` in the fallback chain, the planned model first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<FailedAttemptRecord>,
     /// Tool calls requested by the model.
@@ -66,8 +66,8 @@ pub struct FailedAttemptRecord {
     pub cost: Option<MicroDollars>,
 }
 
-/// Returns the text to show for a run that was stopped before its answer was complete: the longest text of
-/// the latest stage that has one.
+/// Returns the text to show for a run that was stopped before its answer was complete: the longest text of the latest
+/// stage that has one. `None` if no stage has any.
 pub fn partial_text(answers: &[StageAnswer]) -> Option<&str> {
     let candidates = answers
         .iter()

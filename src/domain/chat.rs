@@ -35,16 +35,16 @@ pub struct Message {
     /// Attached images, for models with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
-    /// Tools that the model called at the end of its turn.
+    /// Tool calls that the model made at the end of its turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
     /// ID of the tool call whose result this message contains; `None` for any other message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_of: Option<String>,
-    /// The model's reasoning before its turn, when a client sends it back.
+    /// The model's reasoning for this turn, if a client sent it back; otherwise empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reasoning: String,
-    /// The reasoning in the vendor's original form, with signatures: see [`Extras::reasoning`].
+    /// The same reasoning in the vendor's original form, with signatures: see [`Extras::reasoning`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasoning_items: Vec<Value>,
     /// Name of the speaker, for models that distinguish several.
@@ -84,7 +84,7 @@ impl Message {
 }
 
 impl Message {
-    /// Returns the estimated token count, without images.
+    /// Returns the estimated token count of the text, the reasoning, and the tool calls. Images are not counted.
     pub fn tokens(&self) -> u64 {
         let calls = self.calls.iter();
         let calls: u64 = calls
@@ -94,7 +94,7 @@ impl Message {
     }
 }
 
-/// An image in wire format.
+/// An image, encoded as it is sent to providers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// `image/png`, `image/jpeg`, `image/webp`, or `image/gif`.
@@ -157,8 +157,8 @@ pub struct Passthrough {
     pub fields: Map<String, Value>,
 }
 
-/// One call to one model. `messages` are sent to the provider; `brief` holds the data that they were rendered
-/// from, which the local demo models read instead of parsing the messages.
+/// One call to one model. `messages` are sent to the provider. `brief` holds the data from which they were rendered;
+/// the local demo models read it instead of parsing the messages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRequest {
     /// Full model ID, `provider/name`.
@@ -187,13 +187,14 @@ pub struct ModelRequest {
 }
 
 impl ModelRequest {
-    /// Returns the estimated input tokens, without images.
+    /// Returns the estimated number of input tokens, including tools but not images.
     pub fn tokens(&self) -> u64 {
         let messages: u64 = self.messages.iter().map(Message::tokens).sum();
         messages + self.tools.as_deref().map_or(0, Tools::tokens)
     }
 
-    /// Whether both requests send the same data to the model, so that one answer serves both.
+    /// Whether one answer serves both requests: they have the same model, messages, parameters, format, sample index,
+    /// and passthrough fields. Tools are not compared.
     pub fn is_same_question(&self, other: &ModelRequest) -> bool {
         (&self.model, &self.messages, &self.parameters)
             == (&other.model, &other.messages, &other.parameters)
@@ -202,7 +203,7 @@ impl ModelRequest {
     }
 }
 
-/// The model's task at this point of a pattern.
+/// What a stage of a pattern asks a model to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
@@ -266,7 +267,7 @@ pub struct SourcePassage {
 /// Another member's text without its author's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// `A`, `B`, …: fixed for one member throughout an analysis.
+    /// The member's letter, `A`, `B`, …, which stays the same throughout an analysis.
     pub letter: char,
     /// The member's text without self-introductions, cut to the common length limit.
     pub text: String,
@@ -279,14 +280,14 @@ pub enum Delta {
     Text(String),
     /// The model's reasoning, if the provider returns it.
     Reasoning(String),
-    /// The end of a reasoning block, with the block in the form that its vendor requires to be sent back: see
-    /// [`Extras::reasoning`]. Its text was streamed before.
+    /// A completed reasoning block, in the form in which the vendor requires it to be sent back: see
+    /// [`Extras::reasoning`]. Its text has already been streamed as `Reasoning`.
     ReasoningBlock(Value),
     /// The answer starts over; discard the text so far.
     Restart,
 }
 
-/// Usage and charge of a call, successful or not. A call without a bill is not charged.
+/// Usage, latency, and charge of a call, whether or not it succeeded.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CallBill {
     /// Usage of all attempts; estimated where the provider gave no count or the stream was cut off.
@@ -295,9 +296,9 @@ pub struct CallBill {
     pub tries: u32,
     /// Time from the request to the end, including queueing, in ms.
     pub latency_ms: u64,
-    /// Time from the request to the first piece of reasoning or text, in ms.
+    /// Time from the request to the first piece of reasoning or text, in ms; `None` if there was none.
     pub first_token_ms: Option<u64>,
-    /// Parameters dropped because the model rejected them, by glossary name.
+    /// Requested parameters, by glossary name, that were omitted because the model does not accept them.
     pub dropped: Vec<String>,
     /// The charge reported by the provider, if any.
     pub charged: Option<MicroDollars>,
@@ -325,7 +326,7 @@ pub struct Answer {
     /// Reasoning text, if the provider returns it.
     #[serde(default)]
     pub reasoning: String,
-    /// Number of tokens that the call used.
+    /// Token usage of the call.
     pub usage: Usage,
     /// Why the model stopped.
     pub finish: Finish,
@@ -360,23 +361,23 @@ impl Extras {
     }
 }
 
-/// Why a call failed. Failures that are handled differently have kinds of their own.
+/// Why a call failed. Each failure that is handled differently has its own kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallErrorKind {
     /// Connection failed: refused, unreachable, unknown host, or TLS error.
     Connect,
-    /// A time limit was exceeded.
+    /// A time limit was exceeded, here or at the provider (408 or 504).
     Timeout,
-    /// The key is missing, invalid, or not permitted (401 or 403).
+    /// The key is missing, invalid, unreadable, or not permitted (401 or 403).
     Auth,
     /// The account has no credit (402), or a quota is exhausted that waiting does not restore.
     Money,
     /// Too many requests (429).
     RateLimited,
-    /// The provider is overloaded or failed (5xx, including 529).
+    /// The provider is overloaded or failed temporarily (409 or 5xx, such as 529, except 504).
     Overloaded,
-    /// The provider rejects the request itself (400, 404, 413, or 422).
+    /// The provider rejects the request itself (any other error status, such as 400, 404, 413, or 422).
     Rejected,
     /// The response violates the protocol, for example because it is HTML or has the wrong length.
     Malformed,
@@ -388,16 +389,16 @@ pub enum CallErrorKind {
     TooLarge,
     /// Quire stopped the call.
     Cancelled,
-    /// The model is not configured, or its configuration was removed.
+    /// The call was not sent: the model is not configured, its circuit breaker is open, or the queue is full.
     Unavailable,
     /// The answer follows instructions in a document instead of the user's, and is hidden from all other
     /// models.
     Quarantined,
 }
 
-/// A failed call. `detail` is written by Quire and safe to show to any user; if a client called a single
-/// model and that model refused the request, the provider's message follows it in cleaned form.
-/// `upstream_message` is for admins and is neither stored nor shown with the call.
+/// A failed call. `detail` is written by Quire and safe to show to any user. If a client called a single model whose
+/// provider rejected the request, `detail` ends with the provider's cleaned message. `upstream_message` itself is for
+/// admins, and is neither stored nor shown with the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallError {
     /// Kind of the failure.
@@ -408,7 +409,7 @@ pub struct CallError {
     /// Wait time in ms that the provider requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// One sentence for users, starting in lowercase.
+    /// Explanation for users: one sentence that begins in lowercase.
     pub detail: String,
     /// The provider's own message, cleaned and shortened; empty if there is none.
     #[serde(skip)]
@@ -427,17 +428,17 @@ impl CallError {
         }
     }
 
-    /// Returns the provider's status, to be sent to a client that named the model. `None` for a rejected key
-    /// (401, 403, or a proxy's 407): the key belongs to this server, but the vendors' SDKs would report that
-    /// the client's own key is wrong.
+    /// Returns the provider's error status (400 to 599), for a client that named the model. `None` if there is none, or
+    /// if the provider rejected the key (401, 403, or a proxy's 407): the key belongs to this server, but vendors' SDKs
+    /// would report that the client's own key is wrong.
     pub fn client_visible_status(&self) -> Option<u16> {
         let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;
         let is_client_visible = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
         is_client_visible.then_some(status)
     }
 
-    /// Adds the provider's own message to the reason for a rejection, because it names the offending field
-    /// and client programs search for it.
+    /// Appends the provider's own message to the `detail` of a rejected request, because the message names the
+    /// offending field and client programs look for its wording.
     #[must_use]
     pub fn with_upstream_message(mut self) -> Self {
         let is_refused = self.kind == CallErrorKind::Rejected && self.status.is_some();

@@ -21,19 +21,19 @@ pub struct PageText {
 pub const MAX_LENGTH: usize = 1_200;
 /// A remainder of at most this many characters is appended to the preceding passage.
 const MAX_REMAINDER_CHARS: usize = 200;
-/// Minimum length of a passage, in characters, before a heading ends it.
+/// Minimum length of a passage, in characters, before it may end at a heading, table, or code block.
 const MIN_SECTION_CHARS: usize = 300;
 /// Minimum length of a passage, in characters, before it may end with a paragraph.
 const MIN_PARAGRAPH_CHARS: usize = 700;
 /// Minimum length of a passage, in characters, before it may end with a line, sentence, or word.
 const MIN_SENTENCE_CHARS: usize = 900;
-/// Maximum number of passages per document, to bound its share of the index. In practice, no text is lost:
+/// Maximum number of passages per document, which limits a document's share of the index. In practice, no text is lost:
 /// the largest accepted text (64 MiB) has fewer passages, even if all of its sections have the minimum length.
 pub const MAX_PASSAGES: usize = 250_000;
 /// Maximum length of a heading in characters.
 const MAX_HEADING_CHARS: usize = 200;
 
-/// Splits a document into passages, in order, at most `MAX_PASSAGES`.
+/// Splits a document into passages, in order. Omits the text after the first `MAX_PASSAGES` passages.
 pub fn split_into_passages(pages: &[PageText]) -> Vec<Passage> {
     let mut splitter = PassageSplitter::new();
     pages
@@ -56,7 +56,8 @@ impl PassageSplitter {
         Self::default()
     }
 
-    /// Splits the next page into passages. Returns an empty vector once `MAX_PASSAGES` is reached.
+    /// Splits the next page into passages. Once `MAX_PASSAGES` passages have been returned, the rest of the text is
+    /// ignored.
     pub fn split_page(&mut self, page: &PageText) -> Vec<Passage> {
         let layout = Layout::parse(&page.text);
         if !page.title.is_empty() {
@@ -129,7 +130,7 @@ pub fn count_words(text: &str) -> u64 {
     words
 }
 
-/// Whether the character belongs to a script written without spaces between words.
+/// Whether the character is a Chinese character or Japanese kana, which are written without spaces between words.
 pub fn is_ideograph(character: char) -> bool {
     matches!(u32::from(character), 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x2FA1F)
 }
@@ -193,7 +194,7 @@ fn next_passage_length(rest: &str, layout: &Layout, base: usize) -> usize {
     rest.len()
 }
 
-/// Last break point of each kind seen so far; 0 means none.
+/// Byte offset of the last break point of each kind so far; 0 means none.
 #[derive(Default)]
 struct LastBreaks {
     block: usize,
@@ -204,8 +205,8 @@ struct LastBreaks {
 }
 
 impl LastBreaks {
-    /// Records the break point after this character, if there is one. Inside a table or code block, the end of a
-    /// sentence is not a break point.
+    /// Records a line, sentence, or word break after this character, if there is one. Inside a table or code block, the
+    /// end of a sentence is not a break.
     fn record_break(
         &mut self,
         at: usize,

@@ -1,10 +1,11 @@
 //! Finds the known word that is closest to a mistyped one, for error messages.
 
-/// Maximum length of a compared word, in characters. Limits the time, which grows with the square of the length.
+/// Words are compared up to this many characters, because the time grows with the square of the length.
 const MAX_CHARS: usize = 64;
 
-/// Returns the candidate with the smallest edit distance to `word`. `None` if every candidate differs in more than a
-/// third of the characters, because `word` is then not a typo of any of them.
+/// Returns the candidate with the smallest edit distance to `word`, ignoring case. `None` if every candidate differs by
+/// more edits than a third of the word's characters (but at least one edit is allowed), or by as many edits as the word
+/// has characters.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().take(MAX_CHARS).collect();
     let max_edits = (word.len() / 3).max(1);

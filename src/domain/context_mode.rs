@@ -1,5 +1,6 @@
-//! Chooses each member's context mode: whole documents, relevant passages, fewer passages, notes on every
-//! part, or nothing for lack of space. The decision is based on lengths alone and made before anything is spent.
+//! Chooses each member's context mode: whole documents, relevant passages, fewer passages, notes on every part, or
+//! nothing for lack of space. The choice depends only on lengths, context windows, and the budget, and is made before
+//! any model is called.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContextMode {
-    /// Whole documents if they are short, otherwise relevant passages.
+    /// Whole documents if they are short for the member's context window, otherwise relevant passages.
     #[default]
     Auto,
-    /// Whole documents wherever they fit, at any cost.
+    /// Whole documents for every member whose context window can hold them, even if that is expensive.
     Whole,
-    /// Passages retrieved for the question.
+    /// Passages retrieved for the question. Very short documents are still included whole.
     Passages,
     /// Notes on all parts: one member reads each part, and its notes go to all members.
     Parts,
@@ -26,7 +27,7 @@ pub enum Fit {
     Whole,
     /// Passages retrieved for the question.
     Passages,
-    /// Fewer passages than other members, because of a smaller context window.
+    /// Fewer passages than usual, because the context window is small.
     Trimmed,
     /// Notes that a model wrote on each part of the documents.
     Parts,
@@ -41,7 +42,7 @@ pub struct MemberFit {
     pub model: String,
     /// The kind of context that the member gets.
     pub fit: Fit,
-    /// Why the member does not get whole documents; empty if it does.
+    /// Why the member does not get whole documents; empty if it does or if passages were requested.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
 }
@@ -71,48 +72,48 @@ impl DocumentSizes {
     }
 }
 
-/// Maximum number of characters of passages in a prompt if the model's context window is small or unknown:
-/// about 6,000 tokens, which fits every current model.
+/// Maximum number of characters of passages in a prompt (about 6,000 tokens) if passages were requested or the context
+/// window is unknown. Otherwise, a large window raises the maximum. A small window always lowers it.
 pub const PASSAGES_BUDGET: usize = 24_000;
-/// Documents of up to this many characters (about 24,000 tokens) are included whole by default, in any window
-/// that has room for them.
+/// Documents of up to this many characters (about 24,000 tokens) are included whole by default, if the context window
+/// is known and has room for them.
 pub const DEFAULT_MAX_FULL_TEXT_CHARS: u64 = 96_000;
-/// The context window divided by this is the default maximum number of document tokens.
+/// The context window divided by this is the default token budget for documents.
 const WINDOW_DIVISOR: u64 = 4;
-/// Maximum number of characters included whole on request, because they are stored with the analysis.
+/// Maximum number of characters of documents in a prompt, because their text is stored with the analysis.
 pub const MAX_CHARS: u64 = 2_000_000;
 /// Possible limits on passages for members with smaller context windows, in characters; the largest that fits is used.
 const FIT_STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
 /// Number of tokens reserved for the panel's rules and a stage's prompt.
 const RESERVED_PROMPT_TOKENS: u64 = 1_200;
-/// Minimum and maximum number of characters of a part. Below the minimum, notes would be longer than their
-/// source; above the maximum, models overlook text in the middle.
+/// Minimum and maximum length of a part, in characters. Below the minimum, notes would be longer than their source;
+/// above the maximum, models overlook text in the middle.
 const PART_CHARS_RANGE: (usize, usize) = (3_000, 60_000);
 
-/// What a member's context window must hold, in tokens.
+/// The size of a member's context window and what it must hold, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MemberNeeds {
     /// Size of the context window, in tokens; 0 if unknown.
     pub window: u64,
-    /// Maximum output, in tokens.
+    /// Maximum number of output tokens.
     pub output: u64,
     /// Number of tokens of the question.
     pub question: u64,
-    /// Tokens of other members' texts that the prompt contains.
+    /// Number of tokens of other members' texts in the prompt.
     pub peers: u64,
     /// Maximum number of document tokens that the request's budget allows; `None` without a budget.
     pub affordable_tokens: Option<u64>,
 }
 
 impl MemberNeeds {
-    /// Returns the tokens left for documents; `None` if the window is unknown.
+    /// Returns the number of tokens left for documents; `None` if the size of the window is unknown.
     pub fn available_tokens(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RESERVED_PROMPT_TOKENS;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
     }
 
     /// Returns the default number of tokens for documents: a share of the window, limited by the available space and
-    /// the budget.
+    /// the budget. `None` if the size of the window is unknown.
     fn default_budget(self) -> Option<u64> {
         let share = self.available_tokens()?.min(self.window / WINDOW_DIVISOR);
         Some(share.min(self.affordable_tokens.unwrap_or(u64::MAX)))
@@ -126,7 +127,7 @@ pub struct ContextChoice {
     pub fit: Fit,
     /// Maximum number of characters of document text.
     pub chars: usize,
-    /// Why the member does not get whole documents; empty if it does.
+    /// Why the member does not get whole documents; empty if it does or if passages were requested.
     pub reason: String,
 }
 
@@ -179,7 +180,7 @@ pub fn choose_fit(
     let chars = room.map_or(PASSAGES_BUDGET, |room| size.chars_for_tokens(room));
     if chars >= PASSAGES_BUDGET {
         let share = match requested {
-            // An explicit request for passages is a request for little text, whatever the window.
+            // A client that requests passages wants little text, no matter how large the window is.
             ContextMode::Passages => PASSAGES_BUDGET,
             _ => needs
                 .default_budget()
@@ -194,8 +195,8 @@ pub fn choose_fit(
     }
 }
 
-/// Returns the size of a part that all of these members can read, in characters; `None` if one of them has too
-/// little space.
+/// Returns the size of a part in characters: as much as all of these members can read, at most 60,000. `None` if a
+/// member has room for fewer than 3,000, or if there are no members.
 pub fn part_size(size: DocumentSizes, members: &[MemberNeeds]) -> Option<usize> {
     let room = |needs: &MemberNeeds| {
         needs
@@ -288,7 +289,7 @@ mod tests {
         };
         let choice = choose_fit(ContextMode::Auto, latin_sizes(300_000), low_budget_needs);
         assert_eq!((choice.fit, choice.chars), (Fit::Passages, 40_000));
-        // A small budget never gives less than a small window does.
+        // However small the budget is, passages get `PASSAGES_BUDGET` characters.
         let no_budget_needs = MemberNeeds {
             affordable_tokens: Some(1),
             ..member_needs(400_000)

@@ -53,11 +53,11 @@ pub struct InjectionFlag {
     pub page: u32,
     /// Start of the suspicious text on its page, in bytes.
     pub start: u32,
-    /// End of the suspicious text, in bytes.
+    /// End of the suspicious text on its page, in bytes.
     pub end: u32,
-    /// Why it is suspicious, for users.
+    /// Why the text is suspicious, for users.
     pub why: String,
-    /// The suspicious words, shortened.
+    /// The suspicious text with a few words before it, shortened.
     pub excerpt: String,
 }
 
@@ -74,11 +74,11 @@ pub struct Document {
     pub content_type: String,
     /// Kind, detected from the content: `text`, `markdown`, `html`, `csv`, `json`, `source`, …
     pub kind: String,
-    /// Encoding of the file, detected or chosen by the user; `None` if it is not a text format.
+    /// Text encoding of the file, detected or chosen by the user; `None` if the file is not in a text format.
     pub encoding: Option<String>,
     /// Size of the uploaded file, in bytes.
     pub size: u64,
-    /// SHA-256 of the bytes in hex.
+    /// SHA-256 of the uploaded file, in hexadecimal.
     pub sha256: String,
     /// Whether the text has been extracted.
     pub status: DocumentStatus,
@@ -90,7 +90,7 @@ pub struct Document {
     pub words: u64,
     /// Pages without extractable text.
     pub gaps: Vec<PageWithoutText>,
-    /// Numbers of the pages with OCR text, in which single letters may be wrong; in ascending order.
+    /// Numbers of the pages whose text comes from OCR, so that individual letters may be wrong; in ascending order.
     pub recognized: Vec<u32>,
     /// Suspected prompt injections.
     pub flags: Vec<InjectionFlag>,
@@ -109,21 +109,23 @@ pub struct Passage {
     pub start: u32,
     /// End of the passage in its page's text, in bytes.
     pub end: u32,
-    /// Nearest heading above the passage; empty if there is none.
+    /// Nearest heading above the passage, followed by the table's header row if the passage begins inside a table; may
+    /// be empty.
     pub heading: String,
     /// Text of the passage.
     pub text: String,
 }
 
-/// A passage that a search has found.
+/// A passage found by a search, with its document and score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchHit {
     /// The document that contains the passage.
     pub document: DocumentId,
     /// File name of the document.
     pub name: String,
-    /// The passage that contains the search terms.
+    /// The matching passage.
     pub passage: Passage,
-    /// BM25 score; larger is better.
+    /// Relevance score, such as BM25 or a score of several fused rankings; larger is better. 0 if the passage was not
+    /// ranked.
     pub score: f64,
 }

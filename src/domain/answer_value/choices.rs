@@ -39,7 +39,7 @@ const REASON_WORDS: &[&str] = &[
     "incorrect",
 ];
 
-/// Words after a label that introduce a second option, so that the answer does not choose the first.
+/// Words after a label that introduce a second option. If one follows, the answer has not chosen the first.
 const JOINING_WORDS: &[&str] = &["and", "or", "und", "oder", "&", "+"];
 
 /// An option of a question: its label in uppercase and its text in lowercase.
@@ -166,7 +166,7 @@ pub fn chosen_labels(statement: &str, options: &[LetteredOption]) -> Option<Stri
     Some(labels.join(", "))
 }
 
-/// Reads yes or no, alone or followed by a reason; `None` for any other statement.
+/// Reads "yes" or "no", alone or followed by a reason; `None` for any other statement.
 pub fn yes_or_no(statement: &str) -> Option<bool> {
     let lower = statement.to_lowercase();
     let end = lower
@@ -187,7 +187,7 @@ pub fn yes_or_no(statement: &str) -> Option<bool> {
     (rest.is_empty() || reason.is_some_and(|word| REASON_WORDS.contains(&word))).then_some(answer)
 }
 
-// Reads "black coffee (b)".
+// Reads an option's text followed by a label: "black coffee (b)".
 fn label_at_end(lower: &str, options: &[LetteredOption]) -> Option<OptionChoice> {
     let (text, label) = lower.strip_suffix(')')?.rsplit_once('(')?;
     let mut characters = label.trim().chars();

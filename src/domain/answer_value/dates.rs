@@ -1,9 +1,9 @@
-//! Dates and times of day in the notations used in English, German, French, Spanish, Italian, Portuguese, and
-//! Russian.
+//! Dates and times of day in the notations used in English, German, French, Spanish, Italian, Portuguese, and Russian,
+//! and dates such as "2026年4月3日".
 //!
-//! Numbers separated by dots are day, month, and year ("3.4.2026" is April 3). With slashes or dashes, the order is
-//! unknown: "3/4/2026" may be April 3 or March 4. Unless one of the numbers is above 12 or both are equal, such a date
-//! equals only a date that is written the same way.
+//! If the year comes last, numbers separated by dots are day, month, and year ("3.4.2026" is April 3). With slashes or
+//! dashes, the order of day and month is unknown: "3/4/2026" may be April 3 or March 4. Unless one of the two is above
+//! 12 or both are equal, such a date equals only a date with the same numbers in the same order.
 
 /// Month names and their abbreviations, starting with January.
 const MONTHS: [&[&str]; 12] = [
@@ -129,8 +129,8 @@ const FILLER_WORDS: &[&str] = &[
 /// Maximum length of a text that is read as a date, in bytes.
 const MAX_DATE_LENGTH: usize = 60;
 
-/// Reads a date, a month of a year, or a day of a month; the whole text must match. Returns it as
-/// "2026-04-03", "2026-04", or "--04-03". A date whose order is unknown is returned as "3/4/2026".
+/// Reads a date, a month of a year, or a day of a month; the whole text must match. Returns it as "2026-04-03",
+/// "2026-04", or "--04-03". If the order of day and month is unknown, returns it as "3/4/2026".
 pub fn parse_date(text: &str) -> Option<String> {
     if text.len() > MAX_DATE_LENGTH || !text.contains(|c: char| c.is_ascii_digit()) {
         return None;
@@ -143,8 +143,8 @@ pub fn parse_date(text: &str) -> Option<String> {
     parse_numeric_date(&lower).or_else(|| parse_spelled_date(&lower))
 }
 
-/// Reads a date written as eight digits, "20260403". Call it only if the question asks for a date; otherwise the
-/// digits may be a number.
+/// Reads a date written as eight digits ("20260403"), and returns it as "2026-04-03". Call it only if the question asks
+/// for a date; otherwise, the digits may be a number.
 pub fn parse_compact_date(text: &str) -> Option<String> {
     let text = text.trim();
     let is_compact_form = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
@@ -155,7 +155,8 @@ pub fn parse_compact_date(text: &str) -> Option<String> {
         .flatten()
 }
 
-/// Reads a time of day, such as "14:30"; the whole text must match. `None` for a bare number.
+/// Reads a time of day such as "2:30 pm" or "noon", and returns it as "14:30"; the whole text must match. `None` for a
+/// bare number.
 pub fn parse_clock_time(text: &str) -> Option<String> {
     let lower = text.trim().to_lowercase().replace(' ', "");
     match lower.as_str() {
@@ -176,7 +177,7 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
         .into_iter()
         .find_map(|(mark, meridiem)| Some((lower.strip_suffix(mark)?, Some(meridiem))));
     let (digits, meridiem) = marked_time.unwrap_or((&lower, None));
-    // Zero seconds are dropped, so that "14:30:00" equals "14:30".
+    // Zero seconds are dropped, so that "14:30:00" equals "14:30". A time with other seconds is not read.
     let digits = match digits.split(':').count() {
         3 => digits.strip_suffix(":00")?,
         _ => digits,
@@ -347,7 +348,7 @@ fn format_day(year: Option<u32>, month: u32, day: u32) -> Option<String> {
     }
 }
 
-// Returns the number of days since Monday, by Sakamoto's algorithm.
+// Returns the day of the week, from 0 for Monday to 6, by Sakamoto's algorithm.
 fn weekday_of(year: u32, month: u32, day: u32) -> u32 {
     const MONTH_OFFSETS: [u32; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
     let year = if month < 3 { year - 1 } else { year };

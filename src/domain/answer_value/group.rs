@@ -5,7 +5,7 @@ use super::value::AnswerValue;
 
 /// Returns the group of each value, numbered from 0 in order of first appearance. Values with the same normal form
 /// belong to one group. A value without a unit ("5") joins the groups that it equals only if they all equal each other:
-/// it joins "$5" and "5 dollars", but not "$5" and "5 €".
+/// "5", "$5", and "5 dollars" form one group, whereas "5", "$5", and "5 €" form three.
 pub fn group_equal_values(values: &[AnswerValue]) -> Vec<usize> {
     let spelling = |value: &AnswerValue| (std::mem::discriminant(value), value.to_string());
     let spellings: Vec<_> = values.iter().map(spelling).collect();
@@ -40,8 +40,8 @@ pub fn group_equal_values(values: &[AnswerValue]) -> Vec<usize> {
     renumber_groups(&joined)
 }
 
-/// Returns the closing statement that all of these answers share, in its normal form. `None` if the
-/// statements differ, if an answer has none, or if there are fewer than two answers.
+/// Returns the value that the closing statements of all these answers share. `None` if the values differ, if an answer
+/// has none, or if there are fewer than two answers.
 pub fn common_value(question: &str, answers: &[&str]) -> Option<AnswerValue> {
     let reader = AnswerReader::new(question);
     let values: Option<Vec<AnswerValue>> =

@@ -51,8 +51,8 @@ const WRAPPER_COMMANDS: &[&str] = &[
 
 const FRACTION_COMMANDS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 
-/// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus sign is
-/// kept because it belongs to a number, and an exclamation mark after a digit because it means a factorial.
+/// Returns the text without markup and surrounding punctuation, with single spaces. Keeps a leading period or minus
+/// sign, because it belongs to a number, and an exclamation mark after a digit, because it means a factorial.
 pub fn to_plain_text(text: &str) -> String {
     let text: String = text.chars().map(normalize_char).collect();
     let text = text
@@ -120,8 +120,8 @@ fn is_starred(text: &str) -> bool {
     })
 }
 
-// Removes the quotation marks around the text. An unmatched one at the end is kept: after a digit, it means
-// feet, inches, or minutes, and after a single letter, it is a prime.
+// Removes the quotation marks around the text. Keeps an unmatched mark at the end if it follows a digit, where it means
+// feet, inches, or minutes, or a single letter, where it is a prime.
 fn strip_quotes(text: &str) -> &str {
     let is_mark = |c: char| "\"'“”„«»".contains(c);
     let inner = text.trim_start_matches(is_mark);
@@ -147,7 +147,7 @@ fn normalize_char(c: char) -> char {
     }
 }
 
-/// Functions whose subscript is the base of a logarithm.
+/// Names of logarithms. Their subscript is the base.
 const LOGARITHM_NAMES: &[&str] = &["log", "lb", "ld"];
 
 // Replaces subscript digits after a letter, as in H₂O and x₁, with plain digits. Subscripts after a digit are
@@ -277,7 +277,8 @@ fn expand_roots(text: &str, depth: usize) -> String {
     expand_roots(&format!("{}{replacement}{rest}", &text[..start]), depth + 1)
 }
 
-// Splits off one argument: a group in braces or a single character.
+// Splits off one argument, which is a group in braces or a single character, and returns it without the braces,
+// together with the rest of the text. `None` if the text begins with neither.
 fn braced_argument(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let first = text.chars().next()?;

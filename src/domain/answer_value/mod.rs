@@ -45,8 +45,7 @@ pub use units::ValueUnit;
 pub use value::{AnswerValue, NumberValue};
 pub use words::is_numeral;
 
-/// Reads one numeral, such as "1,500", "1 500", or "10³"; the whole text must match. Equal numbers give equal
-/// ratios.
+/// Reads one numeral, such as "1,500", "-1 500", or "10³"; the whole text must match. Equal numbers give equal ratios.
 pub fn parse_number(text: &str) -> Option<Ratio> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix(['-', '−']) {

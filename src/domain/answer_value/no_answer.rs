@@ -79,7 +79,7 @@ const PLACEHOLDER_WORDS: &[&str] = &[
     "text", "name", "date", "here", "single", "word", "insert", "zahl", "antwort",
 ];
 
-/// Whether a statement refuses to answer or is a placeholder.
+/// Whether a statement is blank, a placeholder, or a refusal to answer.
 pub fn is_non_answer(statement: &str) -> bool {
     let plain = markup::to_plain_text(statement).to_lowercase();
     is_blank(&plain) || is_placeholder(&plain) || is_refusal(&plain)

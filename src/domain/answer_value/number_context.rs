@@ -65,7 +65,7 @@ const NEGATION_SCOPE_END_WORDS: &[&str] = &["but", "sondern", "mais", "is", "ist
 const NUMBER_SEPARATORS: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
 ];
-/// Verbs before "to" that introduce a result rather than the end of a range: "3 and 2 add up to 5".
+/// Words that introduce a result, so that a "to" after them does not mark a range: "3 and 2 add up to 5".
 const RESULT_WORDS: &[&str] = &[
     "equal",
     "equals",
@@ -108,7 +108,7 @@ const COMPARATIVES: &[&str] = &[
     "more", "less", "fewer", "greater", "larger", "bigger", "smaller", "higher", "lower", "mehr",
     "weniger", "größer", "kleiner", "plus", "moins",
 ];
-/// Number of words before a number that are searched for a denial.
+/// Maximum number of words before or after a number that are searched for a denial or a bound.
 const MAX_DENIAL_DISTANCE: usize = 4;
 /// Maximum number of words between two numbers of a list or range: a unit and the joining word.
 const MAX_JOINING_WORDS: usize = 3;
@@ -147,7 +147,7 @@ pub fn is_different(a: f64, b: f64) -> bool {
     (a - b).abs() > f64::EPSILON * a.abs().max(b.abs())
 }
 
-// Returns the last words of the text's last clause in lowercase, starting with the last one.
+// Returns up to `MAX_DENIAL_DISTANCE` words from the end of the text's last clause, in lowercase and in reverse order.
 fn nearest_words(before: &str) -> Vec<String> {
     let clause = before.rsplit(['.', ';', ':', '!', '?', '\n']).next();
     let words = clause.unwrap_or_default().split_whitespace().rev();
@@ -182,7 +182,7 @@ pub fn is_denied(before: &str) -> bool {
         || clause.into_iter().any(|word| is_negation(word))
 }
 
-// Matches "I doubt it is", but not "no doubt it is".
+// Whether these words, the last of which comes first, express doubt: "I doubt it is", but not "no doubt it is".
 fn is_doubted(words: &[String]) -> bool {
     let is_turn =
         |word: &&String| matches!(word.as_str(), "but" | "sondern" | "mais") || word.ends_with(',');

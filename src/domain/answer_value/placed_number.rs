@@ -22,8 +22,9 @@ const GERMAN_WORDS: &[&str] = &[
     "haben",
     "einwohner",
 ];
-/// Returns the numbers in a text in order. A minus sign belongs to a number if it touches that number and nothing
-/// before it. Percentages are not converted. Digits after a letter are part of a name ("H2O").
+/// Returns the numbers in a text in order. A minus sign belongs to the number that it directly precedes, unless the
+/// sign follows a letter or digit. Percentages are not converted. Digits after a letter are part of a name ("H2O") and
+/// are skipped.
 pub fn numbers_in(text: &str) -> Vec<f64> {
     find_numbers(text)
         .into_iter()

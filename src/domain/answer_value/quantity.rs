@@ -46,9 +46,10 @@ const MAX_SUM_PARTS: usize = 4;
 pub struct Quantity {
     /// Number of base units; a percentage is a fraction of 1.
     pub amount: Ratio,
-    /// The base unit of the amount.
+    /// The number's unit and its base unit.
     pub unit: ValueUnit,
-    /// The number as written, before conversion ("3" of "3 hours"); `None` for a sum.
+    /// The number before conversion to the base unit ("3" of "3 hours"), including a multiplier ("1200" of "1.2k");
+    /// `None` for a sum.
     pub written_amount: Option<Ratio>,
     /// The unit's words or symbol as written.
     pub label: String,
@@ -92,8 +93,8 @@ impl Quantity {
         None
     }
 
-    // Reads one number with its unit, and returns it with the rest of the text. Only a measured quantity may be
-    // followed by a smaller one.
+    // Reads one number with its sign, currency, and unit at the start of the text, and returns it with the rest of the
+    // text.
     fn parse_part(text: &str, separators: Separators) -> Option<(Self, &str)> {
         let (is_negative, text) = strip_sign(text);
         let (currency, text) = currency_before(text);

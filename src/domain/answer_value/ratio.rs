@@ -22,7 +22,7 @@ impl Ratio {
         }
     }
 
-    /// Creates a fraction; `None` if the denominator is 0 or a part is too large to be negated.
+    /// Creates a fraction; `None` if the denominator is 0 or if one of the two numbers is `i128::MIN`.
     pub fn new(numerator: i128, denominator: i128) -> Option<Self> {
         if denominator == 0 || numerator == i128::MIN || denominator == i128::MIN {
             return None;
@@ -68,7 +68,8 @@ impl Ratio {
         self.checked_mul(Self::new(other.denominator, other.numerator)?)
     }
 
-    /// Raises this number to an integer power; `None` on overflow.
+    /// Raises this number to an integer power. `None` on overflow, for a negative power of 0, or if the exponent is
+    /// above 128 or below -128.
     pub fn checked_pow(self, exponent: i32) -> Option<Self> {
         if exponent.unsigned_abs() > 128 {
             return None;

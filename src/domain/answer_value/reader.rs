@@ -119,7 +119,8 @@ impl AnswerReader {
         reader
     }
 
-    /// Reads an answer's closing statement; `None` if there is none or it contradicts itself.
+    /// Reads an answer's closing statement. `None` if there is none, or if it contradicts itself, refuses to answer, or
+    /// is a longer sentence rather than a value.
     pub fn read(&self, answer: &str) -> Option<AnswerValue> {
         let statement =
             closing::find_closing_statement(answer).or_else(|| self.labeled_line(answer))?;
@@ -175,7 +176,8 @@ impl AnswerReader {
         })
     }
 
-    // Returns the last line as the closing statement, if it begins with the question's label.
+    // Returns the last line without the question's label as the closing statement; `None` if it does not begin with
+    // that label.
     fn labeled_line(&self, answer: &str) -> Option<closing::ClosingStatement> {
         let last = answer
             .lines()
@@ -287,7 +289,7 @@ fn strip_remark(text: &str) -> &str {
     }
 }
 
-// Turns "(1, 2)" into "(1,2)": removes spaces after commas and inside the brackets.
+// Turns "(1, 2)" into "(1,2)": removes the spaces around separators and inside the brackets.
 fn normalize_list(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -308,8 +310,8 @@ const LABEL_WORDS: &[&str] = &[
     "q", "question", "problem", "exercise", "task", "frage", "aufgabe", "pregunta", "domanda",
 ];
 
-// Returns the label at the start of a question, such as "q7" for "Q7:", without spaces; `None` if the text
-// contains another labeled question.
+// Returns the question's own label without spaces, such as "q7" for "Q7:"; `None` unless exactly one line begins with a
+// label.
 fn question_label(question: &str) -> Option<String> {
     let label = |line: &str| -> Option<String> {
         let plain = line.trim().trim_start_matches(['*', '#', '_', ' ']);
@@ -324,7 +326,7 @@ fn question_label(question: &str) -> Option<String> {
     labels.next().is_none().then_some(first)
 }
 
-// Splits "x is 5" after a variable of one letter.
+// Splits "x is 5" into a variable of one letter and its value.
 fn split_variable_is(text: &str) -> Option<(&str, &str)> {
     let (left, right) = text.split_once(" is ")?;
     let is_variable =

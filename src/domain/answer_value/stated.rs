@@ -31,10 +31,10 @@ const ABOUT_WORDS: &[&str] = &[
     "ungefähr",
 ];
 
-/// Returns the number that an answer states: the first number of its closing statement ("Answer: 18 (of 20)"). Without
-/// a closing statement, this is the last number of the last sentence with numbers, except for numbers in prepositional
-/// phrases ("18 for 3 people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if the
-/// remaining number is a bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
+/// Returns the number that an answer states. If its closing statement begins with a number, that number is the result
+/// ("Answer: 18 (of 20)"). Otherwise, the result is the last number of the last sentence with numbers, except for
+/// numbers in prepositional phrases ("18 for 3 people"). Skips negated and doubted numbers ("not 6", "6 is wrong",
+/// "6?"). `None` if the remaining number is a bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
 pub fn last_stated_number(text: &str) -> Option<f64> {
     match closing::find_closing_statement(text) {
         Some(statement) if !statement.is_prose => {
@@ -45,8 +45,8 @@ pub fn last_stated_number(text: &str) -> Option<f64> {
     }
 }
 
-// Reads the number at the beginning of a statement. `None` if the statement begins with something else, such
-// as an equation or a date; `Some(None)` if it begins with a number but does not assert it.
+// Reads the number at the beginning of a statement. `None` if the statement begins with something else, such as an
+// equation or a date, or if a correction follows; `Some(None)` if it begins with a number but does not assert it.
 fn leading_value(statement: &str) -> Option<Option<f64>> {
     let all = find_numbers(statement);
     let first = all.first()?;
@@ -122,8 +122,8 @@ fn number_stated_in(text: &str) -> Option<f64> {
     (!is_one_of_several && !is_bound).then_some(all[stated_index].number)
 }
 
-// Returns the last number in the sentence of `last` that is not in a prepositional phrase. If the sentence
-// contains only one number, that number counts in any case.
+// Returns the index of the last number in the sentence of `last` that is neither denied nor in a prepositional phrase.
+// If only one number of the sentence is not denied, it counts even in such a phrase.
 fn last_in_sentence<'a>(
     last: usize,
     denied: &[bool],

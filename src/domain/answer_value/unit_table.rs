@@ -1,6 +1,6 @@
 //! Units and currencies known by name. Contains only exact conversions; see `units`.
 
-/// A base unit, the numerator and denominator of the factor to it, and the unit's names. Names of one or two
+/// A unit: its base unit, the numerator and denominator of its size in base units, and its names. Names of one or two
 /// letters are case-sensitive symbols.
 pub(super) type UnitRow = (&'static str, i64, i64, &'static [&'static str]);
 

@@ -1,6 +1,6 @@
-//! Units and currencies: maps names to a base unit and an exact factor. Converts only where the conversion is
-//! exact by definition (an inch is 2.54 cm). Months, temperatures, gallons, and pounds without "sterling" or "lb"
-//! are not converted because their size depends on something that the answer does not say.
+//! Units and currencies: maps names to a base unit and an exact factor. Converts only where the conversion is exact by
+//! definition (an inch is 2.54 cm). Months are not converted to days, and gallons and bare "pounds" not at all, because
+//! their size depends on something that the answer does not say. Temperatures are not converted either.
 
 use super::ratio::Ratio;
 use super::unit_table::{CURRENCIES, SPEED_UNITS, UNIT_TABLE};
@@ -16,7 +16,7 @@ pub struct ValueUnit {
     pub is_money: bool,
 }
 
-/// Maximum length of a unit symbol in the tables, in characters.
+/// Maximum length of a case-sensitive unit symbol in the tables, in characters.
 const MAX_SYMBOL_LENGTH: usize = 2;
 /// Maximum length in characters of an unlisted word that may be a case-sensitive symbol ("Cal" and "cal").
 const MAX_UNKNOWN_SYMBOL_LENGTH: usize = 3;
@@ -71,8 +71,8 @@ impl ValueUnit {
         self.base_symbol.is_empty()
     }
 
-    /// Reads a unit: a known name or symbol, a ratio of two units, or else one to three other words, which are a unit
-    /// of their own. `None` if the text cannot be a unit.
+    /// Reads a unit: a known name or symbol, a ratio of two units, or one to three other words, which become a unit of
+    /// their own. An empty text is the unit of a number that has none. `None` if the text cannot be a unit.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() {
@@ -115,7 +115,7 @@ impl ValueUnit {
         Self::find_listed(listed_name.unwrap_or(&text))
     }
 
-    /// Whether the unit is in the tables of units and currencies or is a ratio of two units.
+    /// Whether the unit, or each unit of a ratio, is in the tables of units and currencies.
     pub fn is_listed(&self) -> bool {
         let is_base = |base: &str| UNIT_TABLE.iter().any(|(known, ..)| *known == base);
         let is_currency = |base: &str| CURRENCIES.iter().any(|(code, _)| *code == base);
@@ -169,7 +169,8 @@ impl ValueUnit {
         both.then(|| above.divided_by(&below)).flatten()
     }
 
-    // Returns the words in lowercase and without a plural "s".
+    // Returns the words in lowercase and without a plural "s", except that words of up to three letters keep their
+    // case. `None` if the words cannot be a unit.
     fn normalize_words(text: &str) -> Option<String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let is_word = |word: &&str| {

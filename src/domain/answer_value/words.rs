@@ -132,7 +132,8 @@ pub fn is_numeral(word: &str) -> bool {
     word.contains(|c: char| c.is_ascii_digit()) || leading_number(word).is_some()
 }
 
-// Adds the words that continue a number, such as "hundred and twenty thousand" after "one".
+// Continues the number `first` with the words after it, such as "hundred and twenty thousand" after "one". Returns the
+// whole number and the rest of the text.
 fn compound_number(first: i64, rest: &str) -> (i64, &str) {
     let (mut total, mut group, mut rest) = (0, first, rest);
     while let Some((next, after)) = next_word(rest) {

@@ -7,8 +7,8 @@ use crate::domain::statistics::proportions;
 /// Minimum number of readable votes for a decision to count as the panel's. A single vote is just one member's answer.
 const MIN_VOTES_CAST: usize = 2;
 
-/// Minimum number of decided votes before the rate is shown. With fewer, its 95% interval would be wider than
-/// 44 percentage points.
+/// Minimum number of decided votes before the rate is shown. With fewer, its 95% confidence interval could span more
+/// than 46 percentage points.
 pub const MIN_DECIDED_VOTES: u32 = 20;
 
 /// Explanation of the accuracy rate, shown to users.
@@ -30,17 +30,17 @@ pub struct CaseVote {
 /// Results of votes on cases with a known answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VoteCalibration {
-    /// Votes in which one choice had the most votes.
+    /// Number of votes in which one choice had the most votes.
     pub decided_votes: u32,
-    /// Decided votes whose winner was the expected answer.
+    /// Number of decided votes whose winner was the expected answer.
     pub correct: u32,
-    /// Votes that ended in a tie.
+    /// Number of votes that ended in a tie.
     pub ties: u32,
 }
 
 impl VoteCalibration {
-    /// Counts each question once, with the newest vote that the panel decided: repeated votes are not
-    /// independent, and if only one answer is readable, the decision is that member's rather than the panel's.
+    /// Counts each question once, with the newest vote in which at least two answers were readable: repeated votes are
+    /// not independent, and a single readable answer is one member's decision rather than the panel's.
     pub fn from_votes(newest_first: impl IntoIterator<Item = CaseVote>) -> Self {
         let mut calibration = Self::default();
         let mut known_questions = BTreeSet::new();

@@ -43,7 +43,7 @@ impl ClosingForm {
 
 /// Verbs that introduce the requested form of the answer.
 const DEMAND_VERBS: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
-/// Number of words before a verb that are searched for a negation.
+/// Maximum number of words before a verb that are searched for a negation.
 const MAX_WORD_DISTANCE: usize = 3;
 const BARE_ANSWER_PHRASES: &[&str] = &[
     " with only",
@@ -116,7 +116,7 @@ const RESTRICTING_WORDS: &[&str] = &[
     "solo",
     "solamente",
 ];
-/// Other words in an instruction such as "Please give me only the final number, nothing else".
+/// Other words that may occur in an instruction such as "Please give me only the final number, nothing else".
 const FILLER_WORDS: &[&str] = &[
     "please",
     "reply",
@@ -245,8 +245,8 @@ fn is_denied(before: &str) -> bool {
     })
 }
 
-/// Returns the only key of the object that the wording shows or names (`with key "total"`); "answer" if there
-/// is no such key.
+/// Returns the key of the JSON object that the wording asks for, if the wording shows an object with one key or names
+/// one (`with key "total"`); otherwise, returns "answer".
 pub fn json_key_in(wording: &str) -> String {
     let example_key = wording.find('{').and_then(|at| {
         let key = wording[at + 1..].trim_start().strip_prefix('"')?;
@@ -259,7 +259,7 @@ pub fn json_key_in(wording: &str) -> String {
         .unwrap_or_else(|| "answer".to_owned())
 }
 
-// Finds the "total" in `with key "total"`; `None` if the wording names several keys.
+// Returns the "total" of `with key "total"`; `None` if the wording names no key, or several.
 fn find_named_key(wording: &str) -> Option<String> {
     let mut keys = ["key", "field", "property", "attribute"]
         .iter()

@@ -6,9 +6,9 @@ use crate::domain::prompt::letter;
 /// A choice with its voters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoteChoice {
-    /// The label of an option, or the first voter's own spelling.
+    /// The label of an option, "yes" or "no", or otherwise the first voter's own spelling.
     pub label: String,
-    /// Indices of the members who voted for it, in the order of the panel.
+    /// Indices of the members who voted for the choice, in the order of the panel.
     pub voters: Vec<usize>,
     /// The value that each voter stated.
     pub values: Vec<AnswerValue>,
@@ -17,7 +17,8 @@ pub struct VoteChoice {
 /// The votes for each choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BallotCount {
-    /// All choices, those with the most votes first. Equal counts keep the order of the panel.
+    /// All choices, those with the most votes first. Choices with equally many votes are in the order of their first
+    /// voters.
     pub choices: Vec<VoteChoice>,
     /// Indices of the members whose answers could not be read.
     pub unreadable_members: Vec<usize>,
@@ -80,14 +81,14 @@ pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
             }),
         }
     }
-    // The sort is stable, so equal counts keep the order of the panel.
+    // The sort is stable, so choices with equally many votes stay in the order of their first voters.
     tally
         .choices
         .sort_by_key(|choice| std::cmp::Reverse(choice.voters.len()));
     (!tally.choices.is_empty()).then_some(tally)
 }
 
-/// Returns the choice that an answer states, normalized for comparison.
+/// Returns the choice that an answer states, normalized for comparison; `None` if it states none.
 pub fn choice_of(question: &str, answer: &str) -> Option<String> {
     AnswerReader::new(question)
         .read(answer)

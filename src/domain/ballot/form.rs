@@ -15,8 +15,9 @@ const POINTS_WORDS: &[&str] = &[
 /// Maximum length of a unit's symbol, in characters.
 const MAX_SYMBOL_CHARS: usize = 3;
 
-/// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for:
-/// unchanged if it already ends in that form, otherwise with a line added.
+/// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for. The answer
+/// is unchanged if it states no final answer or already ends in that form. If the wording asks for nothing but the
+/// option, the number, or a JSON object, the answer is reduced to that; otherwise, a closing line is added.
 pub fn to_closing_form(question: &str, wording: &str, text: &str) -> String {
     let text = text.trim_end();
     let (form, last) = (
@@ -60,8 +61,9 @@ pub fn to_closing_form(question: &str, wording: &str, text: &str) -> String {
     }
 }
 
-/// Checks that a format can hold the result of a vote: an object with one required property, or with one called
-/// "answer".
+/// Checks that a format can hold the result of a vote: any JSON object, or a schema with one property for it, which
+/// must be the only required one or, if none is required, the only one or the one called "answer". Its type must be
+/// string, number, integer, boolean, or an enum.
 ///
 /// # Errors
 /// Returns the reason if there is no such property.
@@ -73,9 +75,9 @@ pub fn check_votable(format: &Format) -> Result<(), String> {
     })
 }
 
-/// Returns the winner's answer as the requested JSON object. `None` if the value does not fit the schema, or
-/// if it is a number in a unit that the field does not hold (see `requested_number`). `values` are the values
-/// stated by the winner's voters.
+/// Returns the winner's answer as the requested JSON object. `None` if the answer states no value, if the value does
+/// not fit the schema, or if it is a number in a unit that the field does not hold (see `requested_number`). `values`
+/// are the values stated by the winner's voters.
 pub fn answer_object(
     question: &str,
     text: &str,

@@ -42,8 +42,8 @@ const KIND_WORDS: &[(&str, &[&str])] = &[
     ("temperature", &["°C", "°F"]),
     ("angle", &["degrees"]),
 ];
-/// Words that have other meanings besides a unit. In a name, they do not exclude a number in another unit; in
-/// a question, they are not read as units.
+/// Words that have other meanings besides a unit. In a name, they do not exclude a number in another unit; in a
+/// question, only "min" is read as a unit.
 const AMBIGUOUS_WORDS: &[&str] = &["min", "second", "minute", "degree", "grade", "mark"];
 /// Words before a unit that the text asks for: "in km", "how many km".
 const DEMAND_WORDS: &[&str] = &["in", "many", "viele", "wieviele"];
@@ -64,7 +64,7 @@ const NON_UNIT_WORDS: &[&str] = &[
 pub struct NumberWords {
     /// The units that the text requests or, if it requests none, the units that it names.
     pub units: Vec<ValueUnit>,
-    /// Whether only these units fit, because a name contains one or the text requests one.
+    /// Whether only a number in one of `units` fits, because a name contains a unit or the text requests one.
     pub is_unit_fixed: bool,
     /// Number of parts that make up a whole, such as 100 for percent; `None` if the text names none.
     pub parts: Option<Ratio>,
@@ -117,7 +117,8 @@ impl NumberWords {
         }
     }
 
-    /// Combines these details with those of `other`, which supplies only what is missing.
+    /// Combines these details with those of `other`. Units of both are kept, unless this text fixes the unit; any other
+    /// detail of `other` is used only if it is missing here.
     pub fn merge(self, other: Self) -> Self {
         let states_part = self.parts.is_some() || self.is_share || self.is_decimal;
         Self {
@@ -151,7 +152,8 @@ impl NumberWords {
         self.units.iter().any(|unit| unit.is_money)
     }
 
-    // In a question, only what follows "in" or "how many" counts as requested: "the distance traveled per day, in km".
+    // Reads the details in a text. A unit counts as requested only after words such as "in" or "many" ("the distance
+    // traveled per day, in km"), or if "and" or "or" joins it to a requested unit.
     fn from_text(words: &[String], is_question: bool) -> Self {
         let mut number_words = Self::default();
         let (mut requested, mut at) = (Vec::new(), 0);
@@ -222,8 +224,8 @@ impl NumberWords {
     }
 }
 
-// Matches "in pesos?" and "how many radians". Capitalized words are ignored, because they may be places or
-// months, as are some other words that are not units.
+// Whether the question asks for a unit that is not in the tables, as in "in pesos?" and "how many radians". Ignores
+// capitalized words, which may be places or months, and the words in `NON_UNIT_WORDS`.
 fn demands_unknown(question: &str) -> bool {
     let words: Vec<&str> = question.split_whitespace().take(MAX_WORDS).collect();
     let is_listed = |at: usize| {
@@ -287,7 +289,7 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     (unit, 1)
 }
 
-// Splits a name into lowercase words at underscores and capital letters.
+// Splits a name into lowercase words at underscores, hyphens, periods, and capital letters.
 fn split_name(name: &str) -> Vec<String> {
     let mut spaced = String::new();
     let mut previous_char = ' ';

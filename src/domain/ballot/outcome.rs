@@ -64,11 +64,12 @@ pub struct Ballots<'a> {
     pub standings: &'a [MemberTrackRecord],
     /// Seed for a random draw.
     pub seed: u64,
-    /// The synthesizer's answer to the tie; `None` if it was not called.
+    /// The synthesizer's answer, which may break a tie; `None` if the synthesizer was not called.
     pub tie_break_answer: Option<&'a str>,
 }
 
-/// Decides a vote. `None` if no answer can be read.
+/// Counts the answers and breaks a tie: by the members' standings, the synthesizer's answer, or a random draw, in this
+/// order. `None` if no answer can be read.
 pub fn decide_vote(ballots: Ballots<'_>) -> Option<VoteOutcome> {
     let count = count::count(ballots.question, ballots.answers)?;
     let tied = &count.choices[..count.leader_count()];
@@ -144,7 +145,7 @@ impl VoteOutcome {
             format!("{} ({model})", letter(member))
         };
         let best = name(self.author);
-        // The best of the winner's voters comes first, followed by the best voter of each other choice.
+        // The best of the winner's voters comes first, followed by the best voter of each other tied choice.
         let record = |of: fn(&MemberTrackRecord) -> standing::ScoreRecord| {
             let others = self.count.choices[..self.count.leader_count()].iter();
             let others = others.filter(|choice| !choice.voters.contains(&self.author));
@@ -190,7 +191,7 @@ impl VoteOutcome {
     }
 }
 
-/// Whether these votes are tied and only the synthesizer can break the tie without a random draw.
+/// Whether these votes are tied and the members' standings do not break the tie, so that the synthesizer must.
 pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
     decide_vote(ballots).is_some_and(|outcome| outcome.decision == VoteDecision::Draw)
 }

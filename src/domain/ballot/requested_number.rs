@@ -1,8 +1,8 @@
-//! Converts a number to the unit and scale of the requested field. The field's name and description or,
-//! failing those, the question may specify a unit, a currency, cents, a scale (millions), or percent. A
-//! number that cannot be converted exactly is not returned.
+//! Converts a number to the unit and scale of the requested field. The field's name and description or, failing those,
+//! the question may specify a unit, a currency, cents, a scale (millions), or percent. A number that cannot be
+//! converted exactly is not returned.
 //!
-//! - A number without a unit is returned unchanged; in a percent field, for example, it is assumed to be a
+//! - A number without a unit is usually returned unchanged; in a percent field, for example, it is assumed to be a
 //!   percentage.
 //! - For a number with a unit, the field must specify that unit or one that it can be converted to, or else
 //!   the question must ask for it.
@@ -45,7 +45,7 @@ impl RequestedNumber {
         }
         let converted = self.to_requested_unit(number)?;
         match scale {
-            // In a field of millions, "$5" is ambiguous: it may mean five million or five millionths of a million.
+            // In a field of millions, "$5" is ambiguous: it may mean 5 dollars or 5 million dollars.
             Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
             Some(scale) => converted.checked_div(scale),
             None => Some(converted),
@@ -83,14 +83,14 @@ impl RequestedNumber {
         }
         match scale {
             Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
-            // In a field of millions, "5,000,000" is ambiguous: it may mean five million or five million millions.
+            // In a field of millions, "5,000,000" is ambiguous: it may mean 5 million or 5 million million.
             Some(scale) if !is_below(quantity.amount, scale) => None,
             _ => Some(quantity.amount),
         }
     }
 
-    // Returns the number of parts that make up a whole, such as 100 for percent. The question decides only if
-    // the field does not specify it.
+    // Returns the number of parts that make up a whole, such as 100 for percent. The field takes precedence over the
+    // question, whose parts do not count if the field is a share or if a decimal is requested.
     fn requested_parts(&self) -> Option<Ratio> {
         let is_open = !self.field.is_share && !self.field.is_decimal && !self.question.is_decimal;
         let requested_parts = self.question.parts.filter(|_| is_open);
@@ -178,7 +178,7 @@ impl RequestedNumber {
         let is_common = [field, question]
             .iter()
             .any(|stated| stated.kinds.contains(&quantity.unit));
-        // The question names the unit in several words, such as "blue apples".
+        // The question names a unit that is not in the tables, such as "blue apples".
         let is_named = number.is_unit_asked && !quantity.unit.is_listed();
         let is_common = is_common && !question.demands_unknown;
         quantity.written_amount.filter(|_| is_common || is_named)
@@ -213,7 +213,7 @@ impl RequestedNumber {
             .filter(|_| currencies.contains(&base) && !is_other)
     }
 
-    // Converts an amount such as "50 cents" to dollars if dollars are requested.
+    // Converts an amount such as "50 cents" to dollars or euros, if only that currency is requested.
     fn to_whole_units(&self, quantity: &Quantity) -> Option<Ratio> {
         let all = self.field.units.iter().chain(&self.question.units);
         let mut money = all.filter(|unit| unit.is_money);

@@ -12,17 +12,17 @@ use crate::domain::prompt;
 pub struct StoredVote {
     /// The winner and the votes that were cast.
     pub outcome: VoteOutcome,
-    /// Members that were not called because they could not change the result.
+    /// Indices of the members that were not called because they could not change the result.
     pub skipped_members: Vec<usize>,
     /// Estimated cost of the skipped calls; `None` if the price of one of them is unknown.
     pub saved_cost: Option<MicroDollars>,
-    /// Why the synthesizer did not break a tie. `None` if there was no tie, if it was broken, or if the synthesizer did
-    /// not answer.
+    /// Why the synthesizer did not break a tie, so that a draw decided it: the synthesizer named none of the tied
+    /// answers, or it had voted itself. `None` for any other reason, and if no draw decided the vote.
     pub unbroken_reason: Option<&'static str>,
 }
 
 impl StoredVote {
-    /// Recounts the votes of a run. `None` if the run is not a vote, or if no vote can be read yet.
+    /// Recounts the votes of a run, which must be a vote. `None` if no vote can be read yet.
     pub fn recount(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         let first = plan.first_answer_stage();
         let votes: Vec<(usize, &str)> = answers
@@ -93,7 +93,7 @@ impl StoredVote {
 }
 
 impl<'a> Ballots<'a> {
-    /// Returns the votes of a plan's members, before the synthesizer was called to break a tie.
+    /// Returns the ballots of a plan's members, without the synthesizer's answer to a tie.
     pub fn from_plan(plan: &'a Plan, answers: &'a [(usize, &'a str)]) -> Self {
         Self {
             question: &plan.question,

@@ -1,5 +1,5 @@
-//! The tie-breaking stage: the synthesizer decides if neither the user's experiments and blind votes nor the catalog
-//! does.
+//! The tie-breaking stage: the synthesizer breaks a tie if neither the user's experiments, nor the user's blind votes,
+//! nor the catalog can.
 
 use crate::domain::chat::Task;
 use crate::domain::plan::{Stage, StageRole};

@@ -1,4 +1,4 @@
-//! Calls a vote's members in two waves: first a majority, and then the rest, but only if they can still
+//! The two waves of a vote: first, a majority of the members is called, and then the others, but only if they can still
 //! change the result.
 
 use std::collections::BTreeSet;
@@ -17,8 +17,8 @@ pub fn call_order(prices: &[Option<Price>]) -> Vec<usize> {
     order
 }
 
-/// Whether members that have not voted yet cannot change the winner. The leading choice must have more votes
-/// than any other could still reach, and a single spelling, because later answers can split a choice with
+/// Whether members that have not voted yet cannot change the winner. The leading choice must have more votes than any
+/// other could still reach. Its votes must also have the same spelling, because later answers can split a choice with
 /// several spellings ("5" from "$5").
 pub fn is_decided(count: Option<&BallotCount>, missing: usize) -> bool {
     let Some(count) = count else {

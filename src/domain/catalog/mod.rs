@@ -188,7 +188,7 @@ impl Catalog {
             .filter_map(move |row| row.id.strip_prefix(provider)?.strip_prefix('/'))
     }
 
-    /// Finds a model by ID, bare name, or alias.
+    /// Finds a model by ID, by bare name, or by alias (ignoring case). An admin's rows take precedence.
     pub fn find(&self, name: &str) -> Option<Model> {
         let rows = || self.admin_sheet.rows.iter().chain(&self.built_in.rows);
         let is_bare = |row: &&CatalogRow| {
@@ -216,7 +216,8 @@ impl Catalog {
     }
 
     /// Describes a model from all sources. `listed` is the provider's own data: it overrides the built-in sheet for
-    /// facts that change (price, context window) and otherwise only fills gaps. An admin's row overrides both.
+    /// facts that change (price, context window) and otherwise only fills gaps. An admin's row overrides both. The
+    /// class of a local server supplies what is still missing.
     pub fn describe(&self, provider: &str, name: &str, listed: ListedFacts) -> Model {
         let indexes = self.row_indexes.get(&format!("{provider}/{name}"));
         let class = self.class_of(provider);

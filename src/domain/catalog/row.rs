@@ -45,7 +45,7 @@ impl CatalogRow {
     /// Fills missing facts from `base`.
     pub(super) fn overlay(self, base: &CatalogRow) -> CatalogRow {
         let (price, price_of) = match self.price {
-            // A price without a date stays without one, because the date in `base` belongs to another price.
+            // If this price has no date, it gets none: the date in `base` belongs to another price.
             Some(_) => (self.price, self.price_of),
             None => (base.price, self.price_of.or_else(|| base.price_of.clone())),
         };
@@ -98,7 +98,7 @@ impl CatalogRow {
 }
 
 impl ListedFacts {
-    /// Splits the facts into those that change over time and all others.
+    /// Splits the facts into those that change over time (context window and price) and all others.
     pub(super) fn into_rows(self) -> (CatalogRow, CatalogRow) {
         let (price, price_of) = self.price.unzip();
         let fresh = CatalogRow {

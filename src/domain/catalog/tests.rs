@@ -13,7 +13,7 @@ fn described_model(catalog: &Catalog, id: &str) -> Model {
     catalog.describe(provider, name, ListedFacts::default())
 }
 
-/// Model names that the predecessor used or that are in common use, with the models they may refer to.
+/// Providers, each with model names that the predecessor used or that are in common use.
 const LEGACY_MODEL_NAMES: &[(&str, &[&str])] = &[
     (
         "openai",

@@ -84,7 +84,7 @@ impl Layout {
         });
     }
 
-    /// Returns the header row of the table that contains `at`, unless the table starts there.
+    /// Returns the header row of the table that contains `at`; `None` outside a table and at its start.
     pub fn columns_at<'a>(&self, text: &'a str, at: usize) -> Option<&'a str> {
         let block_index = self.blocks.partition_point(|block| block.end <= at);
         let block = self.blocks.get(block_index)?;

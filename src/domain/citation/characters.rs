@@ -20,8 +20,8 @@ pub(super) fn from_subscript(c: char) -> Option<char> {
         .flatten()
 }
 
-/// Returns the words of a character that stands for several: ½ is 1, /, 2, which never merge with a number
-/// before them (3½ is not 31/2); ① is 1; ㎡ is m^2.
+/// Returns the words that a single character stands for: "1", "/", and "2" for ½, "1" for ①, "m^2" for ㎡. They never
+/// merge with a number before them (3½ is not 31/2). `None` for any other character.
 pub(super) fn split_compound(c: char) -> Option<Vec<String>> {
     let single_word = |text: &str| Some(vec![text.to_owned()]);
     match c {
@@ -58,7 +58,7 @@ pub(super) fn is_enclosed(c: Option<char>) -> bool {
     c.is_some_and(|c| matches!(c, '\u{2460}'..='\u{249B}' | '\u{24EA}' | '\u{3251}'..='\u{325F}' | '\u{32B1}'..='\u{32BF}'))
 }
 
-/// Whether the character belongs to a script written without spaces, in which each character counts as a word.
+/// Whether the character belongs to a script written without spaces, so that it counts as a word by itself.
 pub(super) fn is_single_word(c: char) -> bool {
     let is_there = matches!(u32::from(c), 0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3005 | 0x3040..=0x30FF
         | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x2FA1F);

@@ -15,7 +15,7 @@ use super::{Citation, CitationState, Citations, CitedPage, CitingText, MAX_ITEMS
 
 /// Maximum number of pages searched per mark.
 const MAX_PAGES: u32 = 12;
-/// Maximum length in characters of a stored quotation, and of the stored text that one ellipsis omits.
+/// Maximum length, in characters, of a stored quotation and of the stored text that it omits at one ellipsis.
 const MAX_STORED_CHARS: usize = 300;
 /// Maximum number of ellipses whose omitted words are stored.
 const MAX_STORED_OMISSIONS: usize = 8;
@@ -90,7 +90,8 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    // Converts passage numbers of older analyses to marks. Returns `None` for every mark if no document was given.
+    // Converts the passage number of an older analysis to a mark; keeps any other mark. `None` if there is no passage
+    // with this number, or if no document was given.
     fn resolve_mark(&self, mark: CitationMark) -> Option<CitationMark> {
         match mark {
             CitationMark::Number(number) => {
@@ -151,8 +152,8 @@ impl<'a> CitationChecker<'a> {
         };
     }
 
-    // Looks for a quotation on the cited pages. A complete quotation on any of them takes precedence over a
-    // shortened one on the first.
+    // Looks for a quotation on the cited pages, then across page breaks, and finally in all passages. A complete
+    // quotation on any cited page takes precedence over a shortened one on an earlier page.
     fn check_quote(
         &mut self,
         id: &DocumentId,
@@ -238,7 +239,7 @@ impl<'a> CitationChecker<'a> {
         None
     }
 
-    // Checks only that a cited page still exists. Whether it supports the sentence is a question of meaning,
+    // Checks only that a cited page still exists. Whether the page supports the sentence is a question of meaning,
     // which is not checked here.
     fn check_without_quote(&mut self, id: &DocumentId, meant: &[u32]) -> CitationState {
         match meant
@@ -294,8 +295,8 @@ impl<'a> CitationChecker<'a> {
     }
 }
 
-// Prepares a page's text for comparison. In text recognized from an image, single wrong letters and missing accents are
-// tolerated.
+// Prepares a page's text for comparison. In text recognized from an image, individual wrong letters and missing accents
+// are tolerated.
 fn prepare_page_text(text: &str, is_recognized: bool) -> ComparableText {
     match is_recognized {
         true => ComparableText::from_ocr_text(text),

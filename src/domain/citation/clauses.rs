@@ -4,7 +4,7 @@
 
 use super::plain_word::PlainWord;
 
-/// Number of characters that are searched before and after a quotation.
+/// Maximum number of characters that are searched before a quotation, and after it.
 const MAX_CHARS_BEFORE: usize = 40;
 const MAX_CHARS_AFTER: usize = 24;
 /// Number of characters that are searched before a quotation in Chinese or Burmese. It is small because the negations
@@ -35,7 +35,7 @@ const NEGATIONS_BEFORE: &[&str] = &[
 ];
 /// Negating characters in Chinese and Burmese.
 const NEGATING_CHARACTERS: &[&str] = &["不", "没", "沒", "未", "勿", "无", "無", "မ"];
-/// Negating endings in Japanese and Burmese.
+/// Negating endings and words in Japanese and Burmese, which follow the negated words.
 const NEGATING_ENDINGS: &[&str] = &[
     "ない",
     "なかっ",

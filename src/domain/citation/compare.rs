@@ -1,11 +1,11 @@
 //! Locates a quotation in a text, either verbatim or shortened with an ellipsis.
 //!
 //! Tolerated differences: case, spaces, line breaks and the hyphens at them, punctuation, quotation marks,
-//! compatibility forms (NFKC), digit group separators, accents if one side has none at all, a word split into
-//! two halves of three letters or more, footnote numbers and list numbers, and additions by the person
-//! quoting, such as `[T]he` and `[sic]`. Symbols next to numbers, exponents, and the case of units are
-//! significant. In text recognized from an image, one letter per eight words may be replaced by one that OCR
-//! confuses with it.
+//! compatibility forms (NFKC), digit group separators, accents if one side has none at all, umlauts written out (`ue`
+//! for `ü`), a word split into two halves of three letters or more, footnote numbers and list numbers, and additions by
+//! the person quoting, such as `[T]he` and `[sic]`. Symbols next to numbers, exponents, and the case of units are
+//! significant. In text recognized from an image, one letter per eight words may be replaced by one that OCR confuses
+//! with it.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use super::words::{ComparableText, negates_preceding, words};
 
 /// Maximum number of words that an ellipsis may skip.
 const MAX_GAP: usize = 60;
-/// One letter error is permitted per this many words of recognized text.
+/// One letter error is permitted per this many words of a quotation, in recognized text only.
 const WORDS_PER_ERROR: usize = 8;
 /// Minimum length of a word that may contain a letter error, in letters. Shorter words must match exactly.
 const MIN_MISREAD_LETTERS: usize = 5;
@@ -32,16 +32,17 @@ pub struct QuoteMatch {
     pub start: usize,
     /// End of the quoted words in the text, in bytes.
     pub end: usize,
-    /// Byte ranges of the text that the quotation omits at its ellipses; empty if the quotation is complete.
+    /// Byte ranges of the words that the quotation omits: at its ellipses, or a negation directly before it. Empty if
+    /// the quotation is complete.
     pub omitted: Vec<Range<usize>>,
 }
 
 /// Finds a quotation verbatim in a text and returns its byte range.
 ///
-/// Returns `None` if a word, number, or symbol differs. Also returns `None` if the quotation is shortened
-/// with an ellipsis, because the omitted words may reverse its meaning. Accepts texts of any language and
-/// length; a quotation of more than 400 words is not found. For several quotations from one text, prepare the
-/// text once and use [`locate`].
+/// Returns `None` if a word, number, or symbol differs. Also returns `None` if the quotation is shortened with an
+/// ellipsis or leaves out a negation directly before it, because the omitted words may reverse its meaning. Accepts
+/// texts of any language and length; a quotation of more than 400 words is not found. For several quotations from one
+/// text, prepare the text once and use [`locate`].
 pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
     let quote_match = locate(quote, &ComparableText::from_text(text))?;
     quote_match
@@ -50,7 +51,8 @@ pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
         .then_some(quote_match.start..quote_match.end)
 }
 
-/// Finds a quotation in a prepared text, complete or shortened.
+/// Finds a quotation in a prepared text, complete or shortened. If it leaves out a negation directly before it, it
+/// counts as shortened. `None` if it is not found or has more than 400 words.
 pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
     let comparable_quote = ComparableText::from_text(quote);
     if comparable_quote.words.is_empty() || comparable_quote.words.len() > MAX_WORDS {
@@ -90,8 +92,8 @@ fn find_contiguous(
     negated
 }
 
-// Returns the position of a negation directly before a quotation that begins at this word, such as the "no"
-// before "fewer than 3".
+// Returns the byte range of a negation directly before a quotation that begins at word `start`, such as the "no" before
+// "fewer than 3".
 fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
     let word_before = text.get(start.checked_sub(1)?)?;
     let is_separate_word = text[start].is_after_space;
@@ -100,7 +102,7 @@ fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
     (is_separate_word && is_negation).then_some(word_before.start..word_before.end)
 }
 
-// Splits a quotation at its ellipses, and returns the words of each piece.
+// Splits a quotation at its ellipses, and returns the words of each piece that has any.
 fn split_at_ellipses(quote: &str) -> Vec<Vec<PlainWord>> {
     let mut quote = quote.replace('⋯', "…");
     for spelled in [
@@ -226,8 +228,8 @@ fn is_unambiguous_umlaut_spelling(left: &PlainWord, right: &PlainWord) -> bool {
     is_umlaut_spelling(left, right) && !left.plain.contains('ß') && !right.plain.contains('ß')
 }
 
-// Finds the first match of these words within a range. Returns the index of its first word, the index after its last
-// word, and the remaining tolerance.
+// Finds the first match of the quoted words within a range, unless it would cut a word or leave out a negation. Returns
+// the index of its first word, the index after its last word, and the remaining tolerance.
 fn find_first(
     quote: &[PlainWord],
     text: &[PlainWord],
@@ -323,7 +325,7 @@ fn is_camel(word: &PlainWord) -> bool {
     word.case_preserved.as_ref().is_some_and(is_camel)
 }
 
-/// Words that negate a statement. They are never joined with the word after them.
+/// Negating words and prefixes. They are never joined with the word after them.
 const NEGATIONS: &[&str] = &[
     "not", "no", "never", "none", "nor", "neither", "without", "cannot", "unless", "except", "non",
     "nowhere", "nobody", "nothing", "nicht", "kein", "keine", "keinen", "keiner", "keinem", "nie",
@@ -398,8 +400,10 @@ const SPLIT_ENDINGS: &[&str] = &[
 ];
 
 impl Tolerance {
-    // Whether a word equals two words that a space has split. Only letters may be joined, because 1 and 5 are
-    // not 15. In recognized text, a misplaced space counts as a letter error.
+    // Whether a word equals two words into which a space has split it. Only letters may be joined, because 1 and 5 are
+    // not 15, and each half must have three letters or more, unless a hyphen at a line end joins them. A space before
+    // one of `SPLIT_ENDINGS` is always tolerated; any other counts as a letter error, which is possible only in
+    // recognized text.
     fn joins_words(&mut self, word: &PlainWord, split: Option<&[PlainWord]>) -> bool {
         let Some([first, second]) = split else {
             return false;
@@ -423,7 +427,7 @@ impl Tolerance {
     }
 }
 
-// Returns the number of words of an abbreviation with periods, such as two for the "a.m." that equals "am".
+// Returns the number of words in an abbreviation with periods: two for "a.m.", which equals "am".
 fn abbreviation_length(word: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
     const ABBREVIATIONS: &[&str] = &["am", "pm", "ie", "eg"];
     let two = letters
@@ -434,7 +438,7 @@ fn abbreviation_length(word: &PlainWord, letters: &[PlainWord]) -> Option<usize>
     (spelled == word.plain && is_adjacent).then_some(2)
 }
 
-// Returns the number of initials that spell an acronym, such as three for the "U.S.A." that equals "USA".
+// Returns the number of initials that spell an acronym: three for "U.S.A.", which equals "USA".
 fn initials_length(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
     if let Some(two) = abbreviation_length(acronym, letters) {
         return Some(two);
@@ -447,7 +451,8 @@ fn initials_length(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> 
     (are_initials && is_capital && spelled == acronym.plain).then_some(length)
 }
 
-// Whether the words differ in exactly one letter, which is not the first and which OCR confuses with the other.
+// Whether the words differ in exactly one letter, and OCR confuses the two letters. Never true for a first letter, a
+// word of fewer than five letters, a capitalized word, or a word with digits.
 fn is_recognition_error(left: &PlainWord, right: &PlainWord) -> bool {
     const CONFUSABLE_LETTERS: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =

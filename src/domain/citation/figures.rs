@@ -38,7 +38,8 @@ pub(super) fn to_ascii_digit(c: char) -> Option<char> {
         .filter(char::is_ascii_digit)
 }
 
-/// Reads the number at the start of `chars`, which begins with a digit or with a decimal point followed by one.
+/// Reads the number at the start of `chars`. `None` unless they begin with a digit or with a decimal point before a
+/// digit.
 pub(super) fn read_figure(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let at = |index: usize| chars.get(index).map(|&(_, c)| c);
     let mut written_number = digits_from(chars, 0);
@@ -83,7 +84,8 @@ fn digits_from(chars: &[(usize, char)], from: usize) -> String {
     rest.iter().map_while(|&(_, c)| to_ascii_digit(c)).collect()
 }
 
-// Removes separators that can only be group separators.
+// Removes separators that can only be group separators, and turns a comma that can only be a decimal separator into a
+// period.
 fn remove_grouping(written: &str) -> String {
     let parts: Vec<&str> = written.split(['.', ',']).collect();
     let signs: Vec<char> = written.chars().filter(|c| matches!(c, '.' | ',')).collect();
@@ -111,7 +113,8 @@ fn remove_grouping(written: &str) -> String {
     }
 }
 
-// Whether the parts are digit groups: three digits in the last, and two (as in India) or three in those before it.
+// Whether the parts are digit groups: one to three digits in the first, two (as in India) or three in any between, and
+// three in the last.
 fn are_digit_groups(parts: &[&str]) -> bool {
     let Some((first, rest)) = parts.split_first() else {
         return false;

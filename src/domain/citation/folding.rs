@@ -2,8 +2,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Words that become a different word with an accent: "schon" and "schön", "ano" and "año". A single one of
-/// them without its accent does not prove that a writer leaves accents out.
+/// Words that become a different word with an accent: "schon" and "schön", "ano" and "año". If a single one of them
+/// lacks its accent, that does not prove that the writer leaves accents out.
 const DISTINCT_WHEN_ACCENTED: &[&str] = &[
     // German
     "achten",
@@ -162,8 +162,8 @@ const DISTINCT_WHEN_ACCENTED: &[&str] = &[
     "πως",
 ];
 
-/// Returns the comparable form of a word: in lowercase, with compatibility forms composed (NFKC), and with
-/// `æ` and `œ` as two letters.
+/// Returns the comparable form of a word: in lowercase, with compatibility forms composed (NFKC), without invisible
+/// characters, and with `æ` and `œ` as two letters.
 pub(super) fn fold_word(raw: &str) -> String {
     if raw.is_ascii() {
         return raw.to_ascii_lowercase();
@@ -220,7 +220,7 @@ pub(super) fn umlauts_written_out(plain: &str) -> String {
     out
 }
 
-/// Whether a word whose accents were removed is now spelled like a different word.
+/// Whether a word whose accents were removed has the spelling of a different word.
 pub(super) fn is_distinct_word(unaccented: &str) -> bool {
     DISTINCT_WHEN_ACCENTED.contains(&unaccented)
 }

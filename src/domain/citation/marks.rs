@@ -24,9 +24,9 @@ pub enum CitationMark {
 /// A bracketed group of marks with its byte range in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkGroup {
-    /// Offset of the opening bracket.
+    /// Byte offset of the opening bracket.
     pub start: usize,
-    /// Offset after the closing bracket.
+    /// Byte offset after the closing bracket.
     pub end: usize,
     /// The marks, at least one.
     pub marks: Vec<CitationMark>,
@@ -36,7 +36,7 @@ pub struct MarkGroup {
 const MAX_BRACKET_BYTES: usize = 120;
 const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 
-/// Returns all citations in text order.
+/// Returns all bracketed groups of citation marks, in text order.
 pub fn find_mark_groups(text: &str) -> Vec<MarkGroup> {
     let mut groups = Vec::new();
     let mut at = 0;
@@ -77,8 +77,8 @@ fn next_opening_bracket(text: &str, at: usize) -> Option<(usize, char)> {
     Some((start, text[start..].chars().next()?))
 }
 
-/// Parses the content of a bracket, such as `D1:p4-6, D2:p1`, `D1, p. 4`, or `3, 5`. `numbers` permits
-/// passage numbers. Returns no marks if any part is not a mark.
+/// Parses the content of a bracket, such as `D1:p4-6, D2:p1`, `D1, p. 4`, or, if `numbers` is true, the passage numbers
+/// `3, 5`. Returns no marks if any part is not a mark.
 pub fn parse_marks(inner: &str, numbers: bool) -> Vec<CitationMark> {
     let mut marks: Vec<CitationMark> = Vec::new();
     for part in inner.split([',', ';', '，', '；', '、']) {
@@ -148,7 +148,7 @@ fn parse_pages(document: u32, text: &str) -> Option<CitationMark> {
 }
 
 impl CitationMark {
-    /// Formats the mark without its brackets.
+    /// Formats the mark without brackets, such as `D1:p4-6`.
     pub fn to_text(self) -> String {
         match self {
             Self::Pages { document, from, to } if from == to => format!("D{document}:p{from}"),
@@ -158,7 +158,7 @@ impl CitationMark {
         }
     }
 
-    /// Whether the mark refers to the passage.
+    /// Whether the mark cites this passage: by its number, its document, or pages that include any of its own.
     pub fn refers_to(self, source: &SourcePassage) -> bool {
         let own_marks = || parse_marks(&source.mark, false).into_iter();
         match self {
@@ -179,7 +179,7 @@ impl CitationMark {
     }
 }
 
-/// Replaces passage numbers with marks: `[3]` becomes `[D1:p4]`.
+/// Replaces passage numbers with marks where possible: `[3]` becomes `[D1:p4]`.
 pub fn with_marks(text: &str, sources: &[SourcePassage]) -> String {
     replace_marks(text, |mark| match mark {
         CitationMark::Number(number) => {

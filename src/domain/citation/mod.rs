@@ -36,10 +36,10 @@ const MAX_ITEMS: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CitationState {
-    /// The quoted words occur on the cited page exactly and without omissions.
+    /// The quoted words occur on the cited page without omissions; `compare` lists the tolerated differences.
     Verified,
-    /// The quoted words occur on the cited page, but the quotation omits words: either at an ellipsis, or a
-    /// negation or limit right before it.
+    /// The quoted words occur on the cited page, but the quotation omits words: at an ellipsis, or a negation or limit
+    /// directly before the quoted words.
     Shortened,
     /// The quoted words occur on another page that was given.
     Elsewhere,
@@ -51,7 +51,7 @@ pub enum CitationState {
     Cited,
     /// The cited page was not given.
     Unknown,
-    /// The document no longer exists.
+    /// The cited page or its document no longer exists.
     Gone,
 }
 
@@ -70,22 +70,24 @@ pub struct Citation {
     /// The quoted words, cut to 300 characters; empty if nothing is quoted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub quote: String,
-    /// The cited document; `None` if it was not given.
+    /// The document in which the quoted words were found, otherwise the cited one; `None` if the cited page was not
+    /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
-    /// Page number of the match, or the first cited page.
+    /// Page number of the match, otherwise of the first cited page; 0 if the cited page was not given.
     #[serde(default)]
     pub page: u32,
-    /// Start of the quoted words in the page's text, in bytes.
+    /// Start of the quoted words in the page's text, in bytes; 0 if nothing was found.
     #[serde(default)]
     pub start: u32,
     /// End of the quoted words in the page's text, in bytes; 0 if nothing was found.
     #[serde(default)]
     pub end: u32,
-    /// Where the quoted words continue on the next page; `None` if they do not.
+    /// Part of the next page on which the quoted words continue; `None` if they do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued: Option<PageSpan>,
-    /// Words of the page that the quotation omits, one entry per ellipsis: at most 8 entries of 300 characters.
+    /// Words of the page that the quotation omits, one entry per ellipsis or negation: at most 8 entries of 300
+    /// characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }
@@ -130,7 +132,8 @@ pub struct CitedPage {
     pub is_recognized: bool,
 }
 
-/// Checks every citation in the texts. `page` returns the text of a page, or `None` if it no longer exists.
+/// Checks every citation in the texts. `page` loads a page by document and page number; it returns `None` if the page
+/// no longer exists.
 pub fn check_citations<'a>(
     plan: &Plan,
     texts: impl IntoIterator<Item = CitingText<'a>>,

@@ -5,7 +5,8 @@
 use super::figures::to_ascii_digit;
 use super::signs::Symbol;
 
-/// Maximum distance in characters between an opening quotation mark and the mark after a number that may close it.
+/// Maximum distance, in characters, between an opening quotation mark and a mark after a number, which may be its
+/// closing mark or a prime.
 const MAX_QUOTED_DISTANCE: usize = 200;
 /// Maximum number of characters between the two bars of an absolute value.
 const MAX_LENGTH_BETWEEN_BARS: usize = 12;
@@ -50,7 +51,7 @@ impl OperatorContext<'_> {
         self.chars.get(at).map(|&(_, c)| c)
     }
 
-    // Reads a `~~` around struck-out text, or a negation before a name.
+    // Reads the `~~` that delimits struck-out text, or the `~` that negates a name.
     fn tilde_operator(&self) -> Option<(usize, &'static str)> {
         if self.char_behind(1) == Some('~') {
             return None;
@@ -62,7 +63,7 @@ impl OperatorContext<'_> {
         (stands_apart && self.char_ahead(1).is_some_and(char::is_alphabetic)).then_some((1, "~"))
     }
 
-    // Reads a factorial after a number or a variable, or a negation before a name.
+    // Reads an exclamation mark: a factorial after a number or a variable, or a negation before a name.
     fn exclamation_operator(&self) -> Option<&'static str> {
         let stands_apart = self
             .char_behind(1)
@@ -127,8 +128,8 @@ impl OperatorContext<'_> {
         false
     }
 
-    // Whether this is one of the two bars around an absolute value. The bars of a table have spaces around
-    // them or begin a line.
+    // Whether this is one of the two bars around an absolute value, or the bar of a conditional probability. The bars
+    // of a table have spaces around them or begin a line.
     fn is_vertical_bar(&self) -> bool {
         self.is_condition()
             || self.opens_bars()
@@ -182,7 +183,7 @@ impl OperatorContext<'_> {
         stands_apart && is_closed && !is_first()
     }
 
-    // A dingbat at the beginning of a line is a bullet.
+    // Whether this is a dingbat at the beginning of a line, where it is a bullet.
     fn is_ornament(&self, c: char) -> bool {
         let is_first = self.char_behind(1).is_none_or(|c| c == '\n');
         is_first && matches!(c, '\u{2700}'..='\u{27BF}')

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Number of bytes taken from each page at the break. This is longer than any quotation.
+/// Maximum number of bytes taken from each page at the break: more than any quotation has.
 const CONTEXT_BYTES: usize = 6_000;
 /// Maximum length in bytes of a line that consists of a page number.
 const MAX_PAGE_NUMBER_LINE_BYTES: usize = 24;

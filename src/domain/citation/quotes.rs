@@ -29,7 +29,7 @@ const QUOTE_PAIRS: [(char, &[char]); 11] = [
 pub struct Quote {
     /// The quoted text, without quotation marks.
     pub text: String,
-    /// Index of the quotation's citation.
+    /// Index of the group of citation marks that cites the quotation.
     pub mark_group: usize,
     /// Byte range of the quotation in the answer.
     range: (usize, usize),
@@ -46,7 +46,7 @@ impl Quote {
     }
 }
 
-/// Returns every quotation that has a citation nearby.
+/// Returns every quotation of at least three words that has a citation nearby.
 pub fn find_quotes(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
     let quoted_ranges = quoted_spans(text);
     let blocks = block_quotes(text, &quoted_ranges);
@@ -106,7 +106,7 @@ fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
     spans
 }
 
-// Returns the position in `text` of the mark that closes a quotation opened before it. Skips nested quotations.
+// Returns the position of the mark that closes a quotation opened directly before `text`. Skips nested quotations.
 fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
     let mut depth = 0;
     let mut previous_char = None;
@@ -134,7 +134,7 @@ fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
     None
 }
 
-// Returns the ranges of block quotes, which are lines that begin with `>` in Markdown.
+// Returns the ranges of block quotes in Markdown, one for each line that begins with `>`.
 fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let mut ranges: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
@@ -142,8 +142,8 @@ fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
         let quoted = line.trim_start().strip_prefix('>');
         if let Some(quoted) = quoted {
             let (start, end) = (at + line.len() - quoted.len(), at + line.trim_end().len());
-            // If most of the line is in quotation marks, only the text between them is the quotation. The
-            // author's name may follow after a dash.
+            // If most of the line is in quotation marks, only the text between them is the quotation. A line that
+            // begins with a dash names the author.
             let within: usize = marked
                 .iter()
                 .map(|&(from, to)| to.min(end).saturating_sub(from.max(start)))
@@ -158,8 +158,9 @@ fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
     ranges
 }
 
-// Returns a quotation's citation: the one inside it or, failing that, the next one in the same paragraph, the
-// number at its end, or the previous one on the same line.
+// Returns the index of a quotation's citation, the first of these that exists: a mark inside the quotation, the next
+// mark in the same paragraph, a passage number at its end, the next passage number in the same paragraph, and the
+// previous citation on the same line.
 fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option<usize> {
     let within = |from: usize, to: usize, stop: &str| {
         to - from <= MAX_DISTANCE && !text[from..to].contains(stop)

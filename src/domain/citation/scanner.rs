@@ -27,10 +27,10 @@ pub(super) struct Scanner<'a> {
     words: Vec<PlainWord>,
     /// The word being read; `None` between words.
     open_word: Option<PartialWord>,
-    /// Marks that are not words of the text: start, end, and whether each is a reference number.
+    /// Byte ranges of citation marks and of numbers that a quotation may omit. The flag is true for such numbers.
     marks: std::vec::IntoIter<(usize, usize, bool)>,
     mark: Option<(usize, usize, bool)>,
-    /// Positions of brackets and dollar signs that were added to the quoted text and are skipped.
+    /// Positions of brackets and dollar signs that the person quoting added, and that are skipped.
     ignored_brackets: Vec<usize>,
     /// Brackets that count as words.
     brackets: MeaningfulBrackets,
@@ -345,7 +345,7 @@ const VALUE_WORDS: &[&str] = &[
     "bis",
 ];
 
-// Whether a bracketed number after these words can be a reference, as in "Smith [3]".
+// Whether a bracketed number after this text can be a reference, as in "Smith [3]".
 fn may_precede_reference(before: &str) -> bool {
     let words = before.strip_suffix(' ').unwrap_or_default();
     let start = words.rfind(|c: char| !c.is_alphabetic());

@@ -13,7 +13,7 @@ pub(super) struct Symbol {
     pub plain: String,
 }
 
-/// Symbols of several ASCII characters with their normalized forms, longest first.
+/// Symbols of two or more ASCII characters, with their normalized forms; the longest come first.
 const ASCII_SYMBOLS: &[(&str, &str)] = &[
     ("<-->", "↔"),
     ("<->", "↔"),
@@ -120,7 +120,7 @@ impl Symbol {
 
 /// Maximum length in characters of a grade such as `BB-` or an ion such as `Cl-`.
 const MAX_GRADE_LENGTH: usize = 8;
-/// Words that may follow an amount in parentheses but not an item number.
+/// Words that may follow an amount in parentheses. They do not follow the number of an item.
 const SCALE_WORDS: &[&str] = &[
     "million", "billion", "thousand", "trillion", "mio", "mrd", "%",
 ];
@@ -142,7 +142,7 @@ struct SignContext<'a> {
     closes_link: bool,
     /// Whether the symbol has a space on both sides and stands between two lowercase one-letter words: `x - y`.
     is_between_variables: bool,
-    /// Number of digits in the number before the symbol.
+    /// Number of digits in the number before the symbol, counted up to 4.
     digits_before: usize,
     /// Letters and digits directly to the left of the symbol, up to the length of a grade or an ion.
     adjacent_text: String,
@@ -278,7 +278,7 @@ impl<'a> SignContext<'a> {
             && !(is_at_line_end && self.visible_after.is_some_and(may_join))
     }
 
-    // Returns the symbol if it stands between two characters of the given kind without spaces, or between digits with a
+    // Returns `sign` if the symbol is between two characters of the given kind without spaces, or between digits with a
     // space on both sides.
     fn between(&self, sign: char, is_side: impl Fn(char) -> bool) -> Option<char> {
         let sides = [self.char_before, self.next_char].map(|c| c.map(compatibility_form));
@@ -305,8 +305,8 @@ impl<'a> SignContext<'a> {
         })
     }
 
-    // Returns the parenthesis of a negative amount, such as "(1,234)" in a balance sheet. One or two digits
-    // in parentheses are an item number, unless a number precedes them.
+    // Returns the parenthesis of a negative amount, such as "(1,234)" in a balance sheet. One or two digits in
+    // parentheses are an item number, unless a number precedes them or a word such as "million" follows.
     fn negative_amount(&self) -> Option<char> {
         let is_inside = |c: char| {
             to_ascii_digit(c).is_some()

@@ -12,7 +12,7 @@ pub struct ComparableText {
     pub(super) words: Vec<PlainWord>,
     /// Whether any word has an accent.
     pub(super) has_accents: bool,
-    /// Whether the text was recognized from a scanned image, so that single letters may be wrong.
+    /// Whether the text was recognized from a scanned image, so that individual letters may be wrong.
     pub(super) is_recognized: bool,
 }
 
@@ -67,7 +67,7 @@ fn restore_exponents(words: &mut [PlainWord]) {
     }
 }
 
-/// Common German words. They show that the numbers in a text have a decimal comma.
+/// Common German words. Two of them in a text show that its numbers have a decimal comma.
 const GERMAN_WORDS: &[&str] = &[
     "der", "die", "das", "und", "ist", "im", "wird", "nicht", "den", "dem", "für", "beträgt",
 ];
@@ -150,7 +150,7 @@ const SCALE_WORDS: &[&str] = &[
     "k",
 ];
 
-// Marks words that form one number or word with the one before.
+// Marks words that form one number or word with the one before them, and words that continue its clause.
 fn join_to_previous(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len() {
         let (word_before, word) = (&words[at - 1], &words[at]);
@@ -241,7 +241,7 @@ fn form_one_token(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     }
 }
 
-// Whether this is the minus sign of an amount such as -£5.
+// Whether these words are the minus and currency signs of an amount such as -£5.
 fn is_negative_currency(before: &PlainWord, word: &PlainWord) -> bool {
     before.is_symbol && before.plain == "-" && word.is_symbol && signs::is_bound(&word.plain)
 }

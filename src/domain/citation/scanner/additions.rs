@@ -8,7 +8,7 @@ const MAX_NOTE_CHARS: usize = 24;
 const MAX_FORMULA_CHARS: usize = 80;
 
 impl Scanner<'_> {
-    // Returns the length of `[sic]` and similar notes added by the person quoting.
+    // Returns the length of `[sic]` and similar notes by the person quoting, or of a footnote letter such as `[a]`.
     pub(super) fn note_length(&self, c: char) -> Option<usize> {
         let inside = self.bracketed_formula(c)?;
         let words = inside.to_lowercase();
@@ -16,7 +16,7 @@ impl Scanner<'_> {
             words.trim_matches(['!', '.', ' ']),
             "sic" | "emphasis added" | "emphasis mine"
         );
-        // This is a footnote letter directly after its word.
+        // A single letter in brackets directly after a word is a footnote letter.
         let is_letter = matches!(inside.as_str(), "a" | "b" | "c" | "d")
             && c == '['
             && self.open_word.is_some()

@@ -59,7 +59,7 @@ impl MeaningfulBrackets {
         self.signs.get(&at).copied()
     }
 
-    /// Whether this position is between two of these brackets or at the closing one.
+    /// Whether this position is between two brackets that count as words, or at the closing one.
     pub fn contains(&self, at: usize) -> bool {
         self.bracketed_positions.contains(&at)
     }
@@ -106,7 +106,8 @@ impl BracketCursor<'_> {
         self.get(self.position.checked_sub(1)?)
     }
 
-    // Returns the closing bracket and the separators of a list of two or more values that opens here.
+    // Returns the positions of the closing bracket and of the separators of a list of two or more values that opens
+    // here.
     fn list_end(&self) -> Option<(usize, Vec<usize>)> {
         let open = self.get(self.position)?;
         let closing: &[char] = match open {
@@ -188,7 +189,8 @@ impl BracketCursor<'_> {
         at
     }
 
-    // Returns the closing bracket of an index that opens here, directly after a variable or an identifier.
+    // Returns the position of the closing bracket of an index that opens here, directly after a variable or an
+    // identifier.
     fn index_end(&self) -> Option<usize> {
         let is_variable =
             || is_index_base(self.chars[..self.position].iter().rev().map(|&(_, c)| c));
@@ -203,8 +205,8 @@ impl BracketCursor<'_> {
             .then_some(end)
     }
 
-    // Returns the closing bracket of a sum or product that opens here, if an adjacent name, number, or operator applies
-    // to it.
+    // Returns the position of the closing bracket of a sum or product that opens here, if an adjacent name, number, or
+    // operator applies to it.
     fn factor_end(&self) -> Option<usize> {
         if self.get(self.position)? != '(' {
             return None;
@@ -225,7 +227,7 @@ impl BracketCursor<'_> {
         (is_expression && self.is_attached_to_operand(end)).then_some(end)
     }
 
-    // Whether a name, a number, or an operator directly adjoins the outside of the brackets.
+    // Whether a name, number, or operator directly adjoins the brackets, or a multiplication sign does across a space.
     fn is_attached_to_operand(&self, end: usize) -> bool {
         let before = self.char_before();
         let is_attached = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));
@@ -258,8 +260,8 @@ impl BracketCursor<'_> {
     }
 }
 
-// Whether the characters, read backward from a bracket, begin with a one-letter variable or an identifier
-// with an underscore.
+// Whether the text before a bracket, which is read backward, ends with a one-letter variable or with an identifier that
+// contains an underscore.
 pub(super) fn is_index_base(before: impl Iterator<Item = char>) -> bool {
     let name: Vec<char> = before
         .take_while(|&c| c.is_alphanumeric() || c == '_')

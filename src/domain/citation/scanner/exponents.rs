@@ -5,8 +5,8 @@ use super::super::plain_word::PlainWord;
 use super::{PartialWord, Scanner};
 
 impl Scanner<'_> {
-    // Returns the superscripts at this position, or the characters raised by a caret, as plain characters
-    // together with their length.
+    // Returns the superscripts at this position, or the characters raised by `^` or `**`, as plain characters, together
+    // with the number of characters to skip.
     pub(super) fn superscript_run(&self) -> Option<(String, usize)> {
         let rest = &self.chars[self.position..];
         let run: String = rest
@@ -52,7 +52,8 @@ impl Scanner<'_> {
             .is_some_and(|word| word.end == offset && word.is_figure())
     }
 
-    // Adds an exponent to the word before it. After an ordinary word, the exponent is read as a footnote number.
+    // Adds an exponent to the word before it. After a word of four or more letters or a punctuation mark, digits are
+    // read as a footnote number instead.
     pub(super) fn push_superscript(&mut self, run: &str, offset: usize, length: usize) {
         self.position += length;
         let end = self

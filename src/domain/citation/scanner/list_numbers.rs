@@ -26,7 +26,8 @@ const MONTH_NAMES: &[&str] = &[
     "dezember",
 ];
 
-/// Returns the numbers at the beginning of lines, provided that the next higher or lower number also begins a line.
+/// Returns the byte ranges of the numbers that begin list items. A number counts only if the next higher or lower one
+/// also begins a line.
 pub(super) fn find_list_numbers(text: &str) -> Vec<Range<usize>> {
     let mut items: Vec<(u32, Range<usize>)> = Vec::new();
     let mut start = 0;
@@ -42,7 +43,7 @@ pub(super) fn find_list_numbers(text: &str) -> Vec<Range<usize>> {
     item_numbers.map(|(_, range)| range.clone()).collect()
 }
 
-// Returns the number that begins a line, and its byte range within the line.
+// Returns the number of the list item that a line contains, and the number's byte range within the line.
 fn list_item(line: &str) -> Option<(u32, Range<usize>)> {
     let text = line.trim_start();
     let start = line.len() - text.len();
