@@ -37,8 +37,8 @@ pub fn sentences(answer: &str) -> Vec<String> {
     sentences
 }
 
-// Appends a piece that has a citation mark but is not a sentence to the piece before it, because the text was
-// split after an unknown abbreviation.
+// Appends a piece to the piece before it if it has a citation mark but is neither capitalized nor a sentence. In that
+// case, the text was probably split after an unknown abbreviation.
 fn join_fragments(pieces: Vec<String>) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::with_capacity(pieces.len());
     for piece in pieces {

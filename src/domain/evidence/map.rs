@@ -248,8 +248,8 @@ fn claim_stances(
     (stances, ineffective_denials, unfound_count)
 }
 
-/// Returns the index of the answer's sentence that the judge copied, in full or as a part of at least four
-/// words, provided that it is about the claim.
+/// Returns the index of the answer's sentence that contains the words that the judge copied, at least four of them,
+/// provided that the sentence is about the claim.
 fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usize> {
     let plain = |text: &str| -> Vec<String> {
         let words = super::tokens::tokens(text).into_iter();

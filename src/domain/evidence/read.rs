@@ -17,7 +17,7 @@ const MAX_BLIND_SPOTS: usize = 8;
 const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
 const MAX_STANCES: usize = 16;
-/// Stands for the member in a denial for which the judge names none.
+/// Placeholder for the member's letter in a denial for which the judge names no member.
 const UNKNOWN_MEMBER: char = '?';
 
 /// The parsed reply of a judge.
