@@ -32,7 +32,7 @@ pub struct Calibration {
     pub words: String,
 }
 
-/// Computes the calibration from pairs of (user judgment, automatic judgment).
+/// Computes the calibration from pairs of the user's judgment and the automatic one.
 pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
     let numbers: Vec<(usize, usize)> = pairs
         .iter()
@@ -56,7 +56,7 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
 }
 
 impl Calibration {
-    /// Returns a conclusion drawn from the scores, preceded by a warning if the scores are not trusted.
+    /// Rounds to hundredths. Adding 0 turns -0 into 0, so that "-0.00" is never shown.
     pub fn qualify_conclusion(&self, conclusion: String) -> String {
         match (self.trusted, self.kappa) {
             (Some(false), Some(kappa)) => format!(

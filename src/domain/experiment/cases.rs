@@ -186,8 +186,8 @@ fn find_field<'v>(object: &'v Map<String, Value>, known: &[&str]) -> Option<&'v 
     known.iter().find_map(|name| object.get(*name))
 }
 
-// Extracts text from a string, a number, a chat (`[{"role", "content"}]`; its system message precedes the
-// question), or a list of acceptable answers, of which the first is used.
+// Extracts text from a string or a number, from a chat (`[{"role", "content"}]`, without the assistant's messages), or
+// from a list of acceptable answers, of which the first is used.
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

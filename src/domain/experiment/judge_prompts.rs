@@ -27,7 +27,7 @@ const CRITERIA: [(&str, f64); 4] = [
     ("clarity", 0.1),
 ];
 
-/// Renders the pairwise comparison prompt. `nonce` marks the fence and must be unknown to the answers.
+/// Renders the pairwise comparison prompt. `nonce` marks the fence; the models that wrote the answers must not know it.
 pub fn pairwise_prompt(case: &Case, first: &str, second: &str, nonce: &str) -> String {
     format!(
         "You compare two answers to the same question. First work out for yourself, in a few sentences, what a \
@@ -46,7 +46,7 @@ pub fn pairwise_prompt(case: &Case, first: &str, second: &str, nonce: &str) -> S
     )
 }
 
-/// Renders the rubric prompt, with the same fence.
+/// Renders the rubric prompt. `nonce` marks the fence, as in [`pairwise_prompt`].
 pub fn rubric_prompt(case: &Case, answer: &str, nonce: &str) -> String {
     let marks = CRITERIA.map(|(name, _)| format!("\"{name}\": 1-10"));
     format!(

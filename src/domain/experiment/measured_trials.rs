@@ -26,7 +26,8 @@ impl<'a> MeasuredTrials<'a> {
         }
     }
 
-    /// Returns the part of a race's `verdict` that the measured trials support.
+    /// Limits a race's verdict to what the measured trials support: without any, nothing was tested, and if the judge
+    /// could not judge some answers, the comparison is computed without them.
     pub fn verdict(self, verdict: RaceVerdict) -> RaceVerdict {
         if self.is_empty() {
             return RaceVerdict {

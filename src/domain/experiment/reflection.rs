@@ -21,7 +21,8 @@ pub struct Failure<'a> {
     pub score: f64,
 }
 
-/// Renders the request for a better prompt. `nonce` marks the fence and must be unknown to the answers.
+/// Renders the request for a better prompt. `nonce` marks the fence; the models that wrote the answers must not know
+/// it.
 pub fn reflection_prompt(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     let mut text = format!(
         "You improve the prompt that a language model gets. Below are the prompt and cases on which its answers \
