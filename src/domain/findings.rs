@@ -48,7 +48,7 @@ pub struct UniquePoint {
     pub from: String,
 }
 
-/// The members' positions on a disputed point, for older clients.
+/// One of the positions on a disputed point, for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Side {

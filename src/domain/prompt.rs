@@ -9,8 +9,8 @@ use super::statistics::random::Random;
 /// Maximum number of characters of another member's text shown to a member; the same for all.
 pub const PEER_BUDGET: usize = 8_000;
 
-/// Builds the system message of every call: the rules, followed by the fenced sources. The result is
-/// identical for every member and stage of a run, so that providers' prompt caches can serve the prefix.
+/// Builds the system message of every call: the rules, followed by the fenced sources. For the same sources, the result
+/// is identical for every member and stage of a run, so that providers' prompt caches can serve the prefix.
 pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> Message {
     let mut text = String::from(
         "You are one member of a panel that works on a person's question. Be exact and concrete. \

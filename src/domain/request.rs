@@ -53,7 +53,7 @@ pub struct Request {
     /// Name of a preset. Values in `parameters` take precedence over it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
-    /// Upper limit on the estimated cost of the run, in dollars.
+    /// Budget of the run in dollars, within which its calls must be reserved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
     /// How the answer cache is used for this request.
@@ -242,8 +242,8 @@ pub struct RunContext {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[serde(rename = "begun")]
     pub answer_prefix: String,
-    /// Whether the question is sent to only one model of the panel: later turns use the panel of the previous
-    /// turn.
+    /// Whether only one model answers this turn of a thread. Later turns continue with the panel of the latest turn
+    /// that a panel answered.
     #[serde(skip_serializing_if = "is_default")]
     #[serde(rename = "is_aside")]
     pub is_single_model: bool,

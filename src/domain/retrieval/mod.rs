@@ -28,8 +28,8 @@ pub struct Candidate {
 /// Number of characters that a source needs besides its text: for the mark, the document's name, and the page.
 pub const PASSAGE_OVERHEAD: usize = 80;
 
-/// Maximum length of a source joined from neighboring passages, in bytes of UTF-8, so for most texts in characters. A
-/// longer source would be too imprecise as a citation.
+/// Maximum length of a source joined from neighboring passages, in bytes. A longer source would be too imprecise as a
+/// citation.
 const MAX_JOINED_CHARS: usize = 3_600;
 
 /// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and of
