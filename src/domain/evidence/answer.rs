@@ -11,7 +11,7 @@ use crate::domain::prompt;
 const MAX_SENTENCES: usize = 150;
 /// Maximum length of a sentence in characters; the rest is cut off.
 const MAX_SENTENCE_LENGTH: usize = 600;
-/// Minimum number of words in a sentence.
+/// Minimum number of words in a sentence of the answer that counts as a claim.
 const MIN_WORDS: usize = 3;
 /// Minimum number of words in a claim that a judge has worded.
 const MIN_JUDGE_WORDS: usize = 2;

@@ -95,7 +95,7 @@ fn judge_reply(answer: &StageAnswer) -> Result<JudgeReply, String> {
     }
 }
 
-// Applies the checker's verdicts. Returns the reason if some or all of them are missing.
+// Applies the checker's verdicts to the sentences. If verdicts are missing, returns the reason.
 fn apply_checker_reply(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<String> {
     map.checker = Some(answer.model.clone());
     if let Some(error) = &answer.error {
@@ -277,7 +277,7 @@ fn classify_claims(
             .filter(|entry| entry.claim == Some(index));
         let why = reported.filter_map(|entry| entry.objection).next();
         let (asserting, denying) = stance_counts(claim);
-        // If both members assert a claim, they can contradict each other only in numbers, dates, or names.
+        // If no member denies the claim, members can contradict each other only in numbers, dates, or names.
         let differs = why.is_some() && denying == 0 && is_disputed(claim);
         if (asserting > 0 && denying > 0) || differs {
             let has_position = |entry: &&MemberStance| match entry.stance {

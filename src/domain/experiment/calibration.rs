@@ -56,7 +56,7 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
 }
 
 impl Calibration {
-    /// Rounds to hundredths. Adding 0 turns -0 into 0, so that "-0.00" is never shown.
+    /// Returns a conclusion drawn from the scores, preceded by a warning if the scores are not trusted.
     pub fn qualify_conclusion(&self, conclusion: String) -> String {
         match (self.trusted, self.kappa) {
             (Some(false), Some(kappa)) => format!(
@@ -70,7 +70,7 @@ impl Calibration {
     }
 }
 
-// Rounds to hundredths and never shows "-0.00".
+// Rounds to hundredths. Adding 0 turns -0 into 0, so that "-0.00" is never shown.
 fn display_kappa(kappa: f64) -> f64 {
     (kappa * 100.0).round() / 100.0 + 0.0
 }

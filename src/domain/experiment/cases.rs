@@ -50,8 +50,8 @@ pub struct ParsedCases {
 /// Imports cases from table rows, each with the line on which it starts; the first row names the columns.
 ///
 /// # Errors
-/// Returns an error if the table has no rows, no column holds questions, a question is missing or too long,
-/// or there are more than `MAX_CASES` rows.
+/// Returns an error if the table has no header or no cases, no column holds questions, a question is missing or too
+/// long, or there are more than `MAX_CASES` cases.
 pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
     let Some(((_, header), rows)) = rows.split_first() else {
         return Err(file_error("the file is empty"));

@@ -218,7 +218,7 @@ fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     pairs
 }
 
-/// Returns the option in an answer's final statement or, failing that, the one named anywhere in the answer.
+/// Returns the option in an answer's final statement or, if the answer has no such statement, the option that it names.
 fn stated_option(case: &Case, answer: &str) -> Option<char> {
     if let Some(AnswerValue::Choice(label)) = AnswerReader::new(&case.prompt).read(answer) {
         return Some(label);
@@ -229,7 +229,8 @@ fn stated_option(case: &Case, answer: &str) -> Option<char> {
     }
 }
 
-/// Returns the option that a text names, either by the option's text in the prompt or by a letter anywhere.
+/// Returns the option that a text names: one of the options in the case's prompt, or else the letter that
+/// [`named_choice`] finds.
 fn option_of(case: &Case, text: &str) -> Option<char> {
     match AnswerReader::new(&case.prompt).parse_statement(text) {
         Some(AnswerValue::Choice(label)) => Some(label),

@@ -59,7 +59,7 @@ pub struct ExperimentSpec {
 pub struct PromptProposal {
     /// Index of the configuration that the prompt improves.
     pub parent: usize,
-    /// The proposed prompt; `None` if the reply contained none.
+    /// The proposed prompt; `None` if the reply was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// Why the reply was rejected; `None` if it was accepted.
