@@ -110,7 +110,7 @@ pub struct Placeholders<'a> {
     pub brief: &'a Brief,
     /// `{own_initial}`: the member's first answer.
     pub own_initial: &'a str,
-    /// `{own}`: the member's text of the previous stage.
+    /// `{own}`: the member's text from the previous stage.
     pub own_text: &'a str,
     /// `{members}`: the number of members with a text from the previous stage.
     pub members: usize,

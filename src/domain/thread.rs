@@ -167,7 +167,7 @@ pub fn continuation_prompt(question: &str, answer_prefix: &str) -> String {
     )
 }
 
-/// Derives a title from a question: its first line, cut at a word.
+/// Derives a title from a question: its first nonempty line, shortened at a word boundary.
 pub fn derive_title(question: &str) -> String {
     let line = question
         .lines()
@@ -223,7 +223,8 @@ fn shorten_turn(turn: &[Message], room: u64) -> Vec<Message> {
     turn.iter().zip(limits).map(message).collect()
 }
 
-/// Cuts the middle out of a text, so that at most `tokens` remain.
+/// Cuts the middle out of a text, so that at most `tokens` remain. Returns an empty text if there is room only for
+/// `CUT_MARK`.
 fn cut_middle(text: &str, tokens: u64) -> String {
     if estimate_tokens(text) <= tokens {
         return text.to_owned();

@@ -100,7 +100,7 @@ fn bare_link(rest: &str, before: Option<char>) -> Token {
     Some((html, address.len()))
 }
 
-/// Whether the text is a web or mail address.
+/// Whether the address has a scheme that may be linked: `http`, `https`, or `mailto`.
 pub fn is_web_address(address: &str) -> bool {
     let web_schemes = ["http://", "https://", "mailto:"];
     web_schemes.iter().any(|scheme| address.starts_with(scheme))
