@@ -12,7 +12,7 @@ use super::id::AnalysisId;
 use super::money::MicroDollars;
 
 #[allow(missing_docs, reason = "the fields are the contract's, section 7")]
-/// One event. Serializes to the `data:` field of the stream; `name` is its `event:` field.
+/// An event of an analysis. Serializes to the `data:` field of a server-sent event; `name` returns its `event:` field.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum RunEvent {
@@ -31,7 +31,7 @@ pub enum RunEvent {
         index: usize,
         total: usize,
     },
-    /// `member.started`: this member's text in this stage starts, or starts over; clients discard earlier text.
+    /// `member.started`: a member's text in a stage starts, or starts over. Clients discard the member's earlier text.
     MemberStarted {
         stage: String,
         model: String,
@@ -177,7 +177,7 @@ impl RunEvent {
     }
 }
 
-/// The part of an event that client streams show, independent of any API.
+/// What streams to clients show of an event, independent of the API format.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamDelta<'a> {
     /// Text of the answer.

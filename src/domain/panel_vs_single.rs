@@ -16,7 +16,7 @@ mod tests;
 
 use serde::Serialize;
 
-/// Maximum error probability of a verdict, at any number of looks.
+/// Maximum error probability of a verdict, however often the votes are evaluated.
 pub const ERROR_RATE: f64 = 0.05;
 
 /// Smallest win rate, from 0 to 1, at which a panel's advantage counts as relevant.

@@ -6,7 +6,7 @@ use super::chat::{Brief, Message, MessageRole, Peer, SourcePassage, Task};
 use super::citation;
 use super::statistics::random::Random;
 
-/// Maximum number of characters of another member's text shown to a member; the same for all.
+/// Maximum number of characters of another member's text in a prompt. It is the same for all members.
 pub const PEER_BUDGET: usize = 8_000;
 
 /// Builds the system message of every call: the rules, followed by the fenced sources. For the same sources, the result

@@ -6,7 +6,8 @@ use super::chat::{Message, MessageRole, estimate_tokens};
 pub const MAX_TITLE: usize = 200;
 /// Maximum number of turns in a thread, including branches.
 pub const MAX_TURNS: u64 = 500;
-/// Maximum number of tokens of earlier turns that a turn carries along, regardless of the members' context windows.
+/// Maximum number of tokens of earlier turns that are sent along with a turn, regardless of the members' context
+/// windows.
 pub const MAX_CARRIED_TOKENS: u64 = 100_000;
 /// Maximum number of tokens of earlier turns for a member whose context window is unknown.
 pub const UNKNOWN_WINDOW_BUDGET: u64 = 6_000;

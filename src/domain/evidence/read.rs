@@ -39,7 +39,7 @@ pub(super) struct JudgedClaim {
     pub stances: Vec<JudgedStance>,
 }
 
-/// A stance as reported by the judge. The letter is the one shown to the judge.
+/// A stance as reported by the judge. `letter` labels the text in the judge's prompt, not the member in the result.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgedStance {
     pub letter: char,

@@ -41,7 +41,8 @@ pub enum Evaluator {
         #[serde(default)]
         relative: f64,
     },
-    /// The answer matches a regular expression: this one, or else the case's expected answer.
+    /// The answer matches the regular expression `pattern` or, without one, the case's expected answer as a regular
+    /// expression.
     Regex {
         /// The regular expression; `None` to use the case's expected answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use super::final_test;
 use super::race_budget::configuration_count;
 use super::successive_halving::SuccessiveHalving;
 
-/// A race and its trials that ended in an error.
+/// A view of a race that leaves out the trials without a measurement.
 #[derive(Clone, Copy)]
 pub struct MeasuredTrials<'a> {
     race: &'a SuccessiveHalving,

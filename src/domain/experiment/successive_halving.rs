@@ -36,7 +36,8 @@ const INITIAL_CONFIGURATIONS: usize = 16;
 const PROPOSED_PER_STEP: usize = 8;
 /// Maximum number of cases on which a proposed configuration is first tried.
 const FIRST_TRY_CASES: usize = 4;
-/// The number of cases until the next check is the number of cases seen so far, divided by this.
+/// Divisor of the number of cases seen so far. The quotient, but at least 1, is the number of cases until the next
+/// check.
 const CHECK_DIVISOR: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
