@@ -97,7 +97,7 @@ pub struct Findings {
     pub evidence: EvidenceMap,
 }
 
-/// Findings as stored by this or an older version. Older versions derived points and agreement from word overlap; those
+/// Findings as stored by this or an older version. Points and agreement that older versions derived from word overlap
 /// are dropped.
 #[derive(Deserialize)]
 #[serde(default)]

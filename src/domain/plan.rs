@@ -163,7 +163,7 @@ pub struct Plan {
     /// Catalog rank and record of each member; empty in plans of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub standings: Vec<MemberTrackRecord>,
-    /// Whether a vote calls a majority first and the rest only if they can change the result.
+    /// Whether a vote first calls a majority of the members, and calls the others only if they can change the result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_adaptive: bool,
     /// Whether a client streams the answer over an API that cannot retract text. Not stored, because no client is

@@ -84,7 +84,8 @@ pub struct Request {
     /// Skip the remaining stages if the first answers agree at least this much, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_when_agreed: Option<f64>,
-    /// Whether a vote calls a majority first and the rest only if they can change the result; true if absent.
+    /// Whether a vote first calls a majority of the members, and calls the others only if they can change the result;
+    /// true if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptive: Option<bool>,
     /// Number of samples of the single model in the `self` arrangement.

@@ -264,8 +264,8 @@ fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usi
         .filter(|&at| is_about(&claim.text, &sentences[at].text))
 }
 
-// Derives the consensus, contradictions, and single-member points from the stances. If the judge reports a
-// contradiction whose quoted words were not found, agreement is ruled out nevertheless.
+// Derives the consensus, contradictions, and single-member points from the stances. A contradiction that the judge
+// reports rules out agreement even if its quoted words were not found.
 fn classify_claims(
     map: &mut EvidenceMap,
     claim_outcomes: &[ClaimOutcome<'_>],

@@ -199,8 +199,8 @@ pub fn probes(answer: &str) -> Vec<Probe> {
     ]
 }
 
-/// Whether the verdict on a probe shows the bias. An answer that is padded or contains instructions may lose
-/// to the other one.
+/// Whether the verdict on a probe shows the bias. It does not if the answer that is padded or contains instructions
+/// loses to the other one.
 pub fn is_fooled(probe: &Probe, verdict: Preferred) -> bool {
     match probe.bias {
         Bias::IdenticalAnswers => verdict != Preferred::Neither,

@@ -135,7 +135,7 @@ pub enum RunInput {
         /// Tokens that the call used, and their cost.
         bill: CallBill,
     },
-    /// A call has failed. It may have incurred usage nevertheless.
+    /// A call has failed, possibly after it used tokens.
     Failed {
         /// The call that failed.
         call: CallId,

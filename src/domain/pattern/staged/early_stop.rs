@@ -182,7 +182,7 @@ impl StagedRun {
     }
 
     /// Starts the synthesis with the answers received so far, and skips open calls. If there is no answer yet, the
-    /// synthesis starts as soon as one arrives. During evidence calls, skips those instead.
+    /// synthesis starts as soon as one arrives. If evidence calls are active, skips only them.
     pub(super) fn synthesize_now(&mut self, now: Timestamp) {
         if self.evidence.is_active() {
             self.finishes_early |= !self.evidence.is_final();

@@ -7,7 +7,8 @@ use crate::domain::analysis::{Arrangement, Plan, StageAnswer, StageRole, Status}
 use crate::domain::ballot::{self, Ballots, StoredVote, form};
 use crate::domain::time::Timestamp;
 
-/// Minimum size of a panel whose members are called in waves. A majority of two members would be both of them.
+/// Minimum size of a panel whose members are called in waves. In a panel of two, both members are needed for a
+/// majority.
 const MIN_FOR_WAVES: usize = 3;
 
 impl RunState {
