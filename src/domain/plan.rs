@@ -378,7 +378,7 @@ pub fn model_of(name: &str) -> &str {
 }
 
 impl Member {
-    /// Returns the member's name in events and results: the model ID, followed by a sample number from the
+    /// Returns the member's name in events and results: the model ID, with `#` and the sample number appended from the
     /// second sample on.
     pub fn name(&self) -> String {
         match self.sample {

@@ -30,7 +30,7 @@ pub struct ReadingQueue {
 
 #[derive(Debug, Default)]
 struct QueueTurn {
-    /// When the user was last served or, before that, first seen. The number comes from `ReadingQueue::current_turn`.
+    /// When the user was last served (an even number) or, before that, first seen (an odd number).
     last_turn: u64,
     /// Number of this user's documents served so far.
     served: u64,

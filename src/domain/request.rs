@@ -103,14 +103,13 @@ pub struct Request {
     /// The thread whose latest turn this question follows; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
-    /// The turn that this question edits, as a branch next to it; `None` once validated.
+    /// The turn whose question this one replaces, in a new branch next to it; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit_of: Option<String>,
     /// The stopped turn to continue; the result is a new turn next to it. `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continue_of: Option<String>,
-    /// The stopped turn whose drafts the answer is written from, in a new turn next to it; `None` once
-    /// validated.
+    /// A stopped turn. The answer is written from its drafts, in a new turn next to it. `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_from: Option<String>,
     /// The project of a new thread; `None` once validated.

@@ -106,7 +106,8 @@ impl ExperimentSpec {
         self.repeated = repeated;
         unique_cases
     }
-    /// Returns how the report refers to the current configuration: as the first one if the user named none.
+    /// Returns what the report calls the configuration with which the leader is compared: the current one or, if the
+    /// user named none, the first one.
     pub fn baseline(&self) -> Baseline {
         match self.current.is_empty() {
             true => Baseline::First,

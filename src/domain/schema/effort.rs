@@ -1,6 +1,6 @@
-//! Computes an upper bound on the steps that validating a value may take. Schemas with recursive alternatives
-//! can take exponential time, so they are rejected without being tried, as are validations with too many
-//! regular-expression matches.
+//! Computes an upper bound on the steps that validating a value may take. Validating recursive alternatives can take
+//! exponential time. Such validations are rejected without being tried, as are those with too many regular-expression
+//! matches.
 
 use std::collections::HashMap;
 
