@@ -12,7 +12,7 @@ use super::id::AnalysisId;
 use super::money::MicroDollars;
 
 #[allow(missing_docs, reason = "the fields are the contract's, section 7")]
-/// One event. Serializes to the `data:` field of the stream; `name` is its `event:` field.
+/// An event of an analysis. Serializes to the `data:` field of a server-sent event; `name` returns its `event:` field.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum RunEvent {
@@ -31,7 +31,7 @@ pub enum RunEvent {
         index: usize,
         total: usize,
     },
-    /// `member.started`: this member's text in this stage starts, or starts over; clients discard earlier text.
+    /// `member.started`: a member's text in a stage starts, or starts over. Clients discard the member's earlier text.
     MemberStarted {
         stage: String,
         model: String,
@@ -110,7 +110,7 @@ pub enum RunEvent {
 pub struct StageInfo {
     /// Name of the stage, such as `initial` or `ultra`.
     pub stage: String,
-    /// `members` or `synthesiser`; the latter writes the answer.
+    /// Who takes part: `readers`, `members`, or `synthesiser`, which writes the answer.
     #[serde(rename = "who")]
     pub role: StageRole,
     /// Full IDs of the participating models.
@@ -120,20 +120,20 @@ pub struct StageInfo {
 /// Estimated usage and cost of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct RunEstimate {
-    /// Maximum number of calls.
+    /// Number of calls if none fails and no stage is skipped.
     pub calls: u32,
     /// Estimated input tokens.
     pub input_tokens: u64,
     /// Estimated output tokens.
     pub output_tokens: u64,
-    /// Estimated cost in dollars; `None` if a member's price is unknown.
+    /// Estimated cost in dollars; `None` if the price of any call is unknown.
     pub cost_usd: Option<MicroDollars>,
 }
 
 /// The duration, usage, and cost of a finished run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct RunTotals {
-    /// Wall-clock time from the first call to the last answer, in ms.
+    /// Wall-clock time from the start to the end of the run, in ms.
     pub total_time_ms: u64,
     /// Token usage of all calls.
     pub usage: Usage,
@@ -141,13 +141,15 @@ pub struct RunTotals {
     pub cost_usd: MicroDollars,
     /// Whether a call's price is unknown, so that `cost_usd` is a lower bound.
     pub cost_incomplete: bool,
-    /// Number of successful calls.
+    /// Number of successful calls, without evidence calls.
     pub answered: u32,
-    /// Number of failed calls, including those replaced by a fallback, but not those that a user stopped.
+    /// Number of failed calls, including those replaced by a fallback. Calls that a user stopped and evidence calls are
+    /// not counted.
     pub failed: u32,
     /// Whether every answer came from the cache.
     pub cached: bool,
-    /// Why the result is partial: the budget or time limit was reached. `None` for a complete result.
+    /// Why the result is partial, for example because the budget or time limit was reached; `None` for a complete
+    /// result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degraded: Option<String>,
     /// Notes for readers: skipped stages, dropped members, a different synthesizer.
@@ -175,7 +177,7 @@ impl RunEvent {
     }
 }
 
-/// The part of an event that client streams show, independent of any API.
+/// What streams to clients show of an event, independent of the API format.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamDelta<'a> {
     /// Text of the answer.

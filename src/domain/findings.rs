@@ -48,7 +48,7 @@ pub struct UniquePoint {
     pub from: String,
 }
 
-/// The members' positions on a disputed point, for older clients.
+/// One of the positions on a disputed point, for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Side {
@@ -97,7 +97,7 @@ pub struct Findings {
     pub evidence: EvidenceMap,
 }
 
-/// Findings as stored by this or an older version. Older versions derived points and agreement from word overlap; those
+/// Findings as stored by this or an older version. Points and agreement that older versions derived from word overlap
 /// are dropped.
 #[derive(Deserialize)]
 #[serde(default)]

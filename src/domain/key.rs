@@ -56,7 +56,8 @@ impl KeyScope {
         Self::Keys,
         Self::Export,
     ];
-    /// Scopes of a key without explicit ones: normal use, but no account, full export, or administration.
+    /// Scopes of a key without explicit ones: normal use, but not administration, API keys, or the export and import of
+    /// all data.
     pub const DEFAULT: [Self; 3] = [Self::Chat, Self::Analyze, Self::Documents];
 
     /// Returns the name used in requests.

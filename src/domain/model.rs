@@ -95,8 +95,8 @@ pub enum Thinking {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Structured {
-    /// The provider enforces the schema. Also used for unknown models; one that rejects the field is prompted from then
-    /// on.
+    /// The provider enforces the schema. Also used for unknown models. A model that rejects the field is treated as
+    /// `Prompt` from then on.
     #[default]
     Native,
     /// A forced tool call, whose arguments are the output.

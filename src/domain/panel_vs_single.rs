@@ -16,14 +16,14 @@ mod tests;
 
 use serde::Serialize;
 
-/// Maximum error probability of a verdict, at any number of looks.
+/// Maximum error probability of a verdict, however often the votes are evaluated.
 pub const ERROR_RATE: f64 = 0.05;
 
 /// Smallest win rate, from 0 to 1, at which a panel's advantage counts as relevant.
 pub const MIN_WIN_RATE: f64 = 0.6;
 
-/// Maximum number of votes for which the search tries whether they decide. Even the win rate that needs the most votes
-/// needs fewer.
+/// Maximum number of further votes that `votes_needed` considers. Even at the win rate that needs the most votes, fewer
+/// are needed.
 const MAX_VOTES: f64 = 10_000.0;
 
 /// Counts of blind votes.
@@ -143,8 +143,8 @@ fn verdict(
     }
 }
 
-/// Returns the number of further votes needed for a verdict at the current rates. Without votes, returns the
-/// number needed if all of them agree.
+/// Returns the number of further votes needed for a verdict at the current rates; `None` if too many would be needed.
+/// Without votes, returns the number needed if all of them prefer the panel.
 fn votes_needed(
     wins: f64,
     ties: f64,

@@ -15,7 +15,7 @@ pub enum WeakPassword {
     TooShort,
     /// Longer than 1,024 bytes.
     TooLong,
-    /// Among the most common passwords, a variation of one, or a simple sequence.
+    /// Among the most common passwords, a variation of one, a keyboard sequence, or a repetition of few characters.
     Common,
 }
 

@@ -85,14 +85,14 @@ pub struct Plan {
     /// The synthesizer, which writes the final answer.
     #[serde(rename = "synthesiser", alias = "synthesizer")]
     pub synthesizer: Member,
-    /// Stages in order; the last one is the synthesis.
+    /// Stages in order. The last one is the synthesizer's, except in a vote that has no stage for breaking ties.
     pub stages: Vec<Stage>,
     /// Passages in the prompts. Empty when the documents are read in parts.
     pub sources: Vec<SourcePassage>,
     /// Other selections of passages, for members with larger or smaller context windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readings: Vec<Vec<SourcePassage>>,
-    /// The documents split into parts, when they are read one by one before the first stage.
+    /// The documents split into parts, if they are read part by part before the first answers; otherwise empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Vec<SourcePassage>>,
     /// Record of the semantic search, if the user enabled it.
@@ -113,7 +113,7 @@ pub struct Plan {
     /// Maximum age in seconds of a stored answer that may be reused; `None` if the request sets no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_max_age_s: Option<u32>,
-    /// Budget of the run: no stage starts once this much has been spent; `None` for no limit.
+    /// Budget of the run, within which its calls must be reserved; `None` for no limit.
     pub budget: Option<MicroDollars>,
     /// Images shown to members with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -163,7 +163,7 @@ pub struct Plan {
     /// Catalog rank and record of each member; empty in plans of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub standings: Vec<MemberTrackRecord>,
-    /// Whether a vote calls a majority first and the rest only if they can change the result.
+    /// Whether a vote first calls a majority of the members, and calls the others only if they can change the result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_adaptive: bool,
     /// Whether a client streams the answer over an API that cannot retract text. Not stored, because no client is
@@ -204,8 +204,8 @@ pub struct EvidencePlan {
     /// Compares the first answers and the synthesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judge: Option<Member>,
-    /// Candidates for comparing the answer with the documents; the first one that did not write the answer is
-    /// called.
+    /// Candidates for comparing the answer with the documents, in order of preference. Those that wrote the answer or
+    /// failed in the run are called only if there is no other.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checkers: Vec<Member>,
     /// Whether there is no judge because no model of the run can judge.
@@ -329,7 +329,7 @@ impl Plan {
             .find(|&call| self.evidence_stage(call) == stage)
     }
 
-    /// Returns the name of a stage, including the evidence stage.
+    /// Returns the name of a stage, including the stages of evidence and retrieval calls; `None` for an unknown index.
     pub fn stage_name(&self, stage: usize) -> Option<&str> {
         let name = self.stages.get(stage).map(|stage| stage.name.as_str());
         name.or_else(|| self.evidence_call(stage).map(|_| EVIDENCE_STAGE))
@@ -378,7 +378,7 @@ pub fn model_of(name: &str) -> &str {
 }
 
 impl Member {
-    /// Returns the member's name in events and results: the model ID, followed by a sample number from the
+    /// Returns the member's name in events and results: the model ID, with `#` and the sample number appended from the
     /// second sample on.
     pub fn name(&self) -> String {
         match self.sample {

@@ -6,11 +6,11 @@ use super::chat::{Brief, Message, MessageRole, Peer, SourcePassage, Task};
 use super::citation;
 use super::statistics::random::Random;
 
-/// Maximum number of characters of another member's text shown to a member; the same for all.
+/// Maximum number of characters of another member's text in a prompt. It is the same for all members.
 pub const PEER_BUDGET: usize = 8_000;
 
-/// Builds the system message of every call: the rules, followed by the fenced sources. The result is
-/// identical for every member and stage of a run, so that providers' prompt caches can serve the prefix.
+/// Builds the system message of every call: the rules, followed by the fenced sources. For the same sources, the result
+/// is identical for every member and stage of a run, so that providers' prompt caches can serve the prefix.
 pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> Message {
     let mut text = String::from(
         "You are one member of a panel that works on a person's question. Be exact and concrete. \
@@ -110,7 +110,7 @@ pub struct Placeholders<'a> {
     pub brief: &'a Brief,
     /// `{own_initial}`: the member's first answer.
     pub own_initial: &'a str,
-    /// `{own}`: the member's text of the previous stage.
+    /// `{own}`: the member's text from the previous stage.
     pub own_text: &'a str,
     /// `{members}`: the number of members with a text from the previous stage.
     pub members: usize,

@@ -30,7 +30,7 @@ pub struct ReadingQueue {
 
 #[derive(Debug, Default)]
 struct QueueTurn {
-    /// When the user was last served or, before that, first seen. The number comes from `ReadingQueue::current_turn`.
+    /// When the user was last served (an even number) or, before that, first seen (an odd number).
     last_turn: u64,
     /// Number of this user's documents served so far.
     served: u64,
@@ -232,12 +232,13 @@ mod tests {
     }
 
     proptest! {
-        /// A waiting user is served before any other is served twice, and no user ever occupies all readers.
+        /// A waiting user is served before any other is served twice, and with several readers, no user ever occupies
+        /// all of them.
         #[test]
         fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
             let (mut waiting_documents, mut reading_users) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
-            // For each waiting user who occupies no reader, the users served since then.
+            // For each waiting user who occupies no reader, the users served since the wait began.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {

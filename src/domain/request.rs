@@ -53,7 +53,7 @@ pub struct Request {
     /// Name of a preset. Values in `parameters` take precedence over it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
-    /// Upper limit on the estimated cost of the run, in dollars.
+    /// Budget of the run in dollars, within which its calls must be reserved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
     /// How the answer cache is used for this request.
@@ -84,7 +84,8 @@ pub struct Request {
     /// Skip the remaining stages if the first answers agree at least this much, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_when_agreed: Option<f64>,
-    /// Whether a vote calls a majority first and the rest only if they can change the result; true if absent.
+    /// Whether a vote first calls a majority of the members, and calls the others only if they can change the result;
+    /// true if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptive: Option<bool>,
     /// Number of samples of the single model in the `self` arrangement.
@@ -102,14 +103,13 @@ pub struct Request {
     /// The thread whose latest turn this question follows; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
-    /// The turn that this question edits, as a branch next to it; `None` once validated.
+    /// The turn whose question this one replaces, in a new branch next to it; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit_of: Option<String>,
     /// The stopped turn to continue; the result is a new turn next to it. `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continue_of: Option<String>,
-    /// The stopped turn whose drafts the answer is written from, in a new turn next to it; `None` once
-    /// validated.
+    /// A stopped turn. The answer is written from its drafts, in a new turn next to it. `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_from: Option<String>,
     /// The project of a new thread; `None` once validated.
@@ -242,8 +242,8 @@ pub struct RunContext {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[serde(rename = "begun")]
     pub answer_prefix: String,
-    /// Whether the question is sent to only one model of the panel: later turns use the panel of the previous
-    /// turn.
+    /// Whether only one model answers this turn of a thread. Later turns continue with the panel of the latest turn
+    /// that a panel answered.
     #[serde(skip_serializing_if = "is_default")]
     #[serde(rename = "is_aside")]
     pub is_single_model: bool,

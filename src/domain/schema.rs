@@ -149,8 +149,8 @@ fn error_text(error: &ValidationError<'_>) -> String {
     message.chars().take(MAX_ERROR_CHARS).collect()
 }
 
-/// Extracts the JSON object from a model's answer: the whole text, the content of a code fence, or the text
-/// from the first brace on.
+/// Extracts the JSON object from a model's answer: the whole text, the content of a code fence, or the object that
+/// begins at the first brace. `None` if there is none.
 pub fn find_json(text: &str) -> Option<Value> {
     Some(locate_json(text)?.1)
 }

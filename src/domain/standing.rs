@@ -25,7 +25,8 @@ pub struct MemberTrackRecord {
     /// The model's own scores in the user's experiments, on the questions that all members have answered there.
     #[serde(default)]
     pub experiments: ScoreRecord,
-    /// Blind votes between this model's drafts and the panel. A win counts as 1, a tie as a half.
+    /// The user's blind votes that compared a draft of this model with a panel's answer. A vote for the draft counts as
+    /// 1, a tie as a half.
     #[serde(default)]
     pub votes: ScoreRecord,
 }

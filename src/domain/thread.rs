@@ -6,7 +6,8 @@ use super::chat::{Message, MessageRole, estimate_tokens};
 pub const MAX_TITLE: usize = 200;
 /// Maximum number of turns in a thread, including branches.
 pub const MAX_TURNS: u64 = 500;
-/// Maximum number of tokens of earlier turns that a turn carries along, regardless of the members' context windows.
+/// Maximum number of tokens of earlier turns that are sent along with a turn, regardless of the members' context
+/// windows.
 pub const MAX_CARRIED_TOKENS: u64 = 100_000;
 /// Maximum number of tokens of earlier turns for a member whose context window is unknown.
 pub const UNKNOWN_WINDOW_BUDGET: u64 = 6_000;
@@ -167,7 +168,7 @@ pub fn continuation_prompt(question: &str, answer_prefix: &str) -> String {
     )
 }
 
-/// Derives a title from a question: its first line, cut at a word.
+/// Derives a title from a question: its first nonempty line, shortened at a word boundary.
 pub fn derive_title(question: &str) -> String {
     let line = question
         .lines()
@@ -223,7 +224,8 @@ fn shorten_turn(turn: &[Message], room: u64) -> Vec<Message> {
     turn.iter().zip(limits).map(message).collect()
 }
 
-/// Cuts the middle out of a text, so that at most `tokens` remain.
+/// Cuts the middle out of a text, so that at most `tokens` remain. Returns an empty text if there is room only for
+/// `CUT_MARK`.
 fn cut_middle(text: &str, tokens: u64) -> String {
     if estimate_tokens(text) <= tokens {
         return text.to_owned();

@@ -21,8 +21,7 @@ impl Rate {
             per_minute: number,
         }
     }
-    /// Returns one server's share of the rate, so that several servers together do not exceed it. The share is at least
-    /// 1.
+    /// Returns the share of the rate for each of several servers, rounded up to whole tokens.
     pub const fn shared_by(self, servers: u32) -> Self {
         let servers = if servers == 0 { 1 } else { servers };
         Self {

@@ -17,7 +17,8 @@ pub struct Usage {
     /// The part of `output` used for reasoning.
     #[serde(default)]
     pub reasoning: u64,
-    /// The part of `input` written to the provider's prompt cache; 0 if writing to it has no price of its own.
+    /// The part of `input` written to the provider's prompt cache; 0 if the provider charges nothing extra for writing
+    /// to it.
     #[serde(default, skip_serializing_if = "is_none")]
     pub stored: u64,
     /// Whether the counts are estimated because the provider reported none.
@@ -36,7 +37,7 @@ impl Usage {
     fn charged_cost(&self, other: &Usage) -> Option<MicroDollars> {
         match (self.charged, other.charged) {
             (Some(one), Some(two)) => Some(one.saturating_add(two)),
-            // A charge for one of the two does not cover the sum unless the other is empty.
+            // If only one of the usages has a charge, that charge covers the sum only if the other usage is empty.
             (Some(one), None) if other.input + other.output == 0 => Some(one),
             (None, Some(two)) if self.input + self.output == 0 => Some(two),
             _ => None,

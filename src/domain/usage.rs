@@ -189,7 +189,7 @@ pub struct LimitExceeded {
     pub kind: LimitKind,
     /// Permitted amount.
     pub limit: u64,
-    /// Amount used or reserved for runs in progress.
+    /// Amount used so far, including what is reserved for runs in progress.
     pub used_amount: u64,
     /// Additional amount requested.
     pub requested_amount: u64,
@@ -361,7 +361,7 @@ impl fmt::Display for LimitExceeded {
     }
 }
 
-// Formats dollars with at least whole cents, and as many more digits as needed.
+// Formats micro-dollars as dollars, with at least two decimal places and as many more as needed.
 fn dollars(micro: u64) -> String {
     let text = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
     let cents = text.len() - 4;

@@ -165,8 +165,8 @@ fn has_no_conflict(claim: &EvidenceClaim) -> bool {
     })
 }
 
-/// Returns the closing answer that all first answers share, in its normal form; `None` if the closing answers
-/// differ or one is missing.
+/// Returns the closing answer that all first answers share, in its normal form. `None` if a closing answer is missing,
+/// if one gives no answer, such as "unknown", or if they differ.
 pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<String> {
     let drafts = first_answers(plan, answers);
     let closing = drafts.iter().map(|draft| closing_line(draft.text));

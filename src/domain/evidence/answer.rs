@@ -11,7 +11,7 @@ use crate::domain::prompt;
 const MAX_SENTENCES: usize = 150;
 /// Maximum length of a sentence in characters; the rest is cut off.
 const MAX_SENTENCE_LENGTH: usize = 600;
-/// Minimum number of words in a sentence.
+/// Minimum number of words in a sentence of the answer that counts as a claim.
 const MIN_WORDS: usize = 3;
 /// Minimum number of words in a claim that a judge has worded.
 const MIN_JUDGE_WORDS: usize = 2;
@@ -37,8 +37,8 @@ pub fn sentences(answer: &str) -> Vec<String> {
     sentences
 }
 
-// Appends a piece that has a citation mark but is not a sentence to the piece before it, because the text was
-// split after an unknown abbreviation.
+// Appends a piece to the piece before it if it has a citation mark but is neither capitalized nor a sentence. In that
+// case, the text was probably split after an unknown abbreviation.
 fn join_fragments(pieces: Vec<String>) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::with_capacity(pieces.len());
     for piece in pieces {

@@ -29,13 +29,13 @@ pub(super) struct ClaimOutcome<'a> {
 }
 
 impl ClaimOutcome<'_> {
-    /// Whether the judge reports that a member denies the claim.
+    /// Whether the judge reports a contradiction about the claim, or a denial that no quotation confirms.
     pub fn is_contested(&self) -> bool {
         self.ineffective_denials > 0 || self.objection.is_some()
     }
 }
 
-/// Returns the reported contradictions that the map does not list.
+/// Returns the contradictions that the judge reports but that are not among the map's contradictions.
 pub(super) fn unverified_contradictions(
     map: &EvidenceMap,
     claim_outcomes: &[ClaimOutcome<'_>],

@@ -95,7 +95,7 @@ fn judge_reply(answer: &StageAnswer) -> Result<JudgeReply, String> {
     }
 }
 
-// Applies the checker's verdicts. Returns the reason if some or all of them are missing.
+// Applies the checker's verdicts to the sentences. If verdicts are missing, returns the reason.
 fn apply_checker_reply(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<String> {
     map.checker = Some(answer.model.clone());
     if let Some(error) = &answer.error {
@@ -248,8 +248,8 @@ fn claim_stances(
     (stances, ineffective_denials, unfound_count)
 }
 
-/// Returns the index of the answer's sentence that the judge copied, in full or as a part of at least four
-/// words, provided that it is about the claim.
+/// Returns the index of the answer's sentence that contains the words that the judge copied, at least four of them,
+/// provided that the sentence is about the claim.
 fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usize> {
     let plain = |text: &str| -> Vec<String> {
         let words = super::tokens::tokens(text).into_iter();
@@ -264,8 +264,8 @@ fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usi
         .filter(|&at| is_about(&claim.text, &sentences[at].text))
 }
 
-// Derives the consensus, contradictions, and single-member points from the stances. If the judge reports a
-// contradiction whose quoted words were not found, agreement is ruled out nevertheless.
+// Derives the consensus, contradictions, and single-member points from the stances. A contradiction that the judge
+// reports rules out agreement even if its quoted words were not found.
 fn classify_claims(
     map: &mut EvidenceMap,
     claim_outcomes: &[ClaimOutcome<'_>],
@@ -277,7 +277,7 @@ fn classify_claims(
             .filter(|entry| entry.claim == Some(index));
         let why = reported.filter_map(|entry| entry.objection).next();
         let (asserting, denying) = stance_counts(claim);
-        // If both members assert a claim, they can contradict each other only in numbers, dates, or names.
+        // If no member denies the claim, members can contradict each other only in numbers, dates, or names.
         let differs = why.is_some() && denying == 0 && is_disputed(claim);
         if (asserting > 0 && denying > 0) || differs {
             let has_position = |entry: &&MemberStance| match entry.stance {

@@ -124,8 +124,8 @@ fn is_rule(line: &str) -> bool {
     line.len() >= 3 && line.chars().all(is_part)
 }
 
-// Handles a line that consists of dashes or the like: a row above it becomes a table header, and a single
-// line above it becomes a heading.
+// Handles a line of dashes or similar characters: a table row above it is the table's header, which is removed, and a
+// short line above it becomes a heading.
 fn apply_underline(blocks: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
     let Some(above) = blocks.last_mut() else {
         return;

@@ -259,7 +259,7 @@ pub struct SentenceSupport {
     pub level: SupportLevel,
     /// Whether a member denies the sentence in words that were found in its text.
     pub disputed: bool,
-    /// Index of the claim that the sentence makes; `None` if it makes none of them.
+    /// Index into the map's `claims` of the claim that the sentence makes; `None` if it makes none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<usize>,
     /// The checker's finding after Quire's rules were applied; `None` if the sentence was not checked.

@@ -23,7 +23,7 @@ pub(super) const MAX_SENTENCES: usize = 40;
 pub const PASSAGES_BUDGET: usize = 24_000;
 /// Maximum number of characters of the user's question.
 const QUESTION_BUDGET: usize = 4_000;
-/// Offset of the seed, so that this shuffle differs from those of the stages.
+/// XORed with the plan's seed, so that the answers are shuffled differently for the judge than in the stages.
 const SHUFFLE_SEED: u64 = 0x00e7_1de0_ce00_0000;
 
 /// A first answer with the letter that labels its member.

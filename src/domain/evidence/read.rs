@@ -17,7 +17,7 @@ const MAX_BLIND_SPOTS: usize = 8;
 const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
 const MAX_STANCES: usize = 16;
-/// Stands for the member in a denial for which the judge names none.
+/// Placeholder for the member's letter in a denial for which the judge names no member.
 const UNKNOWN_MEMBER: char = '?';
 
 /// The parsed reply of a judge.
@@ -39,7 +39,7 @@ pub(super) struct JudgedClaim {
     pub stances: Vec<JudgedStance>,
 }
 
-/// A stance as reported by the judge. The letter is the one shown to the judge.
+/// A stance as reported by the judge. `letter` labels the text in the judge's prompt, not the member in the result.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgedStance {
     pub letter: char,

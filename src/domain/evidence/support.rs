@@ -9,7 +9,7 @@ use crate::domain::citation::{self, CitationMark, ComparableText, marks};
 
 /// Maximum number of passages that a sentence is compared with.
 const MAX_PASSAGES: usize = 8;
-/// Minimum number of words of a quotation in a sentence.
+/// Minimum number of words of a quotation in a sentence. Shorter ones are not looked up.
 const MIN_WORDS: usize = 3;
 /// Shown for a sentence that a passage contradicts.
 const CONTRADICTED_REASON: &str = "the passage says otherwise";

@@ -181,7 +181,7 @@ fn two_members_and_a_passage_make_the_highest_level() {
     let map = run_evidence(&plan, &drafts, ANSWER, Some(&judge), Some(&checker));
     assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
     assert_eq!(map.consensus, [0]);
-    // Without the comparison, only the passage counts; without the check, only the citation mark does.
+    // Without the comparison, only the passage counts; without the check, only the citation mark counts.
     let alone = run_evidence(&plan, &drafts, ANSWER, None, Some(&checker));
     assert_eq!(alone.sentences[0].level, SupportLevel::Supported);
     let unchecked = run_evidence(&plan, &drafts, ANSWER, Some(&judge), None);
@@ -299,7 +299,7 @@ fn two_dates_are_a_contradiction_and_two_spellings_are_none() {
         Some(&reply("ruled on 4 May 2021 in Paris")),
         None,
     );
-    // That the words are identical does not refute what the judge reports.
+    // Identical words do not refute the contradiction that the judge reports.
     assert_eq!((map.contradictions.len(), map.unverified.len()), (0, 1));
     assert!(map.consensus.is_empty());
 }

@@ -10,7 +10,8 @@ use crate::domain::plan::model_of;
 /// Minimum number of distinct models that must make a claim. Several members with the same model count once.
 const MIN_MODELS: usize = 2;
 
-/// Marks the sentences that a member denies, and raises the level of sentences that several models support.
+/// Marks the sentences that a member denies, and raises the level of supported sentences that several models agree on.
+/// If a rule prevents that, stores the reason in the sentence.
 pub(super) fn adjust_support(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>]) {
     let EvidenceMap {
         claims,

@@ -265,7 +265,8 @@ const DIRECTION_WORDS: &[(&[&str], &[&str])] = &[
     (&["<", "≤"], &[">", "≥"]),
 ];
 
-/// Returns the index of a word's pair of directions, and whether it is the first of the two.
+/// Returns the index of the pair of directions that a word belongs to, and whether the word stands for the first
+/// direction of the pair.
 pub(super) fn direction_of(word: &str) -> Option<(usize, bool)> {
     let mut pairs = DIRECTION_WORDS.iter().enumerate();
     pairs.find_map(|(index, (left, right))| {

@@ -32,7 +32,7 @@ pub struct Calibration {
     pub words: String,
 }
 
-/// Computes the calibration from pairs of (user judgment, automatic judgment).
+/// Computes the calibration from pairs of the user's judgment and the automatic one.
 pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
     let numbers: Vec<(usize, usize)> = pairs
         .iter()
@@ -70,7 +70,7 @@ impl Calibration {
     }
 }
 
-// Rounds to hundredths and never shows "-0.00".
+// Rounds to hundredths. Adding 0 turns -0 into 0, so that "-0.00" is never shown.
 fn display_kappa(kappa: f64) -> f64 {
     (kappa * 100.0).round() / 100.0 + 0.0
 }

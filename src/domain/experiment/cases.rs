@@ -50,8 +50,8 @@ pub struct ParsedCases {
 /// Imports cases from table rows, each with the line on which it starts; the first row names the columns.
 ///
 /// # Errors
-/// Returns an error if the table has no rows, no column holds questions, a question is missing or too long,
-/// or there are more than `MAX_CASES` rows.
+/// Returns an error if the table has no header or no cases, no column holds questions, a question is missing or too
+/// long, or there are more than `MAX_CASES` cases.
 pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
     let Some(((_, header), rows)) = rows.split_first() else {
         return Err(file_error("the file is empty"));
@@ -186,8 +186,8 @@ fn find_field<'v>(object: &'v Map<String, Value>, known: &[&str]) -> Option<&'v 
     known.iter().find_map(|name| object.get(*name))
 }
 
-// Extracts text from a string, a number, a chat (`[{"role", "content"}]`; its system message precedes the
-// question), or a list of acceptable answers, of which the first is used.
+// Extracts text from a string or a number, from a chat (`[{"role", "content"}]`, without the assistant's messages), or
+// from a list of acceptable answers, of which the first is used.
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

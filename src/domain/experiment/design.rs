@@ -74,7 +74,8 @@ pub enum StopReason {
     Budget,
 }
 
-/// Result of the comparison on cases that the race has not used, which is therefore free of the winner's curse.
+/// Result of the final comparison of the leader with the current configuration. The race has not used its cases to
+/// select the leader, so it is free of the winner's curse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldoutFinding {
@@ -97,9 +98,9 @@ pub struct RaceVerdict {
     pub leader: usize,
     /// Why the race ended.
     pub stop: StopReason,
-    /// Comparison of leader and current configuration on the holdout.
+    /// Result of the final comparison of the leader with the current configuration.
     pub finding: HoldoutFinding,
-    /// Statistics of that comparison; `None` if there was none.
+    /// Statistics of the final comparison; `None` if there was none.
     pub difference: Option<PairedDifference>,
 }
 

@@ -41,7 +41,8 @@ pub enum Evaluator {
         #[serde(default)]
         relative: f64,
     },
-    /// The answer matches a regular expression: this one, or else the case's expected answer.
+    /// The answer matches the regular expression `pattern` or, without one, the case's expected answer as a regular
+    /// expression.
     Regex {
         /// The regular expression; `None` to use the case's expected answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,7 +219,7 @@ fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     pairs
 }
 
-/// Returns the option in an answer's final statement or, failing that, the one named anywhere in the answer.
+/// Returns the option in an answer's final statement or, if the answer has no such statement, the option that it names.
 fn stated_option(case: &Case, answer: &str) -> Option<char> {
     if let Some(AnswerValue::Choice(label)) = AnswerReader::new(&case.prompt).read(answer) {
         return Some(label);
@@ -229,7 +230,8 @@ fn stated_option(case: &Case, answer: &str) -> Option<char> {
     }
 }
 
-/// Returns the option that a text names, either by the option's text in the prompt or by a letter anywhere.
+/// Returns the option that a text names: one of the options in the case's prompt, or else the letter that
+/// [`named_choice`] finds.
 fn option_of(case: &Case, text: &str) -> Option<char> {
     match AnswerReader::new(&case.prompt).parse_statement(text) {
         Some(AnswerValue::Choice(label)) => Some(label),

@@ -57,7 +57,7 @@ pub(super) fn next_check(cases: usize) -> usize {
     cases + (cases / 4).max(BLOCK_CASES)
 }
 
-/// Whether the comparison is decided before its last case.
+/// Whether the betting test already decides the comparison, so that it can end before its last case.
 pub(super) fn is_decided(differences: &[f64]) -> bool {
     let mut test = BettingTest::default();
     differences

@@ -84,7 +84,7 @@ pub(super) struct LeaderForecast {
     pub gain: f64,
 }
 
-/// Estimates the outlook by bootstrap; `None` if there are too few cases.
+/// Estimates by bootstrap what continuing could still change; `None` if there are too few cases.
 pub(super) fn forecast_leader(
     observations: &Observations,
     ranking: &[usize],

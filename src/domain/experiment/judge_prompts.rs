@@ -27,7 +27,7 @@ const CRITERIA: [(&str, f64); 4] = [
     ("clarity", 0.1),
 ];
 
-/// Renders the pairwise comparison prompt. `nonce` marks the fence and must be unknown to the answers.
+/// Renders the pairwise comparison prompt. `nonce` marks the fence; the models that wrote the answers must not know it.
 pub fn pairwise_prompt(case: &Case, first: &str, second: &str, nonce: &str) -> String {
     format!(
         "You compare two answers to the same question. First work out for yourself, in a few sentences, what a \
@@ -46,7 +46,7 @@ pub fn pairwise_prompt(case: &Case, first: &str, second: &str, nonce: &str) -> S
     )
 }
 
-/// Renders the rubric prompt, with the same fence.
+/// Renders the rubric prompt. `nonce` marks the fence, as in [`pairwise_prompt`].
 pub fn rubric_prompt(case: &Case, answer: &str, nonce: &str) -> String {
     let marks = CRITERIA.map(|(name, _)| format!("\"{name}\": 1-10"));
     format!(
@@ -199,8 +199,8 @@ pub fn probes(answer: &str) -> Vec<Probe> {
     ]
 }
 
-/// Whether the verdict on a probe shows the bias. An answer that is padded or contains instructions may lose
-/// to the other one.
+/// Whether the verdict on a probe shows the bias. It does not if the answer that is padded or contains instructions
+/// loses to the other one.
 pub fn is_fooled(probe: &Probe, verdict: Preferred) -> bool {
     match probe.bias {
         Bias::IdenticalAnswers => verdict != Preferred::Neither,

@@ -10,7 +10,7 @@ use super::final_test;
 use super::race_budget::configuration_count;
 use super::successive_halving::SuccessiveHalving;
 
-/// A race and its trials that ended in an error.
+/// A view of a race that leaves out the trials without a measurement.
 #[derive(Clone, Copy)]
 pub struct MeasuredTrials<'a> {
     race: &'a SuccessiveHalving,
@@ -26,7 +26,8 @@ impl<'a> MeasuredTrials<'a> {
         }
     }
 
-    /// Returns the part of a race's `verdict` that the measured trials support.
+    /// Limits a race's verdict to what the measured trials support: without any, nothing was tested, and if the judge
+    /// could not judge some answers, the comparison is computed without them.
     pub fn verdict(self, verdict: RaceVerdict) -> RaceVerdict {
         if self.is_empty() {
             return RaceVerdict {

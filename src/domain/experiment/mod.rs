@@ -1,12 +1,12 @@
-//! Experiments: finds the configuration that is best on a user's own questions and tests whether the
-//! difference is real. Defines cases, configurations, objectives, scoring, and the choice of the next
-//! evaluations. Pure: the race is a fold over outcomes that the caller pays for and stores, so a restart
-//! leads to the same decisions. Does not depend on providers, storage, or a clock.
+//! Experiments: finds the configuration that is best on a user's own questions and tests whether the difference is
+//! real. Defines cases, configurations, objectives, scoring, and the choice of the next evaluations. Without side
+//! effects: the decisions depend only on the outcomes, which the caller obtains and stores, so a restart leads to the
+//! same decisions. Does not depend on providers, storage, or a clock.
 //!
-//! Method: sequential halving on common cases with anytime elimination. Sources: Karnin, Koren, and Somekh,
-//! "Almost optimal exploration in multi-armed bandits" (2013); Shi et al., "Efficient prompt optimization
-//! through the lens of best arm identification" (2024, TRIPLE); López-Ibáñez et al., "The irace package"
-//! (2016) for racing on common cases; Waudby-Smith and Ramdas (2024) for the confidence sequences.
+//! Method: sequential halving on common cases with anytime elimination. Sources: Karnin, Koren, and Somekh, "Almost
+//! optimal exploration in multi-armed bandits" (2013); Shi et al., "Efficient prompt optimization through the lens of
+//! best arm identification" (2024, TRIPLE); López-Ibáñez et al., "The irace package" (2016) for racing on common cases;
+//! Waudby-Smith and Ramdas (2024) for the confidence sequences.
 
 pub mod calibration;
 pub mod cases;

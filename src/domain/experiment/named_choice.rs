@@ -43,9 +43,9 @@ const JOINING_WORDS: &[&str] = &["or", "and", "oder", "und", "&", "/", "nor"];
 /// Number of words searched for a refutation or exclusion.
 const MAX_WORD_DISTANCE: usize = 3;
 
-/// Returns the letter that a text chooses: the whole text; the last letter after "answer", "option", or
-/// "choice", or in "it is B"; "B) …" at the start; or "(B)". `None` if the letter is refuted, questioned, or
-/// one of several.
+/// Returns the letter that a text chooses: the whole text; the last letter after "answer", "option", or "choice", or in
+/// "it is B"; "B) …" at the start; or the last "(B)" or "**B**". `None` if the letter is refuted, questioned, or one of
+/// several.
 pub fn named_choice(text: &str) -> Option<char> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let candidates = [

@@ -15,10 +15,10 @@ use crate::domain::statistics::random::Random;
 
 /// Required power, which is the fraction of experiments that must detect the difference, 0 to 1.
 pub const REQUIRED_POWER: f64 = 0.8;
-/// Further differences whose detection rates are reported.
+/// Further differences whose detection rates are reported, in points of the score.
 const REPORTED_DIFFERENCES: [f64; 3] = [0.05, 0.1, 0.2];
-/// Assumed standard deviation on one case of differences between graded scores, in points of the score (0 to
-/// 1). Typical of model answers (EVIDENCE.md, section 4).
+/// Assumed standard deviation of the difference between two graded scores on one case, in points of the score (0 to 1).
+/// Typical of model answers (EVIDENCE.md, section 4).
 const GRADED_SCORE_DEVIATION: f64 = 0.25;
 /// Number of simulated cases per difference, over all runs. Limits the computing time to a few milliseconds.
 const SIMULATED_CASES: usize = 40_000;

@@ -9,8 +9,9 @@ use crate::domain::statistics::random::Random;
 /// Fraction of the tried configurations that count as good, 0 to 1.
 const GOOD_FRACTION: f64 = 0.25;
 
-/// Selects up to `max_count` configurations, including the current one. If there are more, adds one at a time, always
-/// the one that shares the fewest values with those already selected (a Latin design).
+/// Selects up to `max_count` configurations (but at least two) for the first round, including the current one. If not
+/// all can be selected, repeatedly adds the one that shares the fewest values with those already selected (a Latin
+/// design).
 pub(super) fn first_configurations(design: &Design, max_count: usize) -> Vec<usize> {
     let arms = &design.arms;
     let mut chosen_arms = vec![design.current];

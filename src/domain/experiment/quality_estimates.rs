@@ -22,8 +22,9 @@ const OWN_EFFECT_VARIANCE: f64 = 0.002;
 /// Prior variance of the effect of a parameter value.
 const VALUE_EFFECT_VARIANCE: f64 = 0.001;
 
-/// Predicts the levels of these configurations relative to the average of all tried ones. `None` if there are
-/// too many configurations or if they share no values. In that case, the ranking uses the means over the common cases.
+/// Predicts the levels of these configurations relative to the average of all tried ones. `None` if fewer than three or
+/// too many configurations were tried, or if they share no values. In that case, the ranking uses the means over the
+/// common cases.
 pub(super) fn estimate_quality(observations: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let all = observations.case_order.len();
     let tried_arms: Vec<usize> = (0..observations.design.arms.len())

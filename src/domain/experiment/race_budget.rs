@@ -76,8 +76,8 @@ pub(super) fn mean_declared_usage(design: &Design) -> [f64; 4] {
     usual
 }
 
-/// Returns the number of holdout cases: as many as the reserve covers for two configurations, but at most a third
-/// of all cases. Two configurations have no holdout.
+/// Returns the number of holdout cases: as many as the reserve pays for when two configurations are compared, at least
+/// 4, but at most a third of all cases. A race between only two configurations has no holdout.
 pub(super) fn holdout_cases(design: &Design) -> usize {
     if configuration_count(design) == 2 {
         return 0;
@@ -95,7 +95,7 @@ pub fn final_cases(design: &Design) -> usize {
     }
 }
 
-/// Returns the number of cases on which a fraction of the budget covers two configurations.
+/// Returns the number of cases for which the fraction `part` of the budget pays when two configurations are compared.
 fn covered_cases(design: &Design, part: f64) -> f64 {
     let usual = mean_declared_usage(design);
     let mut pays = f64::from(u32::MAX);

@@ -60,7 +60,7 @@ pub struct Experiment {
     pub design: Design,
     /// Verdict; `None` until the experiment has finished.
     pub verdict: Option<RaceVerdict>,
-    /// Why the experiment is paused or has failed; `None` otherwise.
+    /// Why the experiment is paused; `None` otherwise.
     pub error: Option<String>,
     /// How a configuration was applied; `None` if none was.
     pub applied: Option<Applied>,
@@ -106,7 +106,7 @@ pub struct Evaluation {
     pub analysis: AnalysisId,
     /// Outcome; `None` while the trial is in progress.
     pub outcome: Option<TrialOutcome>,
-    /// Why there is no answer or no score; `None` if there are both.
+    /// Why the answer or the score is missing, or why the answer scored 0; `None` otherwise.
     pub error: Option<String>,
 }
 
@@ -115,9 +115,9 @@ pub struct Evaluation {
 pub struct Judgment {
     /// Index of the case that both configurations answered.
     pub case: usize,
-    /// Index of the first configuration, which is the lower one.
+    /// The lower index of the two configurations.
     pub first_index: usize,
-    /// Index of the second configuration, which is the higher one.
+    /// The higher index of the two configurations.
     pub second_index: usize,
     /// Which configuration's answer is better, or a tie.
     pub preferred_side: super::pairwise::Preferred,

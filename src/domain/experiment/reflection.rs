@@ -5,7 +5,7 @@ use super::Case;
 use super::prompt_search::MAX_PROMPT_LENGTH;
 use crate::domain::recipe::QUESTION_PLACEHOLDER;
 
-/// Maximum number of characters shown of each question, expected answer, and answer.
+/// Maximum number of characters shown of each text, unless `MAX_PROMPT_LENGTH` is larger.
 const MAX_SHOWN_CHARS: usize = 2_000;
 /// Delimiters around the proposed prompt in the reply.
 const PROMPT_DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
@@ -21,7 +21,8 @@ pub struct Failure<'a> {
     pub score: f64,
 }
 
-/// Renders the request for a better prompt. `nonce` marks the fence and must be unknown to the answers.
+/// Renders the request for a better prompt. `nonce` marks the fence; the models that wrote the answers must not know
+/// it.
 pub fn reflection_prompt(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     let mut text = format!(
         "You improve the prompt that a language model gets. Below are the prompt and cases on which its answers \
@@ -53,8 +54,8 @@ pub fn reflection_prompt(prompt: &str, failures: &[Failure<'_>], nonce: &str) ->
 /// Parses the proposed prompt.
 ///
 /// # Errors
-/// Returns an error if the reply contains no prompt between the delimiters, or if the prompt is too long,
-/// lacks the placeholder for the question, or contains another one.
+/// Returns an error if the reply contains no prompt between the delimiters, or if the prompt is too long, does not
+/// contain the placeholder for the question exactly once, or contains another placeholder.
 pub fn parse_proposal(reply: &str) -> Result<String, &'static str> {
     let (_, rest) = reply
         .rsplit_once(PROMPT_DELIMITERS.0)

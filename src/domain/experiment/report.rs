@@ -28,7 +28,7 @@ const MIN_RESAMPLED: usize = 6;
 pub struct ExperimentReport {
     /// The result in one sentence, for users.
     pub sentence: String,
-    /// Result of comparing the leader with the current configuration on the holdout; `None` while the race is running.
+    /// Result of the final comparison of the leader with the current configuration; `None` while the race is running.
     pub finding: Option<HoldoutFinding>,
     /// Why the race ended; `None` while it is running.
     pub stop: Option<StopReason>,
@@ -36,7 +36,7 @@ pub struct ExperimentReport {
     pub leader: Option<usize>,
     /// Index of the current configuration.
     pub current: usize,
-    /// Statistics of the holdout comparison; `None` if there was none.
+    /// Statistics of the final comparison; `None` if there was none.
     pub difference: Option<PairedDifference>,
     /// Every configuration, the best first and untried ones last.
     pub leaderboard: Vec<ConfigurationRow>,
@@ -81,7 +81,7 @@ pub struct ConfigurationRow {
     /// Status of the configuration in the race.
     #[serde(rename = "fate")]
     pub state: ConfigurationState,
-    /// Difference from the leader on the cases that both have; `None` for the leader, and with fewer than two such
+    /// Difference from the leader on the cases that both completed; `None` for the leader, and with fewer than two such
     /// cases.
     pub against_leader: Option<LeaderDifference>,
     /// Whether the configuration is on the Pareto front of quality, cost, and latency.
@@ -104,7 +104,7 @@ pub struct LeaderDifference {
     pub mean: f64,
     /// Lower bound of the 95% confidence interval, which includes 0 unless the corrected p-value is significant.
     pub from: f64,
-    /// Upper bound of that interval.
+    /// Upper bound of the 95% confidence interval.
     pub to: f64,
     /// P-value, corrected for all comparisons (Holm 1979).
     pub p_adjusted: f64,
@@ -138,8 +138,8 @@ pub struct ConfigurationStrength {
 }
 
 impl ExperimentReport {
-    /// Returns the index of the recommended configuration: the leader, unless it did not score higher than the
-    /// current one in the final comparison.
+    /// Returns the index of the recommended configuration: the leader, or the current configuration if the leader did
+    /// not score higher in the final comparison.
     pub fn recommended_configuration(&self) -> Option<usize> {
         let is_refuted = self
             .difference

@@ -59,7 +59,7 @@ pub struct ExperimentSpec {
 pub struct PromptProposal {
     /// Index of the configuration that the prompt improves.
     pub parent: usize,
-    /// The proposed prompt; `None` if the reply contained none.
+    /// The proposed prompt; `None` if the reply was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// Why the reply was rejected; `None` if it was accepted.
@@ -106,7 +106,8 @@ impl ExperimentSpec {
         self.repeated = repeated;
         unique_cases
     }
-    /// Returns how the report refers to the current configuration: as the first one if the user named none.
+    /// Returns what the report calls the configuration with which the leader is compared: the current one or, if the
+    /// user named none, the first one.
     pub fn baseline(&self) -> Baseline {
         match self.current.is_empty() {
             true => Baseline::First,

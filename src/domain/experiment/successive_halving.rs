@@ -30,13 +30,14 @@ use search::SearchStep;
 
 /// Maximum size of a space in which all configurations are tried. In a larger space, configurations are proposed.
 pub const MAX_EXHAUSTIVE_CONFIGURATIONS: usize = 64;
-/// Number of configurations with which a large space starts, in addition to the current one.
+/// Maximum number of configurations with which a large space or a prompt search starts, in addition to the current one.
 const INITIAL_CONFIGURATIONS: usize = 16;
 /// Number of configurations proposed per step.
 const PROPOSED_PER_STEP: usize = 8;
-/// Number of cases on which a proposed configuration is first tried.
+/// Maximum number of cases on which a proposed configuration is first tried.
 const FIRST_TRY_CASES: usize = 4;
-/// The number of cases until the next check is the number of cases seen so far, divided by this.
+/// Divisor of the number of cases seen so far. The quotient, but at least 1, is the number of cases until the next
+/// check.
 const CHECK_DIVISOR: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]

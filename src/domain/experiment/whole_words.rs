@@ -3,8 +3,8 @@
 /// Negating prefixes in scripts without spaces between words.
 const NEGATIONS: &[&str] = &["不", "非", "未", "无", "無", "没", "沒", "ไม่", "ไร้"];
 
-/// Whether the text contains the part as more than a fragment of a longer word or number. Does not find "lawful"
-/// in "unlawful", "binding" in "non-binding", C in C++, A in A-, or 5 in 50, 0.5, -5, 5%, and 1/5.
+/// Whether the text contains the part as whole words or numbers rather than as a fragment of longer ones. Does not find
+/// "lawful" in "unlawful", "binding" in "non-binding", C in C++, A in A-, or 5 in 50, 0.5, -5, 5%, and 1/5.
 pub(super) fn contains_word(text: &str, part: &str) -> bool {
     let (Some(first), Some(last)) = (part.chars().next(), part.chars().next_back()) else {
         return false;

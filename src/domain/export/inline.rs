@@ -1,5 +1,5 @@
-//! Inline notation that models use and Markdown lacks: citation marks in brackets, addresses, and formulas
-//! between `\\(` and `\\)`. Creates links only to web and mail addresses.
+//! Inline notation that models use and Markdown lacks: citation marks in brackets, addresses, and formulas between `\(`
+//! and `\)`. Creates links only to web and mail addresses.
 
 /// Maps a citation mark to the target of its link; `None` if the mark refers to nothing.
 pub type Cite<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -100,7 +100,7 @@ fn bare_link(rest: &str, before: Option<char>) -> Token {
     Some((html, address.len()))
 }
 
-/// Whether the text is a web or mail address.
+/// Whether the address has a scheme that may be linked: `http`, `https`, or `mailto`.
 pub fn is_web_address(address: &str) -> bool {
     let web_schemes = ["http://", "https://", "mailto:"];
     web_schemes.iter().any(|scheme| address.starts_with(scheme))
@@ -128,7 +128,8 @@ pub fn is_formula(text: &str) -> bool {
             }
 }
 
-/// Replaces the brackets around formulas with dollar signs, which Markdown recognizes. Code is unchanged.
+/// Replaces `\(…\)` and `\[…\]` around formulas with dollar signs, which the Markdown parser recognizes. Code is
+/// unchanged.
 pub fn bracketed_formulas(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut is_code, mut is_formula) = (false, false);
@@ -152,7 +153,7 @@ pub fn bracketed_formulas(text: &str) -> String {
     out
 }
 
-// Processes one line, in which every other piece between backticks is code.
+// Replaces `\(…\)` in one line. Every other piece between backticks is code, which is unchanged.
 fn render_dollar_formulas(line: &str, out: &mut String) {
     for (place, piece) in line.split_inclusive('`').enumerate() {
         let mut rest = piece;

@@ -63,7 +63,7 @@ struct ProseWriter<'a> {
     quotes: usize,
     is_head: bool,
     is_code: bool,
-    /// Open paragraphs, items, links, and images, each with its start in `output`.
+    /// Open paragraphs, HTML blocks, links, and images, each with its start in `output` and with its tag or address.
     open_elements: Vec<(usize, String)>,
     details: Details,
     /// Footnotes in the order of their first reference.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pulldown_cmark::Event;
 
 const PAIRED_TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
-/// Maximum number of tags open at once.
+/// Maximum number of tags that are open at once in an element.
 const MAX_OPEN_TAGS: usize = 20;
 
 /// Returns the positions of the tags that may be written unchanged, because they are opened and closed within
@@ -58,7 +58,7 @@ pub(super) struct Details {
 }
 
 impl Details {
-    /// Writes a block of escaped HTML if it consists only of details tags. Returns whether it did.
+    /// Writes a block of escaped HTML if it consists only of `details` and `summary` elements. Returns whether it did.
     pub(super) fn write(&mut self, escaped: &str, out: &mut String) -> bool {
         let mut frame = String::new();
         let mut open_count = self.open;

@@ -7,8 +7,8 @@ use crate::domain::document::InjectionFlag;
 
 /// Maximum number of flags per page.
 const MAX_FLAGS: usize = 5;
-/// Number of bytes around a match that are searched for context. A match closer than this to a flag is not flagged
-/// again.
+/// Maximum number of bytes around a match that are searched for context. A match closer than this to a flag is not
+/// flagged again.
 const CONTEXT_BYTES: usize = 240;
 /// Maximum length of the excerpt in a flag, in characters.
 const MAX_EXCERPT_CHARS: usize = 160;
@@ -329,8 +329,8 @@ fn has_instruction_near(text: &str, at: usize, sign: &str) -> bool {
     ORDER_PHRASES.iter().any(|order| context.contains(order))
 }
 
-// Returns Markdown images whose URL ends in an empty parameter or contains a placeholder, so that a model
-// could leak data through them.
+// Returns the positions and lengths of Markdown images whose URL has a query that ends in an empty parameter or
+// contains a placeholder, so that a model could leak data through it.
 fn exfiltration_links(text: &str) -> Vec<(usize, usize)> {
     let mut links = Vec::new();
     for (at, _) in text.match_indices("![") {

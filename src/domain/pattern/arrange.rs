@@ -21,7 +21,8 @@ pub fn arrangement_at_depth(pattern: &Pattern, depth: Depth) -> Arrangement {
     }
 }
 
-/// Returns the stages of a pattern that run at a depth. A smaller depth has fewer stages.
+/// Returns the stages of a pattern that run at a depth. A run of a single model has only the first stage; at standard
+/// depth, other runs skip the stages between the second and the last.
 pub fn stages_at_depth(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
     let mut stages = pattern.plan_stages();
     match arrangement_at_depth(pattern, depth) {

@@ -1,4 +1,4 @@
-//! Cost estimation of a plan: calls, tokens, and dollars per stage.
+//! Estimates the tokens and the cost of a plan's calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ const RESERVED_ANSWERS: u64 = 4;
 /// Minimum number of output tokens reserved per call, because a stream cannot be cut off exactly.
 const MIN_ANSWER_TOKENS: u64 = 16;
 
-/// Maximum number of tokens that the text of another member takes in a prompt.
+/// Maximum number of tokens that another member's text takes up in a prompt.
 const MAX_PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
 
 /// Expected usage and cost of one call.
@@ -88,7 +88,7 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
             StageRole::Members => plan.members.iter().collect(),
             StageRole::Synthesizer => vec![&plan.synthesizer],
         };
-        // In later stages, a member reads every member's text from the previous stage.
+        // After the first answers, every participant reads all members' texts from the previous stage.
         let texts = if index <= plan.first_answer_stage() {
             0
         } else {
@@ -132,8 +132,8 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
     calls
 }
 
-// Estimates the calls of the semantic search, including a call to rewrite the question, although only the run
-// shows whether that is necessary.
+// Estimates the calls of the semantic search. Always includes the call that rewrites the question, although it is made
+// only if keyword matches are weak.
 fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
     let Some(retrieval) = plan
         .retrieval
@@ -173,8 +173,8 @@ fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
     std::iter::once(vector).chain(rewriting).collect()
 }
 
-// Estimates the evidence calls: the comparison of the first answers, before or after the synthesis, and the check of
-// the cited passages.
+// Estimates the evidence calls: the comparison of the first answers with the synthesis, the check of the cited
+// passages, and, if agreement can skip stages, a comparison of the first answers before the synthesis.
 fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     let Some(judge) = &plan.evidence.judge else {
         return Vec::new();
@@ -211,7 +211,7 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     calls
 }
 
-// Returns the number of tokens of the earlier conversation, which differs between models.
+// Returns, for each model, the number of tokens of the conversation before the question.
 fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
     let earlier_turns = plan.turns.iter().take(plan.turns.len().saturating_sub(1));
     let system_turns = earlier_turns.filter(|turn| turn.role == MessageRole::System);
@@ -242,7 +242,7 @@ fn beginning_tokens(plan: &Plan, sources: &[SourcePassage]) -> u64 {
     estimate_tokens(&prompt::system_message(sources, &plan.nonce, &plan.canary).text)
 }
 
-/// Returns an upper bound on the usage of the first stage.
+/// Returns an upper bound on the usage of the first stage. Calls with an unknown price count as free.
 pub fn first_stage_bound(calls: &[CallEstimate]) -> UsageAmount {
     let stage = calls.first().map(|call| call.stage.as_str());
     let first = calls.iter().filter(|call| Some(&*call.stage) == stage);
@@ -268,7 +268,7 @@ pub fn known_cost(calls: &[CallEstimate]) -> MicroDollars {
     costs.fold(MicroDollars(0), MicroDollars::saturating_add)
 }
 
-/// Returns the total of all calls. The cost is `None` if any member's price is unknown.
+/// Returns the total of all calls. The cost is `None` if the price of any call is unknown.
 pub fn total_estimate(calls: &[CallEstimate]) -> RunEstimate {
     let cost = calls
         .iter()

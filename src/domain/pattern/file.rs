@@ -1,5 +1,5 @@
-//! Validates pattern definitions and fills in defaults. Reports every error with its location. Works on a parsed
-//! tree, independent of files and formats.
+//! Validates pattern definitions and fills in defaults. Reports every error with its location. Works on a parsed JSON
+//! value, so it depends on neither files nor file formats.
 
 use serde_json::{Map, Value};
 
@@ -16,7 +16,7 @@ const MAX_SUMMARY: usize = 80;
 pub const MAX_STAGES: usize = 6;
 /// Largest panel size that a pattern can recommend.
 const MAX_PANEL: u32 = 16;
-/// Maximum number of entries in the list of use cases, and in that of limitations.
+/// Maximum number of use cases of a pattern, and also of limitations.
 const MAX_ENTRIES: usize = 12;
 
 /// Words that cannot be pattern IDs, because URL paths use them in the position of an ID.
@@ -40,10 +40,11 @@ pub struct PatternError {
     pub message: String,
 }
 
-/// Parses a pattern.
+/// Parses and validates a pattern. Missing optional fields get their defaults.
 ///
 /// # Errors
-/// Returns every error found: missing, unknown, or invalid fields, or stages that cannot be run.
+/// Returns all errors in the fields (missing, unknown, or invalid ones). If there are none, returns the reasons why the
+/// stages cannot be run.
 pub fn parse_pattern(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     let mut faults = Vec::new();
     let Some(tree) = value.as_object() else {
@@ -330,7 +331,7 @@ fn default_task(at: usize, role: StageRole, prompt: &str) -> Task {
 /// Reads an object's fields and collects errors.
 struct TableFields<'a> {
     table: &'a Map<String, Value>,
-    /// Prefix of the path with a trailing dot; empty at the top level.
+    /// Path of the object with a trailing dot; empty at the top level.
     place: String,
     errors: &'a mut Vec<PatternError>,
 }

@@ -26,7 +26,7 @@ pub struct Pattern {
     pub id: String,
     /// Name shown to users.
     pub name: String,
-    /// One line for lists and cards. May be empty.
+    /// One-line summary for lists and cards. May be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
     /// One or two sentences that help users choose.
@@ -95,10 +95,10 @@ impl Pattern {
 /// Identifies a call within a run by its stage and member or, in the synthesizer's stage, by its attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {
-    /// Index into the plan's stages.
+    /// Index into the plan's stages. Evidence calls have the numbers after the last stage.
     pub stage: usize,
-    /// Index into the plan's members or, in the reading stage, into its readers. In the last stage, 0 is the
-    /// synthesizer, and higher numbers are its substitutes.
+    /// Index into the plan's members or, in the reading stage, its readers. In the synthesizer's stage, 0 is the
+    /// synthesizer, and higher numbers are its substitutes. For evidence calls, always 0.
     pub member: usize,
 }
 
@@ -135,7 +135,7 @@ pub enum RunInput {
         /// Tokens that the call used, and their cost.
         bill: CallBill,
     },
-    /// A call has failed. It may have incurred usage nevertheless.
+    /// A call has failed, possibly after it used tokens.
     Failed {
         /// The call that failed.
         call: CallId,
@@ -148,7 +148,7 @@ pub enum RunInput {
     Tick,
     /// The requested reservation was granted, so its calls may be made.
     Granted,
-    /// The reservation was denied because of this budget, so its calls must not be made.
+    /// The reservation was denied for this reason, so its calls must not be made.
     Denied(String),
     /// A user requests the synthesis now, based on the answers received so far.
     FinishEarly,
@@ -161,8 +161,7 @@ pub enum RunInput {
 /// An output of the state machine, which is an action for the caller to perform.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunOutput {
-    /// Reserve the upper bound of these calls, and respond with `Granted` or `Denied`. None of the calls is
-    /// made before that.
+    /// Reserve the upper bounds of these calls, and reply with `Granted` or `Denied`. No call is made before the reply.
     Reserve {
         /// Index into the plan's stages.
         stage: usize,

@@ -37,12 +37,13 @@ pub fn reading_stage() -> Stage {
     }
 }
 
-/// Returns the maximum number of characters of the notes on one part if there are `parts` of them.
+/// Returns the maximum number of characters of the notes on each part, given the number of parts.
 pub fn notes_budget(parts: usize) -> usize {
     (TOTAL_NOTES_CHARS / parts.max(1)).min(MAX_NOTES_CHARS)
 }
 
-/// Converts the notes into sources for all later stages, in the order of the parts.
+/// Converts the readers' notes, given as pairs of a part's index and its notes, into source passages for all later
+/// stages. Truncates the notes on each part to [`notes_budget`].
 pub fn reading_notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<SourcePassage> {
     let budget = notes_budget(plan.parts.len());
     let note = |&(part, text): &(usize, &str)| {
@@ -66,7 +67,7 @@ pub struct ReadCoverage {
     pub parts: usize,
     /// Number of parts that were read.
     pub read: usize,
-    /// For each unread part, its mark and the reason.
+    /// For each part that was not read, its page span and the reason.
     pub missing: Vec<(String, String)>,
 }
 
@@ -120,7 +121,7 @@ impl ReadCoverage {
     }
 }
 
-/// Formats the pages of a part, such as `D1:p1-12, D2:p1`.
+/// Formats the page range of each document in a part, as in `D1:p1-12, D2:p1`.
 pub fn page_span(sources: &[SourcePassage]) -> String {
     let mut spans: Vec<(&str, u32, u32)> = Vec::new();
     for source in sources {

@@ -32,8 +32,8 @@ use crate::domain::usage;
 const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// Minimum time limit of a call, however little time the run has left.
 const MIN_CALL_TIMEOUT: Duration = Duration::from_secs(1);
-// Added to each deadline. The LLM client enforces the same limit itself, so this only covers a client that
-// does not respond.
+// Time added to each call's deadline. The LLM client itself enforces the call's time limit, so the deadline matters
+// only if the client does not respond.
 const RESPONSE_GRACE: Duration = Duration::from_secs(5);
 
 /// Note on a run that was interrupted and resumed.
@@ -61,7 +61,7 @@ pub struct StagedRun {
     time_limit_start: Timestamp,
     degraded: Option<String>,
     is_restored: bool,
-    /// Whether a user has requested the synthesis now.
+    /// Whether the synthesis starts as soon as there is an answer, for example because a user has requested it.
     finishes_early: bool,
     is_over: bool,
 }
@@ -154,7 +154,7 @@ impl StagedRun {
         self.outputs.into_iter()
     }
 
-    /// Processes an input. Inputs for calls that are no longer open are ignored.
+    /// Processes an input. Ignores inputs for calls that are no longer open, and all inputs after the end of the run.
     pub fn handle(&mut self, now: Timestamp, input: RunInput) {
         if self.is_over {
             return;

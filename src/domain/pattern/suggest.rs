@@ -28,7 +28,8 @@ pub struct RankedPattern<'a> {
     pub reason: String,
 }
 
-/// Ranks all patterns, best first. Patterns without any signal follow in their original order.
+/// Ranks all patterns, best first. Patterns without any signal come last, in their original order but led by
+/// `DEFAULT_PATTERN`.
 pub fn rank<'a>(patterns: &'a [StoredPattern], question: &str) -> Vec<RankedPattern<'a>> {
     let end = question.char_indices().nth(MAX_QUESTION_CHARS);
     let read = end.map_or(question, |(end, _)| &question[..end]);
@@ -88,7 +89,8 @@ fn score_pattern<'a>(
     }
 }
 
-/// Returns the words of at least 5 characters that a question shares with a pattern's name, use cases, or description.
+/// Returns up to `MAX_COMMON_WORDS` words of at least 5 characters that a question shares with a pattern's name, use
+/// cases, or description.
 fn common_words<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
     let about = format!(
         "{} {} {}",
@@ -115,7 +117,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.chars().count() >= 5)
 }
 
-// Matches a word prefix only at the start of a word, so that "claim" matches "claims" but not "disclaim".
+// Whether the text contains a word that starts with `sign`, so that "claim" matches "claims" but not "disclaim".
 fn has_word_prefix(text: &str, sign: &str) -> bool {
     text.match_indices(sign)
         .any(|(start, _)| !text[..start].ends_with(char::is_alphanumeric))

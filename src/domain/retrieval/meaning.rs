@@ -12,7 +12,7 @@ pub struct QuestionEmbedding {
     pub model: String,
     /// The question's vector, of length 1.
     pub vector: Vec<f32>,
-    /// The reworded question; empty if it was not rewritten.
+    /// Search words into which the question was rewritten; empty if it was not rewritten.
     pub rewriting: String,
 }
 
@@ -94,7 +94,7 @@ pub fn to_bytes(vector: &[f32]) -> Vec<u8> {
 }
 
 /// Returns the cosine similarity of a stored vector and another one, both of length 1; `None` if their dimensions
-/// differ.
+/// differ or are 0.
 pub fn similarity(stored: &[u8], vector: &[f32]) -> Option<f32> {
     if stored.len() != size_of_val(vector) || vector.is_empty() {
         return None;

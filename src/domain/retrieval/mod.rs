@@ -17,7 +17,7 @@ pub struct Candidate {
     pub id: DocumentId,
     /// File name of the document, as shown in the prompt.
     pub name: String,
-    /// The document's first passages, as many as there could be room for.
+    /// The document's first passages, as many as could fit into the budget.
     pub passages: Vec<Passage>,
     /// Whether `passages` contains the whole document.
     pub is_whole: bool,
@@ -28,8 +28,8 @@ pub struct Candidate {
 /// Number of characters that a source needs besides its text: for the mark, the document's name, and the page.
 pub const PASSAGE_OVERHEAD: usize = 80;
 
-/// Maximum number of characters of neighboring passages that are joined. A longer source would be too
-/// imprecise as a citation.
+/// Maximum length of a source joined from neighboring passages, in bytes. A longer source would be too imprecise as a
+/// citation.
 const MAX_JOINED_CHARS: usize = 3_600;
 
 /// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and of
@@ -68,7 +68,8 @@ pub fn choose_passages(candidates: &[Candidate], budget: usize) -> Vec<SourcePas
     sources
 }
 
-/// Appends a passage to the source that ends just before it. Returns false if the two are not adjacent.
+/// Appends a passage to the source that ends just before it. Returns false if the two are not adjacent on the same page
+/// and under the same heading, or would be too long together.
 fn merge_adjacent(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool {
     let neighbors = before.page == passage.page
         && before.ordinal + 1 == passage.ordinal
@@ -88,8 +89,8 @@ fn merge_adjacent(source: &mut SourcePassage, before: &Passage, passage: &Passag
     neighbors
 }
 
-/// Divides the budget. Small documents get all they need first, documents without hits get their beginning
-/// next, and the remainder goes to the others.
+/// Divides the budget among the documents, and selects their passages. Documents that fit into an equal share are
+/// included whole, documents without hits are represented by their first passage, and the others get the remainder.
 fn divide_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
     let has_hits = candidates
         .iter()

@@ -7,7 +7,7 @@ use crate::domain::money::{MicroDollars, Price};
 
 /// Stage name of the semantic search's calls in estimates and in the timeline.
 pub const RETRIEVAL_STAGE: &str = "retrieval";
-/// Stage number of these calls in the call log, which is higher than that of any pattern's stage.
+/// Stage number of the semantic search's calls in the call log. It is higher than that of any pattern's stage.
 pub const RETRIEVAL_STAGE_NUMBER: usize = 1_000;
 
 /// Maximum number of output tokens of a rewriting call. Leaves room for a model that reasons a little first.
@@ -22,7 +22,7 @@ pub fn rewriting_prompt(question: &str) -> String {
     )
 }
 
-/// A semantic search for passages that is planned or done.
+/// A planned or completed semantic search for passages.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RetrievalRecord {
     /// Full ID of the embedding model.
@@ -38,7 +38,7 @@ pub struct RetrievalRecord {
     /// The model that rewrites the question if keyword matches are weak; `None` if the panel has only demo models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewriter: Option<RewriterModel>,
-    /// The reworded question; empty if it was not rewritten.
+    /// Search words into which the question was rewritten; empty if it was not rewritten.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rewriting: String,
     /// Usage of the calls made so far.

@@ -30,7 +30,7 @@ struct SharedSchema {
 }
 
 impl Compiled {
-    /// Returns the validator of this schema, which the first call compiles.
+    /// Returns the validator of this schema. The first call compiles it.
     ///
     /// # Errors
     /// Returns, as a phrase, why the schema is invalid.

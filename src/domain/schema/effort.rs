@@ -1,6 +1,6 @@
-//! Computes an upper bound on the steps that validating a value may take. Schemas with recursive alternatives
-//! can take exponential time, so they are rejected without being tried, as are validations with too many
-//! regular-expression matches.
+//! Computes an upper bound on the steps that validating a value may take. Validating recursive alternatives can take
+//! exponential time. Such validations are rejected without being tried, as are those with too many regular-expression
+//! matches.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ const MAX_MATCH_STEPS: u64 = super::MAX_BACKTRACKS as u64;
 const BYTES_PER_STEP: u64 = 50;
 /// Number of active NFA states of a regular expression that are simulated per step, for each byte of text.
 const STATES_PER_STEP: u64 = 10;
-/// Maximum number of positions that a regular expression can have: with more, its compiled size exceeds the limit.
+/// Maximum number of NFA positions in a regular expression. One with more would exceed `MAX_PATTERN_SIZE`.
 const MAX_POSITIONS: u64 = 10_000;
 /// Maximum number of pairs of a schema part and a value part that are examined.
 const MAX_PAIRS: usize = 200_000;

@@ -1,8 +1,8 @@
-//! BM25 ranking with statistics of only the searched passages. Other documents and other users' libraries do not
-//! affect a result.
+//! BM25 ranking with statistics of only the searched passages. Other documents and other users' libraries do not affect
+//! a result.
 //!
-//! BM25 as in S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.4, with
-//! Lucene's variant of the inverse document frequency, which is never negative.
+//! BM25 as in S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.4, but with an
+//! inverse document frequency that, as in Lucene, is never negative.
 
 use super::SearchQuery;
 use crate::domain::document::SearchHit;
@@ -15,7 +15,8 @@ const LENGTH_NORMALIZATION: f64 = 0.75;
 const HEADING_WEIGHT: f64 = 0.6;
 /// Weight of a query part that a passage contains only in another form, such as a spelled-out umlaut or a joined name.
 const OTHER_FORM_WEIGHT: f64 = 0.8;
-/// Bonus for a passage that contains every part of the query, as a fraction of its score.
+/// Maximum bonus for coverage, as a fraction of a passage's score. The bonus is proportional to the share of the
+/// query's parts that the passage contains.
 const COVERAGE_BONUS: f64 = 0.5;
 /// Bonus for a passage that contains a quoted phrase, as a fraction of its score.
 const PHRASE_BONUS: f64 = 1.0;
@@ -23,14 +24,14 @@ const PHRASE_BONUS: f64 = 1.0;
 /// Minimum number of query parts that are searched, even if they are frequent, so that a question of common
 /// words still finds something.
 const MIN_QUERY_PARTS: usize = 6;
-/// Maximum number of passages scored per search, summed over the query's parts. Above it, only the
-/// [`MIN_QUERY_PARTS`] rarest parts are searched.
+/// Maximum number of passages scored per search, summed over the query's parts. Parts that would exceed it are searched
+/// only if they are among the first [`MIN_QUERY_PARTS`].
 const MAX_SCORED: u64 = 6_000;
 
-/// How often a query's parts occur in the searched passages.
+/// In how many of the searched passages each part of a query occurs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TermStatistics {
-    /// Number of passages that are searched, with or without the term.
+    /// Number of searched passages, including those without any part of the query.
     pub passages: u64,
     /// For each part of the query, the number of searched passages that contain it.
     pub frequencies: Vec<u64>,
@@ -56,7 +57,8 @@ impl TermStatistics {
         selected
     }
 
-    /// Returns the inverse document frequency of a part, which is larger for rarer parts and always positive.
+    /// Returns the inverse document frequency of a part, which is larger for rarer parts and 0 for a part that every
+    /// passage contains.
     pub fn weight(&self, part: usize) -> f64 {
         let (all, with) = (self.passages as f64, self.frequency(part) as f64);
         (1.0 + (all - with).max(0.0) / (with + 0.5)).ln()
@@ -86,7 +88,7 @@ pub struct WeighedPassage {
     pub parts: u64,
 }
 
-/// Ranks passages by score, best first. Passages with equal scores stay in text order.
+/// Ranks passages by score, best first. Passages with equal scores are ordered by document and position.
 pub fn rank(
     passages: Vec<WeighedPassage>,
     query: &SearchQuery,

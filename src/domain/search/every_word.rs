@@ -5,8 +5,8 @@ use super::{QueryPart, SearchQuery};
 /// Maximum number of required words. The rest of a pasted text is ignored.
 const MAX_REQUIRED: usize = 16;
 
-/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. `None` if there is
-/// nothing to search for, as in the text `the`.
+/// Builds an FTS5 expression that requires every word of `text` except for stop words, each in any of its forms. `None`
+/// if there is nothing to search for, as in the text `the`.
 pub fn every_word(text: &str) -> Option<String> {
     let mut groups = Vec::new();
     for word in text.split_whitespace().take(MAX_REQUIRED) {

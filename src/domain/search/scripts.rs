@@ -88,7 +88,8 @@ pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'
     }
 }
 
-/// Splits an identifier such as `getUserName` or `HTTP2Server` into its parts. Returns no parts if there is only one.
+/// Splits an identifier such as `getUserName` or `HTTP2Server` into its parts. Returns no parts if there is only one,
+/// or if there are too many for a name.
 pub(super) fn camel_case_parts(word: &str) -> Vec<String> {
     /// Maximum number of parts. More than that indicates encoded bytes rather than a name.
     const MAX_NAME_PARTS: usize = 8;
@@ -120,7 +121,7 @@ fn lowercase_string(letters: &[char]) -> String {
     letters.iter().flat_map(|c| c.to_lowercase()).collect()
 }
 
-/// Replaces letters that are not a base letter with a diacritic, such as `ß` and `æ`, by their usual ASCII spelling;
+/// Replaces letters such as `ß` and `æ`, which are not a base letter with a diacritic, with their usual ASCII spelling;
 /// `None` if there are none.
 pub(super) fn ascii_spelling(word: &str) -> Option<String> {
     if word.is_ascii() {

@@ -35,9 +35,9 @@ pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64,
 /// Step of the search for the ends of [`blaker_interval`], which determines the interval's accuracy.
 const BLAKER_STEP: f64 = 5e-4;
 
-/// Returns Blaker's exact interval (2000), which is inside [`clopper_pearson_interval`] and, with few cases,
-/// narrower by a tenth. Its coverage is at least nominal. The work grows with the square of the number of
-/// cases. Returns (0, 1) if there are no cases.
+/// Returns Blaker's exact interval (2000), which is inside [`clopper_pearson_interval`] and, with few cases, about a
+/// tenth narrower. Its coverage is at least nominal. The work grows with the square of the number of cases. Returns (0,
+/// 1) if there are no cases.
 pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (mut from, mut to) = clopper_pearson_interval(hits, cases, confidence);
     let is_refuted = |rate: f64| acceptability(hits, cases, rate) < 1.0 - confidence;

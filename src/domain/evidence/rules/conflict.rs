@@ -1,5 +1,6 @@
-//! Detects conflicts between two statements about the same thing: they share nearly all terms, but a rule on
-//! numbers, names, negation, quantifiers, or word order objects. A conflict can only lower a level.
+//! Detects conflicts between two statements about the same thing: they share most of their terms, but differ in a
+//! negation, direction, number, unit, date, or quantifier, in their word order, or in a word that has been replaced. A
+//! conflict can only lower a level.
 
 use super::{
     SentenceAndQuote, content_words, count_shared_words, date_mismatch, direction_mismatch,

@@ -1,5 +1,5 @@
-//! Tests that agreement is reported only if nothing contradicts it: no sentence, no passage, and no contradiction that
-//! the judge merely reports.
+//! Tests that agreement is reported only if nothing contradicts it: not the sentence itself, not a passage, and not a
+//! contradiction that the judge reports without words that are found in the drafts.
 
 use serde_json::{Value, json};
 

@@ -60,8 +60,8 @@ impl Counts {
     }
 }
 
-// Simulates a judge that is right nine times out of ten. Otherwise, it says that both answers agree, which is
-// its worst possible error.
+// Simulates a judge that is right nine times out of ten. When it is wrong, it makes the worst possible error: it says
+// that different answers agree, or that a statement with the same meaning is unrelated.
 fn judge_reply_for(pair: &Pair, random: &mut Random) -> (&'static str, &'static str) {
     let is_right = random.next_u64() % 100 < JUDGE_ACCURACY;
     match (pair.label.as_str(), is_right) {

@@ -1,5 +1,5 @@
-//! Tests that whatever a judge reports but the rules do not confirm is shown as unconfirmed: not as silence,
-//! not as one member's point, and not as the absence of a contradiction.
+//! Tests that anything that the judge reports but the rules do not confirm is shown as unconfirmed: not as silence, not
+//! as one member's point, and not as the absence of a contradiction.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ fn unconfirmed_stances_are_neither_silence_nor_unique_points() {
         assert_eq!(entry.lowered.is_empty(), entry.stance == Stance::Asserts);
     }
     assert!(map.unique.is_empty() && map.consensus.is_empty(), "{map:?}");
-    // A quotation that was not found does not make the point unique to the other member, either.
+    // If a member's quotation was not found, the point does not count as unique to the other member either.
     let asserted = [
         stance(&plan, 3, 0, "asserts", LEASE[0]),
         stance(&plan, 3, 1, "asserts", "The lease ends on 30 June 2028."),

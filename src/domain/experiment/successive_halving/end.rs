@@ -15,7 +15,7 @@ impl SuccessiveHalving {
         self.completed_cases = 0;
         let mut arms = vec![leader, self.observations.design.current];
         arms.dedup();
-        // Cases that the race has not used are as good for this as those held out. If more evaluations would
+        // For this comparison, cases that the race has not used are as good as holdout cases. If more evaluations would
         // not be worth their cost, only the reserved ones are made.
         if stop != StopReason::NotWorth {
             let fresh = self.evaluated_case_count();

@@ -11,9 +11,10 @@ use super::super::prompt_search::{MAX_SHOWN_FAILURES, Proposal, Reflection};
 use super::{RacePhase, Round, SuccessiveHalving};
 use crate::domain::statistics::random::Random;
 
-/// Number of cases on which a proposal is tried first.
+/// Maximum number of cases on which a proposal is first tried.
 const TRIAL_CASES: usize = 4;
-/// Minimum and maximum number of feedback cases. Within this range, it is a third of the race's cases.
+/// Minimum and maximum number of feedback cases. Within this range, a third of the race's cases are used. If the budget
+/// does not cover the minimum, fewer are used.
 const FEEDBACK_CASES_RANGE: (usize, usize) = (4, 12);
 /// Fraction of the race's budget that the search must leave for the race, 0 to 1.
 const RACE_BUDGET_FRACTION: f64 = 0.5;

@@ -7,7 +7,7 @@ use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
-/// One part in `SYNTHESIS_RESERVE` of the run's time is reserved for the synthesis.
+/// Divisor of the run's time limit: 1/`SYNTHESIS_RESERVE` of it is reserved for the synthesis.
 const SYNTHESIS_RESERVE: u32 = 5;
 
 impl StagedRun {
@@ -25,7 +25,7 @@ impl StagedRun {
         stage_time_left.min(of_run)
     }
 
-    /// Returns the time that is left of the run.
+    /// Returns the time left until the run's time limit.
     pub(super) fn run_time_left(&self, now: Timestamp) -> Duration {
         seconds(self.state.plan.times.run).saturating_sub(now.since(self.time_limit_start))
     }

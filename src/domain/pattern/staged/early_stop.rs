@@ -16,7 +16,7 @@ enum NextStage {
     EnterStage(usize),
     /// No stage follows, because the best draft is the answer.
     KeepDraft,
-    /// The judge compares the first answers; then it is decided what follows.
+    /// The judge must compare the first answers before the next stage can be chosen.
     AskJudge,
 }
 
@@ -27,7 +27,8 @@ struct AgreementVerdict {
 }
 
 impl StagedRun {
-    /// Returns the index of the stage that follows; `None` if the run ends here or continues in another way.
+    /// Returns the index of the stage that follows. Returns `None` if no stage follows now, because the best draft was
+    /// made the answer, the vote was closed, or the judge is comparing the first answers.
     pub(super) fn stage_after(&mut self, now: Timestamp, stage: usize) -> Option<usize> {
         if self.state.is_vote() && stage == self.state.plan.first_answer_stage() {
             self.close_vote(now);
@@ -43,7 +44,8 @@ impl StagedRun {
         }
     }
 
-    // Decides what follows a stage, and adds a note on whether the first answers agree.
+    // Decides what follows a stage. If agreement can skip stages, first requests the judge's comparison of the first
+    // answers, and then adds a note on whether they agree.
     fn next_stage(&mut self, now: Timestamp, stage: usize) -> NextStage {
         let stages = self.state.plan.stages.len();
         let (arrangement, first) = (
@@ -136,7 +138,8 @@ impl StagedRun {
         }
     }
 
-    /// Ends a run that cannot continue. Its best answer becomes the result.
+    /// Ends a run that cannot continue, with its best answer as the result. The run fails if there is no answer, or if
+    /// the best one does not conform to the requested format.
     pub(super) fn end_with_best_answer(&mut self, now: Timestamp, reason: String) {
         let Some(best) = self.state.best_answer() else {
             let error = format!("there is no answer: {reason}");
@@ -157,7 +160,8 @@ impl StagedRun {
         self.finish(now, Status::Completed, Some(text), None);
     }
 
-    /// Ends the run with the best draft as its answer.
+    /// Makes the best draft the answer, and ends the run after the evidence calls. The run fails if no draft exists, or
+    /// if the best one does not conform to the requested format.
     pub(super) fn keep_draft(&mut self, now: Timestamp) {
         let Some(best) = self.state.best_answer() else {
             return self.fail_without_answers(now);
@@ -178,7 +182,7 @@ impl StagedRun {
     }
 
     /// Starts the synthesis with the answers received so far, and skips open calls. If there is no answer yet, the
-    /// synthesis starts as soon as one arrives.
+    /// synthesis starts as soon as one arrives. If evidence calls are active, skips only them.
     pub(super) fn synthesize_now(&mut self, now: Timestamp) {
         if self.evidence.is_active() {
             self.finishes_early |= !self.evidence.is_final();
@@ -209,8 +213,8 @@ impl StagedRun {
         }
     }
 
-    /// Skips a model's open call in the current stage. The synthesizer is never skipped, because there would be no
-    /// answer.
+    /// Stops a model's open call in the current stage (only the first, if it has several). The synthesizer is never
+    /// skipped, because there would be no answer.
     pub(super) fn skip_model(&mut self, now: Timestamp, model: &str) {
         if self.state.is_last() {
             return;
@@ -246,7 +250,8 @@ impl StagedRun {
         }
     }
 
-    /// Turns an answer that obeys a prompt injection into a failure. Its text is kept for inspection.
+    /// Turns an answer that obeys a prompt injection into an error, and returns the answer's text separately, so that
+    /// it can be inspected. For any other result, that text is empty.
     pub(super) fn quarantine_if_injected(
         &self,
         member: usize,

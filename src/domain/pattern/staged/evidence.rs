@@ -83,8 +83,8 @@ impl StagedRun {
         self.start_evidence_calls(now, calls);
     }
 
-    /// Requests a comparison of the first answers by the judge. Returns false if there is no judge, or if the
-    /// comparison has already been made.
+    /// Starts the judge's comparison of the first answers. Returns false if it has already been made, if there is no
+    /// judge, or if there are fewer than two drafts.
     pub(super) fn compare_drafts(&mut self, now: Timestamp, stage: usize) -> bool {
         let call = EvidenceCall::Drafts;
         let is_done = self.evidence.results.contains_key(&self.evidence_id(call));
@@ -104,7 +104,7 @@ impl StagedRun {
         self.reserve_next_call(now);
     }
 
-    // Requests the reservation for the next call. Without a further call, continues the run once all calls have ended.
+    // Requests the reservation for the next evidence call. If none is waiting and all have ended, continues the run.
     fn reserve_next_call(&mut self, now: Timestamp) {
         let Some(&call) = self.evidence.awaiting_reservation.front() else {
             if self.evidence.open_calls.is_empty() {
@@ -126,7 +126,7 @@ impl StagedRun {
         self.outputs.push_back(RunOutput::Reserve { stage, calls });
     }
 
-    /// Starts the evidence call whose reservation was granted.
+    /// Starts the evidence call whose reservation was granted, and requests the reservation for the next one.
     pub(super) fn evidence_granted(&mut self, now: Timestamp) {
         let Some(call) = self.evidence.awaiting_reservation.pop_front() else {
             return;
@@ -148,7 +148,8 @@ impl StagedRun {
         self.reserve_next_call(now);
     }
 
-    /// Continues without the evidence call whose reservation was denied.
+    /// Stores the denial as the result of the evidence call whose reservation was denied, and requests the reservation
+    /// for the next one.
     pub(super) fn evidence_denied(&mut self, now: Timestamp, reason: String) {
         if let Some(call) = self.evidence.awaiting_reservation.pop_front() {
             let error = CallError::new(CallErrorKind::Unavailable, reason);
@@ -157,7 +158,7 @@ impl StagedRun {
         self.reserve_next_call(now);
     }
 
-    /// Records the end of an evidence call.
+    /// Stores the result of an evidence call. After the last call, continues the run.
     pub(super) fn evidence_settled(
         &mut self,
         now: Timestamp,
@@ -174,7 +175,7 @@ impl StagedRun {
         }
     }
 
-    /// Abandons the evidence calls that have no answer yet, for this reason.
+    /// Skips the evidence calls that have no answer yet, stores `reason` as their error, and continues the run.
     pub(super) fn skip_evidence(&mut self, now: Timestamp, reason: &str) {
         let open_calls: Vec<CallId> = self.evidence.open_calls.keys().copied().collect();
         for &id in &open_calls {
@@ -192,7 +193,7 @@ impl StagedRun {
         self.finish_evidence(now);
     }
 
-    /// Stops the open evidence calls of a run that is canceled.
+    /// Stops the open evidence calls of a run that is canceled, and drops those that wait for a reservation.
     pub(super) fn stop_evidence(&mut self) {
         for (id, _) in std::mem::take(&mut self.evidence.open_calls) {
             self.outputs.push_back(RunOutput::Stop(id));
@@ -201,7 +202,8 @@ impl StagedRun {
         self.evidence.next_action = AfterEvidence::Nothing;
     }
 
-    /// Ends evidence calls that are past their deadline as timed out, in case the LLM client does not end them itself.
+    /// Stops evidence calls that are past their deadline, and records them as timed out, in case the LLM client does
+    /// not end them itself.
     pub(super) fn expire_evidence(&mut self, now: Timestamp) {
         let is_late = |(_, open): &(&CallId, &EvidenceAttempt)| open.deadline <= now;
         let late: Vec<CallId> = (self.evidence.open_calls.iter().filter(is_late))

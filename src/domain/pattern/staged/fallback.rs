@@ -10,7 +10,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
 impl StagedRun {
-    /// Switches to a member's next fallback. Returns false if there is none, or if there is too little time.
+    /// Replaces a failed member with its next fallback. Returns false if there is none, if the call was canceled, or if
+    /// no time is left.
     pub(super) fn try_fallback(
         &mut self,
         now: Timestamp,

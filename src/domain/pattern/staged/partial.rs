@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 const FROM_DRAFTS_NOTE: &str = "the answer is written from the drafts of a stopped run";
 
 impl StagedCall {
-    /// Adds a streamed piece to the text received so far.
+    /// Adds a streamed piece of text to the text received so far, which is discarded if the answer starts over.
     pub(super) fn append_text(&mut self, delta: &Delta) {
         match delta {
             Delta::Restart => self.text.clear(),
@@ -40,7 +40,7 @@ impl StagedRun {
         run
     }
 
-    /// Keeps the partial texts of the open calls, which are about to be stopped.
+    /// Stores the partial texts of the open calls as incomplete answers, because the calls are about to be stopped.
     pub(super) fn keep_partial(&mut self, now: Timestamp, reason: &str) {
         let stage = self.state.stage;
         let open_calls = self

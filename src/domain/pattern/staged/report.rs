@@ -1,4 +1,5 @@
-//! Emits the events and notes about ended calls, started stages, and totals. Makes no decisions.
+//! Reports on a run: emits the events and notes about its stages, calls, and totals, and returns its requests and
+//! answers. Makes no decisions.
 
 use super::run_state::RunState;
 use super::{RunOutput, StagedCall, StagedRun};
@@ -91,7 +92,8 @@ impl StagedRun {
         answered.filter_map(to_answer).collect()
     }
 
-    // Emits an answer in one piece if it was not streamed, because it came from the cache or was withheld.
+    // Emits the parts of an answer that were not streamed in one piece, for example because the answer came from the
+    // cache.
     pub(super) fn emit_whole_answer(&mut self, member: usize, answer: &Answer, open: &StagedCall) {
         let mut pieces = Vec::new();
         if !open.has_read {
@@ -139,7 +141,7 @@ impl StagedRun {
         error: Option<String>,
     ) {
         self.is_over = true;
-        // If the answer continues the partial answer of a stopped run, put both together.
+        // If the answer continues a stopped run's partial answer, join the two.
         let answer_prefix = &self.state.plan.answer_prefix;
         let synthesis = synthesis.map(|text| match answer_prefix.is_empty() {
             true => text,

@@ -12,7 +12,7 @@ use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, reading};
 use crate::domain::prompt;
 
-/// Maximum number of attempts at the synthesis: one by the synthesizer, and two by substitutes.
+/// Maximum number of attempts at the synthesis, not counting those by the synthesizer's fallbacks.
 const SYNTHESIS_ATTEMPTS: usize = 3;
 
 /// A run's plan, results, and current stage.
@@ -26,8 +26,8 @@ pub(super) struct RunState {
 }
 
 impl RunState {
-    // Returns the participants of the current stage. In later stages, these are the members that have not
-    // failed so far. A review needs at least two texts.
+    // Returns the participants of the current stage: after the first answers, only the members that have not failed so
+    // far, or none if a review or revision has fewer than two texts to compare.
     pub fn participants(&self) -> Vec<usize> {
         let (all, first) = (0..self.slots().len(), self.plan.first_answer_stage());
         if self.stage <= first {
@@ -55,8 +55,8 @@ impl RunState {
         }
     }
 
-    // Returns the candidates for writing the synthesis in order of preference: the synthesizer, its
-    // fallbacks, and the members with an answer.
+    // Returns the candidates for writing the synthesis in order of preference: the synthesizer, its fallbacks, and the
+    // members with an answer. In a vote, models that voted are excluded.
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
         let replacements = texts.iter().map(|&(member, _)| self.model_in_slot(member));
@@ -394,7 +394,7 @@ impl RunState {
         }
     }
 
-    // Whether there will be a later call to the model, which would start with the same documents.
+    // Whether the run makes more than one call to the model that starts with the same documents.
     fn has_later_call_to(&self, model: &str) -> bool {
         let stages = self.plan.stages.iter();
         let rounds = stages

@@ -1,4 +1,5 @@
-//! Runs a vote: calls the members in waves, has ties broken, and ends with the winner's own words.
+//! Runs a vote: calls the members in waves, has ties broken, and ends with the text of a member that voted for the
+//! winner.
 
 use super::StagedRun;
 use super::run_state::RunState;
@@ -6,7 +7,8 @@ use crate::domain::analysis::{Arrangement, Plan, StageAnswer, StageRole, Status}
 use crate::domain::ballot::{self, Ballots, StoredVote, form};
 use crate::domain::time::Timestamp;
 
-/// Minimum size of a panel whose members are called in waves. A majority of two members would be both of them.
+/// Minimum size of a panel whose members are called in waves. In a panel of two, both members are needed for a
+/// majority.
 const MIN_FOR_WAVES: usize = 3;
 
 impl RunState {
@@ -22,7 +24,8 @@ impl RunState {
 }
 
 impl StagedRun {
-    /// Returns which of the waiting members to call next: first a majority, then the rest.
+    /// Returns which of the waiting members to call next. In an adaptive vote, these are first a majority of the panel,
+    /// and then the rest, unless the vote is already decided or a user has requested the result.
     pub(super) fn next_voters(&self, waiting: Vec<usize>) -> Vec<usize> {
         let plan = &self.state.plan;
         let members = plan.members.len();
@@ -80,7 +83,7 @@ impl StagedRun {
         self.count_votes(now);
     }
 
-    /// Whether the tie has been broken, or no call is left that could break it.
+    /// Whether the tie has been broken, or can no longer be broken, because no writer or no time is left.
     pub(super) fn has_tried_to_break_tie(&self, now: Timestamp) -> bool {
         let tried_count = (0..)
             .take_while(|&attempt| self.state.result(attempt).is_some())
@@ -102,7 +105,8 @@ impl StagedRun {
         self.count_votes(now);
     }
 
-    /// Ends the run with the winner's own words as its answer.
+    /// Counts the votes, and ends the run with the text of the member that represents the winner. If no vote can be
+    /// counted, the best answer becomes the result.
     pub(super) fn count_votes(&mut self, now: Timestamp) {
         let results: Vec<StageAnswer> = self.state.results.values().cloned().collect();
         let plan = &self.state.plan;

@@ -1,4 +1,4 @@
-//! The form of a question, regardless of its topic: closed or open, a decision, or a long text.
+//! The form of a question, regardless of its topic, such as a closed question, a decision, or a long text.
 
 use super::has_word_prefix;
 
@@ -54,8 +54,8 @@ const MIN_LONG_CHARS: usize = 1_500;
 /// Maximum number of words of a short question.
 const MAX_SHORT_WORDS: usize = 12;
 
-/// Detects the forms of a question. `lower` is the question in lowercase, and `length` is the length of the
-/// whole question in characters.
+/// Detects the forms of a question. `lower` is the beginning of the question in lowercase, and `length` is the length
+/// of the whole question in characters.
 pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
     let mut forms = Vec::new();
     let any = |words: &[&str]| words.iter().any(|word| has_word_prefix(lower, word));

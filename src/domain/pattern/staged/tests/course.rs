@@ -286,8 +286,7 @@ fn response_format_applies_only_to_the_final_answer() {
 }
 
 proptest! {
-    // Whenever calls fail, the run ends once, there are never more open calls than members, and each call
-    // ends.
+    // No matter when calls fail, the run ends once, there are never more open calls than members, and each call ends.
     #[test]
     fn every_order_of_failures_ends(script in prop::collection::vec((0usize..4, 0u8..6, 0i64..90), 0..80), chain in 0usize..3) {
         let mut plan = plan_of_four();

@@ -29,7 +29,7 @@ fn cascade_plan() -> Plan {
     }
 }
 
-/// Handles the first answers and the synthesis, and returns the last actions.
+/// Starts the run and feeds it two first answers and the synthesis. Returns the actions that follow, as text.
 fn synthesis_texts(run: &mut StagedRun) -> Vec<String> {
     outputs_as_text(run, 0, RunInput::Started);
     outputs_as_text(run, 1, answer_input(0, 0, "The fee is 30 euros."));
@@ -277,7 +277,7 @@ fn a_cascade_calls_the_judge_before_it_decides() {
 
 #[test]
 fn a_cascade_without_a_judgment_compares_closing_lines() {
-    // A draft that was not compared before is compared once it has become the answer.
+    // A draft that has not been compared yet is compared when it becomes the answer.
     for (text, expected) in [
         ("Measured.\nAnswer: 30", "call 2 s"),
         ("It is 30.", "+ultra"),

@@ -121,7 +121,7 @@ fn agreeing_drafts_skip_the_stronger_model() {
             "completed Some(\"Measured.\\nAnswer: 4\")"
         ]
     );
-    // Without a judge, identical words do not count as agreement.
+    // Without a judge, identical texts count as agreement only if they end with an answer line.
     let mut run = new_run(cascade_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answer_input(0, 0, "It is 4 mm."));
