@@ -75,13 +75,13 @@ pub trait Target: Send + Sync {
     /// Returns an error if the target fails.
     fn remove(&self, name: &str) -> Result<()>;
 
-    /// Returns the stored size, in bytes, of a file of this size, as [`Target::list`] reports it.
+    /// Returns how many bytes a file of `bytes` bytes occupies in the target, as [`Target::list`] reports it.
     fn stored_size(&self, bytes: u64) -> u64 {
         bytes
     }
 
-    /// Returns the minimum time between two listings: buckets charge for each. Zero means that a listing costs
-    /// nothing but time; data then counts as replicated only once a listing has confirmed it.
+    /// Returns the minimum time between two listings, because buckets charge for each one. Zero means that listings are
+    /// free; data then counts as replicated only once a listing has confirmed it.
     fn audit_interval(&self) -> Duration {
         Duration::from_secs(60)
     }

@@ -129,7 +129,7 @@ impl BucketClient {
         match result {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(TargetError::Failed(format!("{}: {error}", settings.host))),
-            // The library's own message may contain a header.
+            // The HTTP library's own message may contain a header.
             Err(_) => Err(TargetError::Refused("the request is invalid".into())),
         }
     }
