@@ -76,7 +76,7 @@ impl Target for FolderTarget {
             io::copy(&mut source, &mut to)?;
             to.sync_all()?;
             if only_new {
-                // Unlike a rename, fails if the name exists.
+                // Unlike a rename, a hard link fails if the name exists.
                 fs::hard_link(&part, &path)?;
             } else {
                 fs::rename(&part, &path)?;
