@@ -38,7 +38,7 @@ pub enum PreviousHolder {
 }
 
 impl ReplicaLease {
-    /// Claims the replica, and waits up to [`RELEASE_TIMEOUT`] for the previous process to release it.
+    /// Claims the replica, and waits up to `RELEASE_TIMEOUT` for the previous process to release it.
     ///
     /// # Errors
     /// Returns an error if the target or the data folder cannot be written to.
