@@ -99,7 +99,7 @@ impl SqliteConnection {
         Ok(Self::new(connection))
     }
 
-    /// Opens a file for reading, in a mode that changes neither the file nor its write-ahead log.
+    /// Opens a file for reading, in a mode that changes neither the file nor its write-ahead log. Takes no lock.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened.

@@ -15,7 +15,7 @@ pub enum TransferError {
     InUse,
     /// The target already has rows in the table of this name.
     NotEmpty(String),
-    /// This many commands to runs have not been executed yet.
+    /// This many commands for runs have not been executed yet.
     PendingCommands(u64),
     /// The source contains a table of this name, which is not in the schema.
     UnknownTable(String),
