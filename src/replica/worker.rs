@@ -155,8 +155,8 @@ impl ReplicatorWorker {
         wake.notify_all();
     }
 
-    /// Waits up to `pause` for the next round; a requested snapshot or a request to stop ends the wait. Returns the
-    /// deadline if the thread has been asked to stop.
+    /// Waits up to `pause` for the next round. A requested snapshot ends the wait, and so does a request to stop unless
+    /// the last round failed. Returns the deadline if the thread has been asked to stop.
     fn wait(&mut self, pause: Duration) -> Option<Instant> {
         let signal = Arc::clone(&self.signal);
         let (signal, wake) = &*signal;

@@ -58,7 +58,7 @@ impl CommandQueue {
     /// Sends a command and waits for its reply.
     ///
     /// # Errors
-    /// Returns an error if Redis is unavailable, does not reply in time, or the queue is full.
+    /// Returns an error if Redis is unavailable or does not reply in time, or if the queue is full.
     pub async fn ask<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<RedisValue, RedisUnavailable> {
         let (sender, reply) = oneshot::channel();
         self.enqueue(parts, Some(sender))?;

@@ -114,7 +114,7 @@ pub struct SlotRequest<'a> {
 
 impl SharedLimits {
     /// Creates the limits for the configured Redis server, if there is one. Opens no connection. `authorities` is PEM
-    /// text that replaces the built-in certificate authorities; `secret` is the key of the subjects' pseudonyms.
+    /// text that replaces the built-in certificate authorities; the subjects' pseudonyms are derived from `secret`.
     ///
     /// # Errors
     /// Returns an error if the authorities are invalid, or if the system cannot provide random numbers.

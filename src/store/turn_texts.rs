@@ -246,7 +246,7 @@ pub(super) fn add_missing(
     Ok(())
 }
 
-/// Returns the terms in a turn's texts that the index's tokenizer cannot split, separated by spaces.
+/// Returns the additional index terms of a turn's texts, separated by spaces.
 fn terms_of(question: &str, answer: &str) -> String {
     let terms = format!("{} {}", index_terms(question), index_terms(answer));
     terms.trim().to_owned()

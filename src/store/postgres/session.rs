@@ -238,8 +238,9 @@ impl PostgresSession {
         self.send(self.client.batch_execute(sql))
     }
 
-    /// Begins or ends a transaction, or sets, releases, or restores a savepoint. Waits for the server only to end a
-    /// transaction of a read-write session; other statements are sent later or without waiting.
+    /// Begins or ends a transaction, or sets, releases, or restores a savepoint. Waits for the server only to roll a
+    /// transaction back or to commit one of a read-write session; other statements are sent with the next query or
+    /// without waiting.
     ///
     /// # Errors
     /// Returns an error if the server cannot be reached, or reports an error.
