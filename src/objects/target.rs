@@ -48,19 +48,19 @@ pub trait Target: Send + Sync {
     /// Stores a file atomically under a name. With `only_new`, never replaces an existing file.
     ///
     /// # Errors
-    /// [`TargetError::Taken`] when the name exists and `only_new` is set; otherwise when the target fails.
+    /// [`TargetError::Taken`] if the name exists and `only_new` is set; another error if the target fails.
     fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()>;
 
     /// Opens a file for reading from its beginning. The reader returns an error rather than end early.
     ///
     /// # Errors
-    /// [`TargetError::Missing`] when there is no such file; otherwise when the target fails.
+    /// [`TargetError::Missing`] if there is no such file; another error if the target fails.
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>>;
 
     /// Returns the size of a file, in bytes, as [`Target::list`] reports it.
     ///
     /// # Errors
-    /// [`TargetError::Missing`] when there is no such file; otherwise when the target fails.
+    /// [`TargetError::Missing`] if there is no such file; another error if the target fails.
     fn size(&self, name: &str) -> Result<u64>;
 
     /// Passes all files with this name prefix to `each`, ordered by name.

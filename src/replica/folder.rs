@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::objects::target::{Result, Target, TargetEntry, TargetError};
 
-/// Suffix of files still being written, which are ignored.
+/// Suffix of files that are still being written. Such files are ignored.
 const PARTIAL_SUFFIX: &str = ".part";
 
 /// Target of a `file://` address.

@@ -185,7 +185,7 @@ impl Originals {
             };
             drop(state);
             match self.fetch(&id) {
-                // The replication thread reports originals that are in neither place.
+                // The replication thread reports missing originals.
                 Ok(()) | Err(TargetError::Missing) => {}
                 Err(error) => {
                     if !std::mem::replace(&mut is_reported, true) {

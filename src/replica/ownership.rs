@@ -31,7 +31,7 @@ pub struct ReplicaLease {
 /// How the previous process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviousHolder {
-    /// There was none, or it sent everything and released the replica.
+    /// There was none, it used this data folder and has ended, or it sent everything and released the replica.
     Released,
     /// It did not answer: it crashed, or is unreachable.
     Unresponsive,
@@ -55,7 +55,8 @@ impl ReplicaLease {
             let _ = fs::remove_file(leftover.path());
         }
         let previous = lease::read_note(&*target, names::OWNER_NOTE)?;
-        // Written before the claim, so that the folder is still recognized after a crash between the two.
+        // The owner is recorded before the claim, so that the folder is still recognized after a crash between these
+        // two steps.
         let is_own = previous
             .as_deref()
             .filter(|previous| is_recorded_owner(data, previous));

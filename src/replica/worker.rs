@@ -64,7 +64,7 @@ pub(super) struct ReplicatorWorker {
     lease_owner: ReplicaLease,
     originals_sync: OriginalsSync,
     ledger: SizeLedger,
-    // Time of the last listing of the target, and how long it took; `None` after a failure.
+    // Time of the last listing of the target, and how long it took; `None` before the first one and after a failure.
     audited_at: Option<(Instant, Duration)>,
     // Whether the target has been listed in this round.
     is_audited: bool,

@@ -136,7 +136,7 @@ impl BucketClient {
 }
 
 impl<'a> UploadContent<'a> {
-    /// Reads the whole file once, for its length and hash.
+    /// Reads the whole file once to determine its length and hash.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read.
