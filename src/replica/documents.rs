@@ -153,7 +153,7 @@ impl OriginalsSync {
         let (lost, absent): (Vec<_>, Vec<_>) =
             missing_everywhere.partition(|id| self.current.contains(*id));
         self.absent_count = absent.len();
-        // The original of such a document may still arrive, because an import stores the rows first.
+        // The original of a document that has none may still arrive, because an import stores the rows first.
         self.is_due = self.absent_count > 0 || !lost.is_empty();
         let lost = lost.first().map(|first| {
             format!(

@@ -285,7 +285,7 @@ impl Reader {
 }
 
 impl Writer {
-    /// Opens the read-write connection to a SQLite file.
+    /// Opens a read-write connection to a SQLite file. `followed` is whether a replica follows the write-ahead log.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened or configured.

@@ -170,8 +170,9 @@ impl Membership {
         now + STOP_MARGIN < self.shared.state().last_renewal + LIFETIME
     }
 
-    /// Returns a function that tells whether this process may declare servers dead whose rows have expired. It may
-    /// not if it has been cut off from the database itself, until the others have had time to renew their rows.
+    /// Returns a function that returns whether this process may declare servers dead whose rows have expired. After
+    /// this process itself was cut off from the database, it may not until the others have had time to renew their
+    /// rows.
     pub fn may_declare_dead(&self) -> impl Fn() -> bool + Send + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.state().may_judge_others(clock::instant())

@@ -212,7 +212,8 @@ pub fn record_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
 /// the database cannot be written.
 pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     let is_deleted = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
-    // This is the only data of a user whose row does not refer to the account.
+    // The comparison interval is the only data of a user that is not deleted by cascade, because its row does not refer
+    // to the account.
     comparisons::set_compare_interval(db, id, None)?;
     if is_deleted && count(db)? > 0 {
         check_admin_remains(db)?;

@@ -268,7 +268,7 @@ impl<'s> SqliteRows<'_, 's> {
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     // SQLITE_OPEN_URI is not set, so a path is taken literally, whatever characters it contains.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    // Set first, because each of the following statements may find the file locked.
+    // The timeout is set first, because each of the following statements may find the file locked.
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(128);
     // Without this, SQLite plans for the bound values and therefore replans whenever a cached statement runs, which
