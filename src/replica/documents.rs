@@ -122,8 +122,8 @@ impl OriginalsSync {
         Ok(lost)
     }
 
-    /// Sends originals that the replica lacks, and reports those in neither place. With `may_remove`, also removes
-    /// originals that are no longer needed. Does nothing if no check is due.
+    /// Sends originals that the replica lacks, and reports those that are in neither the data folder nor the replica.
+    /// With `may_remove`, also removes originals that are no longer needed. Does nothing if no check is due.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read, or the target fails.
@@ -208,7 +208,7 @@ impl OriginalsSync {
     }
 
     /// Uploads originals that the replica lacks or has in another size. Returns the documents whose original is in
-    /// neither place.
+    /// neither the data folder nor the replica.
     fn upload_missing(&mut self) -> Result<Vec<DocumentId>> {
         let mut missing_everywhere = Vec::new();
         let replica_sizes = self.replica_originals.get_or_insert_default();

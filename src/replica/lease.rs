@@ -25,7 +25,7 @@ pub enum LeaseCheck {
     Ours,
     /// Another process owns it.
     Replaced {
-        /// Whether that process has released the replica, or has not answered for half a minute.
+        /// Whether the new owner has released the replica, or has not answered for half a minute.
         is_gone: bool,
     },
 }

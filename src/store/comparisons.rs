@@ -56,11 +56,11 @@ pub struct Comparison {
 /// Selects comparisons and votes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ComparisonScope {
-    /// Only those of this user; `None` for all users.
+    /// Only comparisons and votes of this user; `None` for all users.
     pub user: Option<UserId>,
-    /// Only those with this topic, ignoring case; empty for all topics.
+    /// Only comparisons and votes with this topic, ignoring case; empty for all topics.
     pub topic: String,
-    /// Only those with this pattern; empty for all patterns.
+    /// Only comparisons and votes with this pattern; empty for all patterns.
     pub pattern: String,
     /// Only comparisons and votes from this time or later.
     pub since: Timestamp,

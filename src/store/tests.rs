@@ -1,4 +1,4 @@
-//! Tests that each closure has its own transaction, even when closures share a commit, and that failures are reported.
+//! Tests that closures that share a commit succeed or fail independently, and that failures are reported.
 
 mod folder;
 

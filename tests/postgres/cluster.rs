@@ -1,6 +1,6 @@
 //! A PostgreSQL server in a temporary folder, reachable only through a socket there. Optionally, PgBouncer is in front
 //! of it, which runs each transaction on any of its connections. With QUIRE_TEST_POOLER, all tests use PgBouncer,
-//! except those of what is not possible through a pooler. QUIRE_TEST_POSTGRES_PROGRAMS is the folder of another
+//! except those that test what is not possible through a pooler. QUIRE_TEST_POSTGRES_PROGRAMS is the folder of another
 //! version's programs.
 
 #[path = "template.rs"]

@@ -262,7 +262,7 @@ pub fn upload_and_read(cluster: &Cluster) {
     let content = elsewhere.get(&format!("{path}/content"));
     assert_eq!(content.status, 200, "{}", content.text());
     assert!(content.text() == text, "{} bytes", content.text().len());
-    // Neither server has a file of the document, neither now nor after the document is deleted.
+    // No server has a file of the document, neither now nor after the document is deleted.
     for server in [&one, &other] {
         let files = std::fs::read_dir(server.folder().join("documents")).unwrap();
         assert_eq!(files.count(), 0);

@@ -133,7 +133,7 @@ fn an_outcome_replaces_the_previous_one() {
             ..document(1, 1)
         };
         insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
-        // Documents of a locked account are neither read nor read further.
+        // A locked account's documents are not read, and reading one that has begun fails.
         users::insert(
             db,
             &User {

@@ -92,7 +92,7 @@ pub(in crate::store) fn check_encoding(db: &Writer) -> std::result::Result<(), T
 /// Checks that no server uses the database and no command waits to be carried out.
 ///
 /// # Errors
-/// `InUse` or `PendingCommands` if this is not so; another error if the database cannot be read.
+/// `InUse` if a server uses it; `PendingCommands` if a command waits; another error if the database cannot be read.
 pub(in crate::store) fn check_unused(db: &Writer) -> std::result::Result<(), TransferError> {
     if count_alive(db)? > 0 {
         return Err(TransferError::InUse);
