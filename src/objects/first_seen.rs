@@ -10,13 +10,13 @@ use super::target::{Result, Target, TargetError};
 use crate::domain::id::DocumentId;
 use crate::domain::time::Timestamp;
 
-/// Maximum size of the file, in bytes.
+/// Maximum number of bytes read from the file.
 const MAX_NOTE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// When each original without a document was first found.
 pub type FirstSeen = BTreeMap<DocumentId, Timestamp>;
 
-/// Reads the record; empty if there is none.
+/// Reads the record in the file `name`. Returns an empty record if there is no such file, and ignores malformed lines.
 ///
 /// # Errors
 /// Returns an error if the target fails.
@@ -37,7 +37,7 @@ pub fn read(target: &dyn Target, name: &str) -> Result<FirstSeen> {
     Ok(text.lines().filter_map(line).collect())
 }
 
-/// Writes the record, through a temporary file at `scratch`.
+/// Replaces the record in the file `name`; `scratch` is the path of a temporary file.
 ///
 /// # Errors
 /// Returns an error if the temporary file cannot be written, or the target fails.

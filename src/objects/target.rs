@@ -48,19 +48,19 @@ pub trait Target: Send + Sync {
     /// Stores a file atomically under a name. With `only_new`, never replaces an existing file.
     ///
     /// # Errors
-    /// [`TargetError::Taken`] when the name exists and `only_new` is set; otherwise when the target fails.
+    /// [`TargetError::Taken`] if the name exists and `only_new` is set; another error if the target fails.
     fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()>;
 
     /// Opens a file for reading from its beginning. The reader returns an error rather than end early.
     ///
     /// # Errors
-    /// [`TargetError::Missing`] when there is no such file; otherwise when the target fails.
+    /// [`TargetError::Missing`] if there is no such file; another error if the target fails.
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>>;
 
     /// Returns the size of a file, in bytes, as [`Target::list`] reports it.
     ///
     /// # Errors
-    /// [`TargetError::Missing`] when there is no such file; otherwise when the target fails.
+    /// [`TargetError::Missing`] if there is no such file; another error if the target fails.
     fn size(&self, name: &str) -> Result<u64>;
 
     /// Passes all files with this name prefix to `each`, ordered by name.
@@ -75,13 +75,13 @@ pub trait Target: Send + Sync {
     /// Returns an error if the target fails.
     fn remove(&self, name: &str) -> Result<()>;
 
-    /// Returns the stored size, in bytes, of a file of this size, as [`Target::list`] reports it.
+    /// Returns how many bytes a file of `bytes` bytes occupies in the target, as [`Target::list`] reports it.
     fn stored_size(&self, bytes: u64) -> u64 {
         bytes
     }
 
-    /// Returns the minimum time between two listings: buckets charge for each. Zero means that a listing costs
-    /// nothing but time; data then counts as replicated only once a listing has confirmed it.
+    /// Returns the minimum time between two listings, because buckets charge for each one. Zero means that listings are
+    /// free; data then counts as replicated only once a listing has confirmed it.
     fn audit_interval(&self) -> Duration {
         Duration::from_secs(60)
     }

@@ -1,6 +1,6 @@
-//! Replicates original documents: each is sent once, and the target's listing shows which are present. After a
-//! document is deleted here, its original is removed from the target. An original that never belonged to a document
-//! of this database is kept for a week, because this database may be older than the replica.
+//! Replicates original documents: each is sent once, and the target's listing shows which are present. After a document
+//! is deleted here, its original is removed from the target. An original that belongs to no document of this database
+//! is kept for a week, because this database may be older than the replica.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -27,10 +27,11 @@ const UNKNOWN_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// Originals that are in neither the data folder nor the replica.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MissingOriginals {
-    /// Why the replica is incomplete: originals that it used to have are now missing in both places.
+    /// Description of the originals that were in the replica before and are now in neither place; `None` if there are
+    /// none.
     pub incomplete_reason: Option<String>,
-    /// Number of documents that have had no original in either place since this process started; an archive may
-    /// be imported without the originals.
+    /// Number of documents that have had no original in either place since this process started. An archive may be
+    /// imported without the originals.
     pub absent_count: usize,
 }
 
@@ -39,18 +40,18 @@ pub struct OriginalsSync {
     target: Arc<dyn Target>,
     originals: Arc<Originals>,
     scratch: PathBuf,
-    // Stored size of each original in the replica; `None` until it has been listed.
+    // Stored size of each original in the replica, in bytes; `None` until the replica has been listed.
     replica_originals: Option<BTreeMap<DocumentId, u64>>,
-    // Every original that was in the replica while this process ran.
+    // The originals that have been in the replica at some time while this process ran.
     current: BTreeSet<DocumentId>,
     absent_count: usize,
-    // Every document of the database with the size of its original.
+    // Every document of the database, with the size of its original in bytes.
     local_originals: BTreeMap<DocumentId, u64>,
     documents_version: Option<(i64, i64, String)>,
     // Documents deleted since this process started, whose originals may still be in the replica.
     to_remove: BTreeSet<DocumentId>,
     unknown_checked_at: Option<Timestamp>,
-    // Whether something may be missing in the replica.
+    // Whether the next round must check the originals, because some may be missing in the replica.
     is_due: bool,
     has_requested_missing: bool,
     // Whether originals are also stored outside the data folder, so that they need no copy in the replica.
@@ -58,9 +59,9 @@ pub struct OriginalsSync {
 }
 
 impl OriginalsSync {
-    /// Creates the state for a data folder; temporary files go to `scratch`. With `are_outside_folder`, originals
-    /// are also stored outside the folder: only those in the folder are sent, and missing ones are not fetched
-    /// in advance.
+    /// Creates the state for a data folder; temporary files go to `scratch`. With `are_outside_folder`, originals are
+    /// also stored outside the folder: only originals in the folder are sent, and missing ones are not fetched in
+    /// advance.
     pub fn new(
         target: Arc<dyn Target>,
         originals: Arc<Originals>,
@@ -94,7 +95,7 @@ impl OriginalsSync {
         Ok(())
     }
 
-    /// Lists the replica. Returns the number of originals that have disappeared from it or are incomplete.
+    /// Lists the replica. Returns the number of originals that have disappeared from it or now have a different size.
     ///
     /// # Errors
     /// Returns an error if the target cannot be listed.
@@ -121,7 +122,8 @@ impl OriginalsSync {
         Ok(lost)
     }
 
-    /// Ensures that the original of every document is in the replica, and reports those in neither place.
+    /// Sends originals that the replica lacks, and reports those that are in neither the data folder nor the replica.
+    /// With `may_remove`, also removes originals that are no longer needed. Does nothing if no check is due.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read, or the target fails.
@@ -151,7 +153,7 @@ impl OriginalsSync {
         let (lost, absent): (Vec<_>, Vec<_>) =
             missing_everywhere.partition(|id| self.current.contains(*id));
         self.absent_count = absent.len();
-        // The file of an absent original may still arrive, because an import stores the rows first.
+        // The original of a document that has none may still arrive, because an import stores the rows first.
         self.is_due = self.absent_count > 0 || !lost.is_empty();
         let lost = lost.first().map(|first| {
             format!(
@@ -205,7 +207,8 @@ impl OriginalsSync {
         }
     }
 
-    /// Uploads originals that the replica lacks. Returns the documents whose original is in neither place.
+    /// Uploads originals that the replica lacks or has in another size. Returns the documents whose original is in
+    /// neither the data folder nor the replica.
     fn upload_missing(&mut self) -> Result<Vec<DocumentId>> {
         let mut missing_everywhere = Vec::new();
         let replica_sizes = self.replica_originals.get_or_insert_default();
@@ -238,7 +241,7 @@ impl OriginalsSync {
 
     fn remove_deleted(&mut self) -> Result<()> {
         while let Some(id) = self.to_remove.first().cloned() {
-            // Importing an archive can bring a deleted document back.
+            // Importing an archive can bring back a deleted document.
             if !self.local_originals.contains_key(&id) {
                 self.target.remove(&names::original_name(&id))?;
                 if let Some(replica_sizes) = &mut self.replica_originals {
@@ -251,8 +254,8 @@ impl OriginalsSync {
         Ok(())
     }
 
-    /// Removes originals that have been unreferenced for `UNKNOWN_RETENTION`. The replica stores when each was first
-    /// found unreferenced, because the local disk may not survive a restart.
+    /// Removes originals that have belonged to no document for `UNKNOWN_RETENTION`. The replica stores when each was
+    /// first found, because the local disk may not survive a restart.
     fn remove_unreferenced(&mut self) -> Result<()> {
         let now = clock::now();
         let is_due = |at: Timestamp| now.since(at) >= UNKNOWN_CHECK_INTERVAL;

@@ -33,10 +33,11 @@ impl EncryptedTarget {
     }
 }
 
-/// Rejects a target whose snapshots are of the other kind (encrypted or not), because they could not be read.
+/// Rejects a target whose snapshots are encrypted if ours are not, or the other way around, because they could not be
+/// read.
 ///
 /// # Errors
-/// `Refused` with advice when the kinds differ; otherwise when the target cannot be listed.
+/// `Refused` with advice if the target differs in this way; another error if the target cannot be listed.
 pub fn check(inner: &dyn Target, is_encrypted: bool) -> Result<()> {
     let mut has_other_encryption = false;
     inner.list(SNAPSHOTS_FOLDER, &mut |entry| {

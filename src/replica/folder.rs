@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::objects::target::{Result, Target, TargetEntry, TargetError};
 
-/// Suffix of files still being written, which are ignored.
+/// Suffix of files that are still being written. Such files are ignored.
 const PARTIAL_SUFFIX: &str = ".part";
 
 /// Target of a `file://` address.
@@ -76,7 +76,7 @@ impl Target for FolderTarget {
             io::copy(&mut source, &mut to)?;
             to.sync_all()?;
             if only_new {
-                // Unlike a rename, fails if the name exists.
+                // Unlike a rename, a hard link fails if the name exists.
                 fs::hard_link(&part, &path)?;
             } else {
                 fs::rename(&part, &path)?;

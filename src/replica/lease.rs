@@ -1,5 +1,5 @@
-//! Watches the lease of a replica on a separate thread, so that no long upload delays it. The owner answers liveness
-//! questions; a replaced process asks them to find out when its replacement has ended.
+//! Watches the lease of a replica on a separate thread, so that a long upload does not delay the checks. A replaced
+//! process asks the new owner at intervals whether it is still running; the owner answers.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -12,9 +12,10 @@ use crate::objects::target::{Result, Target, TargetError};
 
 /// Interval between two checks of the lease.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
-/// A question is asked or looked for only at every third check, because buckets charge for each request.
+/// Number of checks per question: questions are asked or looked for only at every third check, because buckets charge
+/// for each request.
 const CHECKS_PER_QUESTION: u64 = 3;
-/// Unanswered checks in a row after which a replacement counts as ended.
+/// Number of unanswered checks in a row after which the new owner counts as gone.
 const MAX_UNANSWERED_CHECKS: u32 = 15;
 
 /// Who owns the replica, according to a check.
@@ -24,18 +25,18 @@ pub enum LeaseCheck {
     Ours,
     /// Another process owns it.
     Replaced {
-        /// Whether that process has stopped, or has not answered for half a minute.
+        /// Whether the new owner has released the replica, or has not answered for half a minute.
         is_gone: bool,
     },
 }
 
-/// Checks who owns the replica, one step at a time, by reading and writing its notes.
+/// Checks who owns the replica, one step at a time, by reading and writing the target's notes.
 pub struct LeaseWatch {
     target: Arc<dyn Target>,
     id: String,
     scratch: PathBuf,
     steps: u64,
-    // The last question that this process answered as the owner.
+    // The last question that this process answered while it owned the replica.
     answered_question: Option<String>,
     replacement: Option<Replacement>,
 }
@@ -67,7 +68,7 @@ impl LeaseWatch {
         let is_question_due = self.steps.is_multiple_of(CHECKS_PER_QUESTION);
         self.steps += 1;
         let Some(holder) = read_note(&*self.target, OWNER_NOTE)? else {
-            // No process replaces another by removing its note, so the target has lost the note.
+            // A process takes over by replacing the note, never by removing it. So the target has lost the note.
             self.write_note(OWNER_NOTE, &self.id)?;
             return Ok(LeaseCheck::Ours);
         };
@@ -110,14 +111,14 @@ impl LeaseWatch {
     }
 }
 
-/// The result of the thread's last check, and whether the thread must stop.
+/// The result of the last check, and whether the thread must stop.
 #[derive(Default)]
 struct LeaseState {
     last_check: Option<Result<LeaseCheck>>,
     stopping: bool,
 }
 
-/// A thread that checks every two seconds until it is dropped.
+/// Handle of a thread that checks the lease every two seconds until the last clone of the handle is dropped.
 #[derive(Clone)]
 pub struct Lease(Arc<LeaseThread>);
 
@@ -235,7 +236,7 @@ mod tests {
         };
         let note = |name: &str, text: &str| write_note(&*target, &base, name, text).unwrap();
         let (mut first, mut other) = (watch("first"), watch("other"));
-        // A note that the target has lost is rewritten.
+        // If the target has lost the note, it is written again.
         assert_eq!(first.step(), Ok(LeaseCheck::Ours));
         assert_eq!(
             read_note(&*target, OWNER_NOTE).unwrap().as_deref(),
@@ -254,7 +255,7 @@ mod tests {
             (MAX_UNANSWERED_CHECKS - 3..=MAX_UNANSWERED_CHECKS + 1).contains(&unanswered_steps),
             "{unanswered_steps}"
         );
-        // The other process comes back, and answers again.
+        // The other process resumes and answers again.
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));

@@ -1,11 +1,11 @@
-//! Tracks which database files the target has confirmed, and compares them with its listing. Sends nothing.
+//! Tracks which database files the target has confirmed, and compares them with the target's listing. Sends nothing.
 
 use std::collections::BTreeMap;
 
 use super::names::{self, CHANGES_FOLDER, SNAPSHOTS_FOLDER};
 use crate::objects::target::{Result, Target};
 
-/// Confirmed stored sizes of the newest snapshot and of the changes after it.
+/// Confirmed stored sizes of the newest snapshot and of the changes after it, in bytes, by file name.
 #[derive(Debug, Default)]
 pub struct SizeLedger {
     sizes: BTreeMap<String, u64>,
@@ -24,9 +24,9 @@ impl SizeLedger {
         self.sizes.insert(names::snapshot_name(number), stored);
     }
 
-    /// Compares the ledger with the target's listing, and names the files that a restore up to `position` would lack:
-    /// missing ones, or ones that differ in size from the sent file. For files sent by an earlier process, only their
-    /// presence is checked.
+    /// Compares the ledger with the target's listing, and returns the names of the files that a restore up to
+    /// `position` would lack: missing ones, or ones that differ in size from the sent file. For files sent by an
+    /// earlier process, only their presence is checked.
     ///
     /// # Errors
     /// Returns an error if the target cannot be listed.

@@ -24,7 +24,7 @@ const MAX_PAGE_SIZE: u32 = 65_536;
 // Offset of SQLite's lock byte; the page that contains it is never used.
 const LOCK_BYTE: u64 = 0x4000_0000;
 
-// Takes 32 KB, so it is computed on first use: only servers with a replica need it.
+// This table takes 32 KB, so it is computed on first use: only servers with a replica need it.
 static CRC_ENGINE: LazyLock<Crc<u64, Table<16>>> =
     LazyLock::new(|| Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO));
 
@@ -52,7 +52,7 @@ fn invalid_data(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("an LTX file {why}"))
 }
 
-/// Writes an LTX file. Pages must come in ascending order, and those of a snapshot without gaps.
+/// Writes an LTX file. Pages must be written in ascending order; a snapshot must contain every page.
 pub struct LtxEncoder<W> {
     to: W,
     header: LtxHeader,
@@ -244,7 +244,7 @@ impl<R: BufRead> ChecksumWriter<R> {
         Ok(bytes)
     }
 
-    /// Reads past the index, which ends with page number 0. Returns its size.
+    /// Reads past the index, which ends with page number 0. Returns the index's size in bytes.
     fn skip_index(&mut self) -> io::Result<u64> {
         let mut size = 0;
         let mut value = || -> io::Result<u64> {
@@ -352,7 +352,7 @@ mod tests {
             let mut damaged = complete_file.clone();
             let at = at % complete_file.len();
             damaged[at] ^= 1 << bit;
-            // The same pages can be compressed in more than one way.
+            // Damage to the compressed bytes may still decompress to the same pages.
             prop_assert!(pages(&damaged).map_or(true, |found| found == pages(&complete_file).expect("a file")));
             prop_assert!(pages(&complete_file[..cut % complete_file.len()]).is_err());
         }

@@ -1,5 +1,5 @@
-//! File names in a replica, and the files that make up a database. The layout is Litestream's: snapshots in level
-//! 9, single changes in level 0.
+//! File names in a replica, and the list of its database files. The layout is Litestream's: snapshots in level 9,
+//! single changes in level 0.
 
 use crate::domain::id::DocumentId;
 
@@ -39,7 +39,7 @@ pub fn original_name(id: &DocumentId) -> String {
     format!("{DOCUMENTS_FOLDER}{}", id.as_str())
 }
 
-/// Returns the number of the last change in the file with this name.
+/// Returns the number of the last change in the file with this name; `None` if it is not a snapshot or a single change.
 pub(super) fn last_change_in(name: &str) -> Option<u64> {
     let (_, range) = name.strip_suffix(".ltx")?.rsplit_once('/')?;
     let (min, max) = range.split_once('-')?;
@@ -49,7 +49,7 @@ pub(super) fn last_change_in(name: &str) -> Option<u64> {
             .filter(|_| text.len() == 16)
     };
     let (min, max) = (number(min)?, number(max)?);
-    // Levels in between are written by other programs, which have their own tools.
+    // Files that combine several changes without being a snapshot are written by other programs.
     (min <= max && (name.starts_with(SNAPSHOTS_FOLDER) || min == max)).then_some(max)
 }
 
@@ -58,7 +58,7 @@ pub(super) fn last_change_in(name: &str) -> Option<u64> {
 pub struct Inventory {
     /// Number of the last change in each snapshot, ascending.
     pub snapshots: Vec<u64>,
-    /// Numbers of the changes stored singly, ascending.
+    /// Numbers of the changes that have a file of their own, ascending.
     pub changes: Vec<u64>,
 }
 
@@ -82,7 +82,7 @@ impl Inventory {
         })
     }
 
-    /// Returns the number of the last change anywhere; 0 if there is none.
+    /// Returns the number of the last change in any file; 0 if there is none.
     pub fn newest(&self) -> u64 {
         let last = |numbers: &[u64]| numbers.last().copied().unwrap_or(0);
         last(&self.snapshots).max(last(&self.changes))
@@ -98,7 +98,8 @@ impl Inventory {
         })
     }
 
-    /// Returns the names of files that are not needed to keep `keep` snapshots and all later changes.
+    /// Returns the names of the files that are not needed to keep the newest `keep` snapshots (at least one) and all
+    /// changes after the oldest of them.
     pub fn obsolete_files(&self, keep: usize) -> Vec<String> {
         let keep = keep.clamp(1, self.snapshots.len().max(1));
         let (old, kept_snapshots) = self

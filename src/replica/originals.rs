@@ -1,5 +1,5 @@
 //! Fetches originals that exist only in the replica: on demand, and all of them in the background, several at a time.
-//! Each is fetched once, however many callers wait for it.
+//! Each is fetched once, even if several callers wait for it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
@@ -44,7 +44,7 @@ struct OriginalsState {
 }
 
 impl Originals {
-    /// Creates the fetcher for a data folder and its store.
+    /// Creates the fetcher for a data folder and its store. Starts no thread.
     pub fn new(target: Arc<dyn Target>, data: &Path, store: Store) -> Self {
         Self {
             target,
@@ -61,11 +61,11 @@ impl Originals {
         self.folder.join(id.as_str())
     }
 
-    /// Ensures that an original is in the data folder. Blocks while it is fetched.
+    /// Ensures that an original is in the data folder, and blocks until it has been fetched.
     ///
     /// # Errors
-    /// [`TargetError::Missing`] when the replica does not have it or the document is deleted; any other error when
-    /// it cannot be fetched now.
+    /// [`TargetError::Missing`] if the replica does not have it or the document has been deleted; any other error if it
+    /// cannot be fetched now.
     pub fn fetch(&self, id: &DocumentId) -> Result<()> {
         let mut state = self.lock_state();
         loop {
@@ -138,7 +138,7 @@ impl Originals {
                 .stack_size(512 * 1024)
                 .spawn(move || originals.run_worker());
             if let Err(error) = thread {
-                // Without the threads, originals are still fetched on demand.
+                // If a thread cannot be started, originals are still fetched on demand.
                 log::error(
                     "originals are not fetched in the background",
                     &[("why", &error)],
@@ -149,7 +149,7 @@ impl Originals {
         }
     }
 
-    /// Returns the number of originals still to be fetched.
+    /// Returns the number of originals in the background queue, without those being fetched.
     pub fn remaining(&self) -> usize {
         self.lock_state().queue.len()
     }
@@ -185,7 +185,7 @@ impl Originals {
             };
             drop(state);
             match self.fetch(&id) {
-                // The replication thread reports originals that are in neither place.
+                // The replication thread reports missing originals.
                 Ok(()) | Err(TargetError::Missing) => {}
                 Err(error) => {
                     if !std::mem::replace(&mut is_reported, true) {

@@ -1,6 +1,6 @@
 //! Ownership of a replica: one process at a time writes to it. A starting process claims the replica; the previous
-//! owner sends its last changes and stores nothing after that. The data folder also records which state of the
-//! replica it contains, so that an old disk is never mistaken for the newest one.
+//! owner sends its last changes and then stores nothing more. The data folder also records who owns the replica and
+//! whether everything was handed over, so that an old disk is never mistaken for the newest one.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -17,7 +17,7 @@ use crate::objects::target::{Result, Target, TargetError};
 /// Advice when two processes use one replica.
 pub const SHARED_REPLICA_ADVICE: &str = "two Quires must not share one replica";
 
-/// Time for the previous process to notice the claim, send its changes, and release.
+/// How long to wait for the previous process to notice the claim, send its changes, and release the replica.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// This process's lease on a replica.
@@ -31,14 +31,14 @@ pub struct ReplicaLease {
 /// How the previous process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviousHolder {
-    /// There was none, or it sent everything and released the replica.
+    /// There was none, it used this data folder and has ended, or it sent everything and released the replica.
     Released,
     /// It did not answer: it crashed, or is unreachable.
     Unresponsive,
 }
 
 impl ReplicaLease {
-    /// Claims the replica, and waits for the previous process to release it.
+    /// Claims the replica, and waits up to `RELEASE_TIMEOUT` for the previous process to release it.
     ///
     /// # Errors
     /// Returns an error if the target or the data folder cannot be written to.
@@ -49,12 +49,14 @@ impl ReplicaLease {
     ) -> Result<(Self, PreviousHolder)> {
         let scratch = scratch_path(data);
         fs::create_dir_all(&scratch).map_err(io_failure)?;
-        // The previous process's unsent changes are in the database too, and no other process reads these files.
+        // Leftover files are not needed: the previous process's unsent changes are in the database too, and no other
+        // process reads the files.
         for leftover in fs::read_dir(&scratch).map_err(io_failure)?.flatten() {
             let _ = fs::remove_file(leftover.path());
         }
         let previous = lease::read_note(&*target, names::OWNER_NOTE)?;
-        // Written before the claim, so that the folder is still recognized after a crash between the two.
+        // The owner is recorded before the claim, so that the folder is still recognized after a crash between these
+        // two steps.
         let is_own = previous
             .as_deref()
             .filter(|previous| is_recorded_owner(data, previous));
@@ -85,7 +87,7 @@ impl ReplicaLease {
         }
     }
 
-    /// Returns whether this process still owns the replica, as of the last check.
+    /// Returns whether this process still owned the replica at the last check.
     ///
     /// # Errors
     /// Returns an error if the last check failed.
@@ -93,12 +95,12 @@ impl ReplicaLease {
         Ok(self.lease.last_check()? == LeaseCheck::Ours)
     }
 
-    /// Returns the thread that watches the lease.
+    /// Returns a handle of the thread that watches the lease.
     pub fn lease(&self) -> Lease {
         self.lease.clone()
     }
 
-    /// Releases the replica after everything was sent.
+    /// Records that this process has sent everything and releases the replica.
     ///
     /// # Errors
     /// Returns an error if the target cannot be written to.
@@ -111,8 +113,8 @@ impl ReplicaLease {
         )
     }
 
-    /// Releases the replica permanently, after everything was sent. The folder records that its database, in its
-    /// current state, contains nothing that the replica lacks.
+    /// Releases the replica permanently after everything has been sent. The data folder records that its database, in
+    /// its current state, contains nothing that the replica lacks.
     ///
     /// # Errors
     /// Returns an error if the target or the data folder cannot be written to.
@@ -123,17 +125,18 @@ impl ReplicaLease {
     }
 }
 
-/// Name of the record about a database that was handed over.
+/// Name of the file that records the state in which the database was handed over.
 const HANDOVER_FILE: &str = "replica-handed-over";
 
-/// Returns whether the folder's database is unchanged since all its changes were handed over, so that the replica may
-/// replace it.
+/// Returns whether the folder's database is unchanged since it was handed over, so that it may be replaced by the
+/// replica's.
 pub fn is_handed_over(data: &Path) -> bool {
     let recorded = fs::read_to_string(data.join(HANDOVER_FILE)).ok();
     recorded.is_some() && recorded == database_fingerprint(data).ok()
 }
 
-/// Returns a fingerprint that changes whenever the database does.
+/// Returns a fingerprint of the database's files that changes when the database does: their sizes and the time of the
+/// last modification.
 fn database_fingerprint(data: &Path) -> io::Result<String> {
     let database = fs::metadata(data.join("quire.db"))?;
     let log = fs::metadata(data.join("quire.db-wal")).map_or(0, |log| log.len());
@@ -145,7 +148,8 @@ fn scratch_path(data: &Path) -> PathBuf {
     data.join("tmp").join("replica")
 }
 
-/// Records the owner in the data folder: this process, and also the previous one if this folder had recorded it.
+/// Records the owner in the data folder: this process, and also the previous one if the folder had recorded that one as
+/// the owner.
 fn record_owner(data: &Path, id: &str, previous: Option<&str>) -> io::Result<()> {
     let text = format!("{id}\n{}\n", previous.unwrap_or_default());
     write_synced(&data.join("replica"), &text)
@@ -160,7 +164,7 @@ fn write_synced(path: &Path, text: &str) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Returns whether this data folder was the last one to write to the replica.
+/// Returns whether this data folder was the last one to write to the replica, or no one has claimed the replica yet.
 ///
 /// # Errors
 /// Returns an error if the target cannot be read.

@@ -25,7 +25,7 @@ pub struct Replicator {
 }
 
 impl Replicator {
-    /// Starts the thread. `shared` is the state that it shares with the follower of the write-ahead log.
+    /// Starts the thread. `shared` is the state that it shares with the spool of the write-ahead log.
     ///
     /// # Errors
     /// Returns an error if the thread cannot be started.

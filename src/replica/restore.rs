@@ -1,5 +1,5 @@
-//! Restores a database file from a replica: the newest snapshot, and every change after it. A damaged file never
-//! reaches the database; everything after it is skipped and reported.
+//! Restores a database file from a replica: the newest readable snapshot, and the changes after it. A damaged file
+//! never reaches the database; a damaged change ends the restore there, and is reported.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
@@ -25,7 +25,7 @@ pub struct RestoredFiles {
     pub damage: Vec<String>,
 }
 
-/// Restores the newest database of a replica to a new file. Returns `None` when the replica is empty. Leaves no file
+/// Restores the newest database of a replica to a new file. Returns `None` if the replica is empty. Leaves no file
 /// behind on failure.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ enum RestoreError {
 impl From<TargetError> for RestoreError {
     fn from(error: TargetError) -> Self {
         match error {
-            // Another process may have deleted the file under its retention policy.
+            // Another process may have removed the file because it was no longer needed.
             TargetError::Missing => Self::Damaged(error.to_string()),
             other => Self::Target(other),
         }
@@ -137,7 +137,7 @@ fn restore_chain(
     Ok(restored)
 }
 
-/// Downloads a change and reads it completely, because its checksum comes last.
+/// Downloads a change and verifies the whole file before it is applied, because its checksum comes last.
 fn fetch_change(
     target: &dyn Target,
     part: &Path,

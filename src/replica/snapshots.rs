@@ -38,10 +38,10 @@ pub fn write_snapshot(
     Ok(u64::from(pages) * u64::from(page_size))
 }
 
-/// Like [`write_snapshot`], for a database that no process has open and whose log is empty.
+/// Like [`write_snapshot`], for a database that no process has open and whose write-ahead log is empty.
 ///
 /// # Errors
-/// Same as [`write_snapshot`], and when the database has too many pages.
+/// Same as [`write_snapshot`], and if the database has too many pages.
 pub fn write_snapshot_of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
     let file = File::open(database)?;
     let mut size = [0; 2];
@@ -56,11 +56,12 @@ pub fn write_snapshot_of_closed(database: &Path, to: &Path, number: u64) -> io::
     write_snapshot(&file, page_size, pages, to, number)
 }
 
-/// Uploads a file under a new name. Succeeds when the same file is already there, because an earlier response may
-/// have been lost. Returns its stored size at the target, in bytes.
+/// Uploads a file under a new name. Succeeds if the same file is already there, because the response to an earlier
+/// upload may have been lost. Returns the file's stored size at the target, in bytes.
 ///
 /// # Errors
-/// [`TargetError::Missing`] when there is no file to send; otherwise when the target did not accept it.
+/// [`TargetError::Missing`] if there is no file to send; another error if it cannot be read or the target does not
+/// accept it.
 pub fn upload_snapshot(target: &dyn Target, name: &str, path: &Path) -> Result<u64> {
     let failed = |error: io::Error| TargetError::Failed(error.to_string());
     let file = match File::open(path) {

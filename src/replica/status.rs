@@ -1,4 +1,4 @@
-//! The replication thread's settings, the requests to it, and its reports.
+//! The replication thread's settings, the requests to it, and its status.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub struct ReplicatorSettings {
     pub data_dir: PathBuf,
     /// Whether originals are also stored outside the data folder, so that they need no copy in the replica.
     pub originals_elsewhere: bool,
-    /// Number of changes that the last restore applied; if there were many, a snapshot is made soon.
+    /// Number of changes that the last restore applied to its snapshot. If there were many, a snapshot is made soon.
     pub restored_from: usize,
 }
 
@@ -34,17 +34,17 @@ pub struct ReplicaStatus {
     pub sync_interval: Duration,
     /// Time up to which everything stored is in the replica; `None` while that is unknown.
     pub replicated_until: Option<Timestamp>,
-    /// Sync interval: how long acknowledged data may exist only in the data folder while nothing fails.
+    /// When the last snapshot was sent; `None` if none has been sent since this process started.
     pub snapshot_at: Option<Timestamp>,
     /// Number of the last change in the replica.
     pub position: u64,
-    /// Number and bytes of changes not sent yet.
+    /// Number of changes that have not been sent yet, and their total size in bytes.
     pub waiting: (usize, u64),
     /// Current error, if any.
     pub error: Option<String>,
     /// Whether another process has taken over, so that nothing is sent anymore.
     pub is_superseded: bool,
-    /// Whether that process has ended too, so that nothing is being stored.
+    /// Whether the process that has taken over has ended too, so that no process stores anything.
     pub is_abandoned: bool,
     /// Number of documents whose original is in neither the data folder nor the replica.
     pub absent_originals: usize,
@@ -52,7 +52,7 @@ pub struct ReplicaStatus {
     pub originals_to_fetch: usize,
 }
 
-/// Requests to the thread, and whether it has ended.
+/// Requests to the replication thread, and whether it has ended.
 #[derive(Default)]
 pub(super) struct ReplicatorSignal {
     /// When the thread must have stopped; `None` until it is asked to stop.

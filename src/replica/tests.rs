@@ -1,5 +1,5 @@
-//! Random changes, log reads, snapshots, other processes, and crashes: the restored database always equals the
-//! original.
+//! Tests that the restored database always equals the original, with random sequences of changes, log reads, snapshots,
+//! changes by other processes, and crashes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ impl Drop for TestFolder {
     }
 }
 
-/// A store with its log follower and sender, driven step by step.
+/// A store with its log spool and a target, driven step by step.
 struct ReplicaFixture {
     store: Store,
     shared: Arc<SpoolShared>,
@@ -75,7 +75,7 @@ impl ReplicaFixture {
             other => panic!("{other:?}"),
         }
     }
-    /// Runs one round of the replicator.
+    /// Sends everything to the target as a round of the replicator does.
     fn send(&self) {
         self.spool_changes();
         if self.shared.lock().has_lost_changes {
@@ -157,7 +157,7 @@ proptest! {
                 ReplicaStep::Copy => fixture.copy(),
                 ReplicaStep::Checkpoint => { let _ = runtime.block_on(fixture.store.checkpoint()); }
                 ReplicaStep::Other(length) => {
-                    // Another process changes the database, as a command does while a server runs.
+                    // Another process changes the database, as a command may do while a server runs.
                     let other = Store::open(&StoreSettings { path: fixture.database.clone() }).unwrap();
                     fixture.set(&other, &text(length));
                     runtime.block_on(other.close());

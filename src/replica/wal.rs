@@ -1,5 +1,5 @@
-//! Incremental reader of SQLite's write-ahead log: returns the pages of complete transactions, verified frame by
-//! frame (sqlite.org/fileformat2.html, section 4). Changes nothing; detects when the log has been replaced since it
+//! Incremental reader of SQLite's write-ahead log: returns the pages of complete transactions, verified frame by frame
+//! (sqlite.org/fileformat2.html, section 4). Does not modify the log; detects when the log has been replaced since it
 //! was last read.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt as _;
 const HEADER_BYTES: u64 = 32;
 /// Size of a frame's header, in bytes.
 const FRAME_HEADER_BYTES: usize = 24;
-/// First word of the log; its lowest bit gives the checksum's byte order.
+/// First word of the log with little-endian checksums; the lowest bit is set if they are big-endian.
 const WAL_MAGIC: u32 = 0x377f_0682;
 
 /// How far the log has been read.
@@ -30,12 +30,12 @@ impl WalPosition {
     }
 }
 
-/// Result of continuing to read the log.
+/// Result of reading on from a position in the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WalChanges {
     /// There are no new transactions.
     None,
-    /// There are complete transactions.
+    /// Complete transactions were added.
     Changes {
         /// Byte offset of the newest version of each changed page, by page number.
         pages: BTreeMap<u32, u64>,
@@ -50,7 +50,8 @@ pub enum WalChanges {
     Lost,
 }
 
-/// Continues reading the log from a position. The log must not change while it is read.
+/// Reads the complete transactions after a position in the log; `None` stands for a log that does not exist. The log
+/// must not change while it is read.
 ///
 /// # Errors
 /// Returns an error if the log cannot be read.
@@ -71,7 +72,7 @@ pub fn read(log: Option<&File>, from: WalPosition) -> io::Result<WalChanges> {
     let sums = checksum((0, 0), &bytes[..24], is_big_endian);
     let (page_size, salts) = (u32_at(8), (u32_at(16), u32_at(20)));
     if u32_at(0) & !1 != WAL_MAGIC || sums != (u32_at(24), u32_at(28)) {
-        // A crash can leave an incomplete header; nothing after it counts.
+        // A crash can leave an incomplete header; the log then counts as empty.
         return Ok(if from.is_fresh() {
             WalChanges::None
         } else {
@@ -139,8 +140,8 @@ fn read_frames(
     })
 }
 
-/// Computes the checksum of section 4.2 of the format: over pairs of words, in the byte order that the log's magic
-/// gives.
+/// Computes the checksum of section 4.2 of the file format: over pairs of words, in the byte order that the log's magic
+/// number specifies.
 fn checksum((mut a, mut b): (u32, u32), bytes: &[u8], is_big_endian: bool) -> (u32, u32) {
     let u32_at = |bytes: [u8; 4]| {
         if is_big_endian {

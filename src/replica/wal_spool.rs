@@ -1,5 +1,5 @@
-//! Follows the write-ahead log: each read writes the changed pages to a file, which waits here until it is sent. When
-//! anything is uncertain, requests a snapshot instead of guessing.
+//! Follows the write-ahead log: each read writes the changed pages to a file, which is kept until it has been sent.
+//! Whenever it is uncertain whether changes were missed, requests a snapshot.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,11 +13,11 @@ use super::wal::{self, WalChanges, WalPosition};
 use crate::clock;
 use crate::store::WalFollower;
 
-/// Maximum total size of the waiting files, in bytes (256 MiB). Above it, they are discarded, and a snapshot is
-/// made later.
+/// Maximum total size of the unsent files, in bytes (256 MiB). Above it, they are discarded, and a snapshot is made
+/// later.
 const MAX_WAITING_BYTES: u64 = 256 * 1024 * 1024;
 
-/// A change waiting to be sent.
+/// A change whose file has not been sent yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitingChange {
     /// Number of the change.
@@ -26,24 +26,24 @@ pub struct WaitingChange {
     pub bytes: u64,
 }
 
-/// The changes that wait to be sent, and whether any were missed.
+/// The changes that have not been sent yet, and whether any were missed.
 #[derive(Debug, Default)]
 pub struct SpoolState {
-    /// Last assigned number.
+    /// Number of the last change.
     pub newest_number: u64,
     /// Changes not sent yet, in order.
     pub waiting_changes: VecDeque<WaitingChange>,
-    /// Whether something was missed, or nothing is known yet, so that a snapshot is needed.
+    /// Whether a snapshot is needed, because changes were missed or nothing is known about the database yet.
     pub has_lost_changes: bool,
-    /// Last change included in the snapshot in progress.
+    /// Number of the last change that the newest snapshot includes.
     pub snapshot_position: u64,
-    /// Number of files and bytes since the last snapshot was started.
+    /// Number of files written since the last snapshot was started, and their total size in bytes.
     pub since: (u32, u64),
     /// Why a change could not be spooled.
     pub error: Option<String>,
 }
 
-/// State shared by the follower and the sending thread.
+/// State shared by the spool and the replication thread.
 #[derive(Debug, Default)]
 pub struct SpoolShared(Mutex<SpoolState>);
 
@@ -64,12 +64,12 @@ impl SpoolShared {
     }
 }
 
-/// Returns the path of a waiting change.
+/// Returns the path of the file of an unsent change.
 pub fn change_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:016x}.ltx"))
 }
 
-/// Follows the write-ahead log and writes each change to a file.
+/// Follows the write-ahead log and writes each set of new changes to a file.
 pub struct WalSpool {
     shared: Arc<SpoolShared>,
     folder: PathBuf,
@@ -77,7 +77,7 @@ pub struct WalSpool {
 }
 
 impl WalSpool {
-    /// Creates a follower that writes to this folder.
+    /// Creates a spool that writes to this folder.
     pub fn new(shared: Arc<SpoolShared>, folder: PathBuf) -> Self {
         let position = WalPosition::default();
         Self {
@@ -87,7 +87,8 @@ impl WalSpool {
         }
     }
 
-    /// Spools new changes. Returns false when changes may have been missed.
+    /// Spools the new changes in the log. Returns false if changes may have been missed, or if the unsent files take
+    /// too much space.
     fn collect(&mut self, log: &Path, foreign: bool) -> io::Result<bool> {
         // Another process may have started a new log, written to it, and truncated it again.
         if foreign && self.position.is_fresh() {
@@ -169,7 +170,7 @@ impl WalFollower for WalSpool {
     fn held(&mut self) {
         let mut state = self.shared.lock();
         if state.has_lost_changes || state.newest_number == 0 {
-            // No change connects what was sent to the current state, so the snapshot gets a new number.
+            // The replica lacks a change that leads to the current state, so the snapshot gets a new number.
             state.newest_number += 1;
             state.has_lost_changes = false;
         }

@@ -1,6 +1,5 @@
-//! The replication thread: each round sends the changes in the log, occasionally a snapshot, and new original
-//! documents. Retries after every failure; never delays a change. Never reports anything as replicated that the
-//! target does not have.
+//! The replication thread: each round sends the new changes in the log, a snapshot if one is due, and new original
+//! documents. Retries after every failure. Never reports anything as replicated that the target does not have.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,22 +19,22 @@ use crate::log;
 use crate::objects::target::{Result, TargetError};
 use crate::store::Store;
 
-/// Interval between checks for changes by other processes.
+/// Maximum time between two reads of the log, because other processes may also change the database.
 const FOREIGN_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum age of the newest snapshot of a changed database.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// Maximum number of changes since the last snapshot that are always quick to apply, whatever their size.
+/// Number of changes since the last snapshot up to which no new snapshot is made because of their size.
 const MIN_SNAPSHOT_CHANGES: u32 = 64;
 /// Cost of downloading one more file during a restore, in bytes that could be downloaded in the same time.
 const FILE_COST_BYTES: u64 = 200 * 1024;
-/// Size of the log, in bytes, above which it is read even while nothing can be sent (64 MiB).
+/// Size of the log, in bytes, above which it is read even while earlier changes cannot be sent (64 MiB).
 const LARGE_LOG_BYTES: u64 = 64 * 1024 * 1024;
 /// Maximum pause between retries.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before the next listing, as a multiple of the last one's duration, so that listing a large replica puts
 /// little load on the machine.
 const LISTING_PAUSE_FACTOR: u32 = 20;
-/// Maximum pause between listings.
+/// Maximum pause between listings that results from their duration.
 const MAX_LISTING_PAUSE: Duration = Duration::from_secs(60);
 
 /// Fingerprint of the log that changes with every commit, by this process or another.
@@ -65,14 +64,14 @@ pub(super) struct ReplicatorWorker {
     lease_owner: ReplicaLease,
     originals_sync: OriginalsSync,
     ledger: SizeLedger,
-    // Time of the last listing of the target, and how long it took; `None` after a failure.
+    // Time of the last listing of the target, and how long it took; `None` before the first one and after a failure.
     audited_at: Option<(Instant, Duration)>,
     // Whether the target has been listed in this round.
     is_audited: bool,
     status: Arc<Mutex<ReplicaStatus>>,
     signal: Arc<ReplicatorWake>,
     spool: PathBuf,
-    // The log's fingerprint when it was last read.
+    // The log's fingerprint from before it was last read.
     last_stamp: Option<CommitStamp>,
     log_read_at: Option<Instant>,
     snapshot_taken_at: Instant,
@@ -118,7 +117,7 @@ impl ReplicatorWorker {
         }
     }
 
-    /// Runs rounds until it is asked to stop.
+    /// Runs rounds until the thread is asked to stop.
     pub fn run(mut self) {
         let mut pause = Duration::ZERO;
         loop {
@@ -134,7 +133,7 @@ impl ReplicatorWorker {
                     self.settings.sync_interval
                 }
                 Err(error) => {
-                    // The state of the target is unknown: list it again.
+                    // The state of the target is unknown, so it is listed again.
                     self.audited_at = None;
                     self.record_error(&error);
                     (pause * 2).clamp(Duration::from_millis(500), MAX_PAUSE)
@@ -156,7 +155,8 @@ impl ReplicatorWorker {
         wake.notify_all();
     }
 
-    /// Waits for the next round. Once the thread is asked to stop, returns the deadline.
+    /// Waits up to `pause` for the next round. A requested snapshot ends the wait, and so does a request to stop unless
+    /// the last round failed. Returns the deadline if the thread has been asked to stop.
     fn wait(&mut self, pause: Duration) -> Option<Instant> {
         let signal = Arc::clone(&self.signal);
         let (signal, wake) = &*signal;
@@ -183,8 +183,8 @@ impl ReplicatorWorker {
         lock(&self.status).error.is_some()
     }
 
-    /// Sends missing changes and originals to the replica, and verifies the rest. Succeeds only if everything stored
-    /// before it started is in the replica, or the result reports what is missing.
+    /// Sends missing changes and originals to the replica, and verifies the others if a listing is due. Succeeds only
+    /// if everything stored before the round started is in the replica, or the result reports what is missing.
     fn run_round(&mut self, stopping: bool) -> Result<MissingOriginals> {
         self.is_audited = false;
         if lock(&self.status).is_superseded {
@@ -197,18 +197,18 @@ impl ReplicatorWorker {
         let stamp = CommitStamp::read(&self.store, &self.settings.data_dir.join("quire.db-wal"));
         let may_have_changes = stopping || self.may_have_changes(stamp);
         if may_have_changes {
-            // Must come before reading the log. If a document is deleted before this, the deletion is among the
-            // changes sent next, and its original is removed only after that.
+            // The documents are read before the log: if a document was deleted before, the changes sent next contain
+            // the deletion, and the original is removed only after they have been sent.
             self.originals_sync.refresh(&self.store)?;
         }
         let was_read = match stopping || !may_have_changes {
             true => Ok(true),
             false => self.read_log(stamp, false),
         };
-        // Send what was read before, even when a full disk prevents reading more.
+        // Sends the changes that were read before, even if a full disk prevents reading more.
         self.send_waiting()?;
         if !was_read? {
-            // The log was not read while files were waiting, so it may contain more.
+            // The log was not read because files were waiting, so it may contain more changes.
             self.read_log(stamp, true)?;
             self.send_waiting()?;
         }
@@ -227,9 +227,8 @@ impl ReplicatorWorker {
         state.has_lost_changes || state.newest_number == 0
     }
 
-    /// Makes and sends a snapshot. If the log has grown too large and was discarded in the meantime, another snapshot
-    /// follows.
-    /// follows.
+    /// Makes and sends a snapshot. Returns an error, so that another snapshot follows, if changes were discarded in the
+    /// meantime because the unsent files were too large.
     fn snapshot_and_send(&mut self, closed: bool) -> Result<()> {
         self.take_snapshot(closed)?;
         self.send_waiting()?;
@@ -246,7 +245,8 @@ impl ReplicatorWorker {
         })
     }
 
-    /// Lists the target. Resends lost files, and reports the replica as incomplete until then.
+    /// Lists the target. If database files are missing, sends a new snapshot; the round then sends missing originals
+    /// again.
     fn audit(&mut self, stopping: bool) -> Result<()> {
         let started = clock::instant();
         let last_sent = {
@@ -276,8 +276,8 @@ impl ReplicatorWorker {
         Ok(())
     }
 
-    /// Handles the takeover of the replica by another process: sends what was acknowledged here before, and then
-    /// nothing more.
+    /// Handles the takeover of the replica by another process: sends everything that was stored here before, and
+    /// nothing after that.
     fn hand_over(&mut self) {
         log::error(
             "another Quire has taken over this replica; nothing more can be stored here",
@@ -295,8 +295,8 @@ impl ReplicatorWorker {
         });
     }
 
-    /// Sends everything that remains, including originals, and only then tells the next process that the replica
-    /// is complete.
+    /// Sends everything that has not been sent yet, including originals, and only then tells the next process that the
+    /// replica is complete.
     fn finish_sending(&mut self) -> Result<()> {
         self.send_waiting()?;
         if self.is_lost() {
@@ -313,19 +313,20 @@ impl ReplicatorWorker {
         }
     }
 
-    /// Returns whether anything may have been committed since the log was last read.
+    /// Returns whether anything may have been committed since the log was last read. Changes by other processes may not
+    /// alter the fingerprint, so the log is also read after `FOREIGN_CHECK_INTERVAL`.
     fn may_have_changes(&self, stamp: CommitStamp) -> bool {
         let is_overdue = |at: Instant| clock::instant() - at >= FOREIGN_CHECK_INTERVAL;
         self.last_stamp != Some(stamp) || self.log_read_at.is_none_or(is_overdue)
     }
 
-    /// Reads the log. Returns false when that was deferred because files are waiting.
+    /// Reads the log. Returns false if that was deferred because unsent files are waiting.
     fn read_log(&mut self, stamp: CommitStamp, is_required: bool) -> Result<bool> {
         let waits = !self.shared.lock().waiting_changes.is_empty();
         if waits && !is_required && stamp.length <= LARGE_LOG_BYTES {
             return Ok(false);
         }
-        // If another connection is reading, the log cannot be truncated yet, but it has been read.
+        // While another connection reads, the log cannot be truncated, but it has been spooled.
         match self.store.notify_follower() {
             Ok(()) | Err(crate::store::StoreError::Busy) => {}
             Err(error) => return Err(TargetError::Failed(error.to_string())),
@@ -335,7 +336,7 @@ impl ReplicatorWorker {
         Ok(true)
     }
 
-    /// Sends the snapshot that was not sent yet, if any, and then all waiting changes, in order.
+    /// Sends the unsent snapshot, if any, and then all waiting changes in order.
     fn send_waiting(&mut self) -> Result<()> {
         if let Some(number) = self.unsent_snapshot {
             let path = self.spool.join("copy");
@@ -396,7 +397,7 @@ impl ReplicatorWorker {
             || (files > 0 && is_overdue)
     }
 
-    /// Makes a snapshot; the next `send_waiting` sends it.
+    /// Makes a snapshot, which the next call of `send_waiting` sends.
     fn take_snapshot(&mut self, closed: bool) -> Result<()> {
         let path = self.spool.join("copy");
         let failed = |error: std::io::Error| TargetError::Failed(error.to_string());
@@ -425,7 +426,7 @@ impl ReplicatorWorker {
                 number,
             );
             if result.is_err() {
-                // Later changes would have no snapshot to build on.
+                // Without the snapshot, later changes could not be restored.
                 self.shared.lock().has_lost_changes = true;
             }
             self.database_bytes = result.map_err(failed)?;
@@ -458,8 +459,8 @@ impl ReplicatorWorker {
                 &[("replica", &status.display_address)],
             );
         }
-        // Files may be deleted from a folder right after they were stored. Listing a folder costs nothing but
-        // time, so its data counts as replicated only after a listing.
+        // Files in a folder may be deleted right after they were stored. Listing a folder is free, so its data counts
+        // as replicated only after a listing.
         if self.is_audited || !self.settings.target.audit_interval().is_zero() {
             status.replicated_until = Some(started);
         }
@@ -481,7 +482,7 @@ impl ReplicatorWorker {
     }
 }
 
-/// Returns the time until the next listing, given the target's minimum interval and the duration of the last listing.
+/// Returns the minimum time between two listings, given the target's minimum and the duration of the last listing.
 fn next_listing_pause(interval: Duration, took: Duration) -> Duration {
     interval.max((took * LISTING_PAUSE_FACTOR).min(MAX_LISTING_PAUSE))
 }

@@ -58,12 +58,12 @@ impl CommandQueue {
     /// Sends a command and waits for its reply.
     ///
     /// # Errors
-    /// Returns an error if Redis is away, or does not reply in time.
+    /// Returns an error if Redis is unavailable or does not reply in time, or if the queue is full.
     pub async fn ask<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<RedisValue, RedisUnavailable> {
         let (sender, reply) = oneshot::channel();
         self.enqueue(parts, Some(sender))?;
-        // The connection has its own timeout per command. This one covers a command that was queued while the
-        // connection was lost.
+        // The connection has its own timeout for each command it sends. This one covers a command that is still queued
+        // when the connection is lost.
         match tokio::time::timeout(2 * DEADLINE, reply).await {
             Ok(Ok(value)) => Ok(value),
             _ => Err(RedisUnavailable),

@@ -1,4 +1,5 @@
-//! A connection to Redis, from the socket to a server that accepts commands. Every step has a deadline.
+//! A connection to Redis: connects, signs in, and checks that the server accepts the commands that are used later.
+//! Every step has a deadline.
 
 use std::io;
 use std::sync::Arc;
@@ -16,9 +17,9 @@ use super::resp::{self, RedisValue};
 use super::scripts::{BLOCK, LimitScript, REFUND, RENEW};
 use crate::config::RedisConfig;
 
-/// Time for connecting, TLS, and signing in.
+/// Timeout for opening a connection, from TCP and TLS to the test of the last script.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
-/// Number of bytes read at once.
+/// Minimum free space in the buffer before each read, in bytes.
 const READ_BYTES: usize = 4096;
 
 /// Why Redis cannot be used.
@@ -43,7 +44,7 @@ impl RedisError {
     /// command later.
     pub(super) fn from_refusal(command: &str, why: &str) -> Self {
         let code = why.split(' ').next().unwrap_or_default();
-        // A server may send this instead of the reply to the first command.
+        // A server with too many clients may send this error instead of its reply to the first command.
         let is_busy = why.starts_with("ERR max number of clients");
         let is_final = match code {
             "WRONGPASS" | "NOAUTH" | "NOPERM" | "DENIED" => true,
@@ -122,16 +123,16 @@ impl RedisConnection {
         if config.database != 0 {
             self.ask(&["SELECT", &config.database.to_string()]).await?;
         }
-        // A write detects a replica and a server whose memory or disk is full, because these accept everything
-        // else. It has the same deadline as later commands: a server that is too slow now would lose the
-        // connection at the first of them.
+        // A replica, or a server without free memory or disk space, accepts every other command, so only a write
+        // detects it. The write has the deadline of later commands: a server that is too slow now would lose the
+        // connection at the first such command.
         let key = format!("{}:write-test", config.prefix);
         let write = ["SET", &key, "1", "PX", "1"];
         match timeout(DEADLINE, self.ask(&write)).await {
             Ok(written) => written?,
             Err(_) => return Err(RedisError::late()),
         };
-        // The user may not be allowed to run INFO. Nothing depends on it, except the version that is shown.
+        // The user may not be allowed to run INFO. Only the displayed version depends on it.
         let about = self
             .ask(&["INFO", "server"])
             .await
@@ -146,8 +147,8 @@ impl RedisConnection {
         self.try_commands(&config.prefix).await
     }
 
-    /// Runs every script and command that is used later. Otherwise, a missing permission or an old server would be
-    /// noticed only in use, and again after each reconnection.
+    /// Runs every script and command that is used later. Otherwise, a missing permission or an old server would cause
+    /// failures only in use, and again after each reconnection.
     async fn try_commands(&mut self, prefix: &str) -> Result<(), RedisError> {
         let [bucket, slots, block] =
             ["bucket", "slots", "block"].map(|name| format!("{prefix}:test-{name}"));
@@ -209,7 +210,7 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the next reply that is complete; `None` if none is.
+    /// Removes the next complete reply from the received bytes and returns it; `None` if no reply is complete yet.
     ///
     /// # Errors
     /// Returns an error if the server does not speak Redis's protocol.

@@ -18,25 +18,25 @@ use crate::log;
 
 /// Pause before reconnecting after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
-/// Maximum number of renewals that wait for a reply.
+/// Maximum number of renewals sent but not yet answered.
 const MAX_RENEWALS: usize = 32;
 
-/// A command without a reply yet.
+/// A sent command that has no reply yet.
 struct AwaitedReply {
     due: Instant,
     waiter: Option<oneshot::Sender<RedisValue>>,
     is_renewal: bool,
 }
 
-/// Commands awaiting a reply, and renewals that have yet to be sent.
+/// The commands that await a reply, and the renewals that have not been sent yet.
 #[derive(Default)]
 struct CommandFlow {
     awaited: VecDeque<AwaitedReply>,
     /// Number of renewals among the awaited replies.
     awaited_renewals: usize,
-    /// Keys whose slots have yet to be renewed in this interval.
+    /// Keys whose slots have not been renewed yet in this interval.
     renewals: VecDeque<Arc<str>>,
-    /// Whether the connection has lasted for a whole renewal interval.
+    /// Whether the first tick has passed. At the next one, the connection has lasted for a whole renewal interval.
     was_stable: bool,
 }
 
@@ -83,7 +83,8 @@ async fn exchange(
         let due = flow.awaited.front().map(|first| first.due);
         let mut bytes = Vec::new();
         tokio::select! {
-            // Reads first: a reply that has arrived counts, even if this process was suspended past its deadline.
+            // Reads come first: a reply that has already arrived counts even if this process was suspended past the
+            // reply's deadline.
             biased;
             arrived = connection.read() => {
                 match arrived.and_then(|()| deliver(&mut connection, &mut flow)) {
@@ -145,7 +146,7 @@ fn deliver(connection: &mut RedisConnection, flow: &mut CommandFlow) -> Result<b
         flow.awaited_renewals -= usize::from(first.is_renewal);
         if let Some(waiter) = first.waiter {
             has_replied |= !matches!(value, RedisValue::Refusal(_));
-            // Fails if the caller was canceled, which needs no handling.
+            // Sending fails if the caller was canceled, which needs no handling.
             let _ = waiter.send(value);
         }
     }
@@ -153,14 +154,14 @@ fn deliver(connection: &mut RedisConnection, flow: &mut CommandFlow) -> Result<b
 }
 
 impl CommandFlow {
-    /// Schedules the renewal of these keys, unless the previous renewals have not all been sent yet.
+    /// Schedules a renewal for these keys, unless some renewals of the previous interval have not been sent yet.
     fn renew(&mut self, keys: Vec<Arc<str>>) {
         if self.renewals.is_empty() {
             self.renewals = keys.into();
         }
     }
 
-    /// Appends renewals up to the limit on those awaiting a reply. The limit does not depend on the number of other
+    /// Appends scheduled renewals to `bytes` until [`MAX_RENEWALS`] of them await a reply, whatever the number of other
     /// commands.
     fn send_renewals(&mut self, inner: &LimitsInner, bytes: &mut Vec<u8>) {
         while self.awaited_renewals < MAX_RENEWALS

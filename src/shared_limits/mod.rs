@@ -1,6 +1,6 @@
-//! Limits that several servers share through Redis: token buckets, slots for concurrent calls, and pauses of
-//! providers. Any operation may report that Redis is unavailable; the caller then applies its server's share of the
-//! limit. Knows nothing about people, providers, or money, and stores nothing that cannot be lost.
+//! Limits that several servers share through Redis: token buckets, slots for concurrent calls, and temporary blocks.
+//! Any operation may report that Redis is unavailable; the caller then applies its server's share of the limit. Knows
+//! nothing about people, providers, or money, and stores nothing that must not be lost.
 
 mod commands;
 mod connection;
@@ -31,11 +31,11 @@ use scripts::{BLOCK, LimitScript, REFUND};
 pub use slots::SlotLease;
 use slots::{HeldSlots, LEASE};
 
-/// Maximum number of slots that a single request may take.
+/// Maximum number of slots that a single request may take; larger requests are refused.
 const MAX_SLOTS_AT_ONCE: usize = 1000;
 
-/// Entry point to the shared limits. Cheap to clone. Without `REDIS_URL`, it only knows the number of servers by
-/// which the limits are divided.
+/// Entry point to the shared limits. Cheap to clone. Without `REDIS_URL`, limits are not shared, and it only holds the
+/// number of servers by which they are divided.
 #[derive(Clone, Default)]
 pub struct SharedLimits(Arc<ServersLimits>);
 
@@ -84,7 +84,7 @@ pub enum RedisState {
 pub struct RedisStatus {
     /// The address without the credentials.
     pub address: String,
-    /// Whether Redis is available.
+    /// Whether Redis is available, with its version or the reason.
     pub state: RedisState,
 }
 
@@ -94,8 +94,8 @@ pub enum SlotOutcome {
     Granted(SlotLease),
     /// There are not enough free slots.
     Full,
-    /// Redis is unavailable. The slots count locally, and are registered in Redis if they are still held once it is
-    /// back.
+    /// Redis is unavailable. The slots count only on this server; they are registered in Redis if they are still held
+    /// when it is available again.
     Away(SlotLease),
 }
 
@@ -113,11 +113,11 @@ pub struct SlotRequest<'a> {
 }
 
 impl SharedLimits {
-    /// Creates the limits for the Redis server of the settings, if there is one. Opens no connection. `authorities` is
-    /// PEM text that replaces the built-in certificate authorities.
+    /// Creates the limits for the configured Redis server, if there is one. Opens no connection. `authorities` is PEM
+    /// text that replaces the built-in certificate authorities; the subjects' pseudonyms are derived from `secret`.
     ///
     /// # Errors
-    /// Returns an error if the authorities are invalid, or if the system has no random numbers.
+    /// Returns an error if the authorities are invalid, or if the system cannot provide random numbers.
     pub fn new(
         config: Option<&RedisConfig>,
         authorities: Option<&str>,
@@ -165,7 +165,7 @@ impl SharedLimits {
         }
     }
 
-    /// Returns whether Redis is configured and available, so that the limits are shared.
+    /// Returns whether Redis is configured and available, in which case the limits are shared.
     pub fn is_shared(&self) -> bool {
         self.open().is_some()
     }
@@ -189,7 +189,8 @@ impl SharedLimits {
         self.0.servers.store(servers, Relaxed);
     }
 
-    /// Returns the number by which the limits are currently divided, at least 1.
+    /// Returns the number by which the limits are currently divided: 1 while they are shared, and otherwise the number
+    /// of servers, at least 1.
     pub fn divisor(&self) -> u32 {
         match self.is_shared() {
             true => 1,
@@ -197,8 +198,8 @@ impl SharedLimits {
         }
     }
 
-    /// Takes a token from a shared bucket. Returns the bucket afterward, or the time until the next token; `None` if
-    /// Redis is unavailable.
+    /// Takes a token from a shared bucket. Returns the bucket's new state, or the time until the next token if it is
+    /// empty; `None` if Redis is unavailable.
     pub async fn take_token(
         &self,
         kind: &str,
@@ -219,7 +220,8 @@ impl SharedLimits {
         })
     }
 
-    /// Returns a token to a shared bucket, because the attempt does not count.
+    /// Puts a token back into a shared bucket for an attempt that does not count. Does nothing while Redis is
+    /// unavailable.
     pub fn refund_token(&self, kind: &str, subject: &str, rate: Rate) {
         if let Some(inner) = self.open() {
             let key = inner.key("rate", kind, subject);
@@ -228,8 +230,8 @@ impl SharedLimits {
         }
     }
 
-    /// Takes slots, and reads how much longer each of the names is blocked. Returns `None` if Redis is not
-    /// configured.
+    /// Requests slots, and reads how much longer each of the names is blocked (`None` if it is not, or if that is
+    /// unknown). Returns `None` if Redis is not configured.
     pub async fn take_slots(
         &self,
         request: SlotRequest<'_>,
@@ -267,7 +269,8 @@ impl SharedLimits {
         Some((SlotOutcome::Granted(lease.keep()), blocked))
     }
 
-    /// Blocks a name for all servers, unless it is already blocked for longer.
+    /// Blocks a name on all servers for this long, unless it is already blocked for longer. Does nothing while Redis is
+    /// unavailable.
     pub fn block(&self, name: &str, length: Duration) {
         if let Some(inner) = self.open() {
             let millis = length.as_millis().max(1).to_string();
@@ -279,7 +282,7 @@ impl SharedLimits {
     /// Removes the blocks of these names.
     pub fn unblock(&self, names: &[String]) {
         if let Some(inner) = self.open() {
-            // A single command for any number of names, because the queue is bounded.
+            // The queue is bounded, so all names are sent in a single command.
             let keys = names.iter().map(|name| inner.key("block", "", name));
             let parts: Vec<String> = ["DEL".to_owned()].into_iter().chain(keys).collect();
             if parts.len() > 1 {
@@ -324,7 +327,7 @@ impl LimitsInner {
         format!("{}:{area}:{subject}", self.config.prefix)
     }
 
-    /// Runs a script and returns the numbers of its reply.
+    /// Runs a script and returns its reply, which is an array of numbers.
     async fn run(
         &self,
         script: LimitScript,

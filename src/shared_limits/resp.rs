@@ -6,7 +6,7 @@ const MAX_STRING_BYTES: usize = 64 * 1024;
 const MAX_ELEMENTS: usize = 64;
 /// Maximum depth of arrays in arrays.
 const MAX_DEPTH: usize = 4;
-/// Maximum length of a status, error, or length line, in bytes; a longer one fails with `TooLarge`.
+/// Maximum length of a status, error, or length line, in bytes; a longer line is too large.
 const MAX_LINE_BYTES: usize = 1024;
 
 /// A value in a reply.
@@ -24,7 +24,7 @@ pub enum RedisValue {
     Array(Vec<RedisValue>),
 }
 
-/// Why bytes are not a reply.
+/// Why bytes cannot be read as a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RespError {
     /// The bytes are not in Redis's protocol.
@@ -44,17 +44,17 @@ pub fn write_command<T: AsRef<[u8]>>(parts: &[T], to: &mut Vec<u8>) {
     }
 }
 
-/// Reads the first reply: returns it and the number of its bytes, or `None` if it is not complete yet.
+/// Reads the first reply. Returns it with its length in bytes, or `None` if it is not complete yet.
 ///
 /// # Errors
-/// Returns an error if the bytes are not the start of a reply, or if it is too large.
+/// Returns an error if the bytes are not the start of a reply, or if the reply is too large.
 pub fn read_reply(bytes: &[u8]) -> Result<Option<(RedisValue, usize)>, RespError> {
     let mut reader = ReplyReader { bytes, at: 0 };
     let value = reader.value(0)?;
     Ok(value.map(|value| (value, reader.at)))
 }
 
-/// Position in the bytes of a reply.
+/// Reads a reply from bytes, starting at a position.
 struct ReplyReader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -134,7 +134,7 @@ fn integer(digits: &[u8]) -> Result<i64, RespError> {
     text.parse().map_err(|_| RespError::Malformed)
 }
 
-/// Validates a length; `None` for -1, which represents nil.
+/// Converts a length from a reply; `None` for -1, which represents nil.
 fn size(length: i64, max: usize) -> Result<Option<usize>, RespError> {
     match usize::try_from(length) {
         Ok(length) if length <= max => Ok(Some(length)),

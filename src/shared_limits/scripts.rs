@@ -23,9 +23,9 @@ impl LimitScript {
     }
 }
 
-/// Takes a token. Key: the bucket. Arguments: its capacity, and its gain per millisecond, both in units (a token has
-/// 60,000). Returns 1 if there was a token and 0 otherwise, and then the level. Follows the same rule as
-/// `domain::token_bucket`. The key expires when the bucket is full.
+/// Takes a token. Key: the bucket. Arguments: its capacity, and its gain per millisecond, both in units (60,000 per
+/// token). Returns two numbers: 1 if there was a token and 0 otherwise, and the level that remains, in units. Follows
+/// the same rule as `domain::token_bucket`. The key expires when the bucket is full.
 const TAKE: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -52,8 +52,9 @@ end";
 
 /// Takes slots. Keys: the sorted set of the slots, then the names that may be blocked. Arguments: the limit (0 for
 /// none), the length of a lease in milliseconds, and the names of the new slots. Returns 1 if enough slots were free
-/// and 0 otherwise, and then for each name how much longer it is blocked, in milliseconds (negative if it is not
-/// blocked). Removes slots that expire later than a new one would: they date from before the clock was set back.
+/// and 0 otherwise, followed by how much longer each name is blocked, in milliseconds (negative if it is not blocked).
+/// Removes expired slots, and slots that would expire later than a new one: they date from before the clock was set
+/// back.
 const ACQUIRE: &str = "\
 local limit, lease = tonumber(ARGV[1]), tonumber(ARGV[2])
 local reply = {1}

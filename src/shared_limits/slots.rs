@@ -16,7 +16,7 @@ pub(super) const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The slots that this server holds, by key.
 pub(super) struct HeldSlots {
-    /// Prefix of this server's slots in Redis, unique to the server.
+    /// Name of this server, with which its slots in Redis begin; unique to the server.
     server: String,
     state: Mutex<SlotTable>,
 }
@@ -36,7 +36,7 @@ pub struct SlotLease {
 }
 
 impl HeldSlots {
-    /// Creates an empty table for a server with this name.
+    /// Creates an empty table for the server with this unique name.
     pub fn new(server: String) -> Arc<Self> {
         Arc::new(Self {
             server,
@@ -44,7 +44,8 @@ impl HeldSlots {
         })
     }
 
-    /// Numbers new slots. They are renewed once [`SlotLease::keep`] is called, and freed on drop in either case.
+    /// Assigns numbers to new slots. They are renewed once [`SlotLease::keep`] has been called; dropping the lease
+    /// frees them in either case.
     pub fn prepare(
         self: &Arc<Self>,
         queue: &Arc<CommandQueue>,
@@ -64,12 +65,12 @@ impl HeldSlots {
         }
     }
 
-    /// Returns the keys of all slots held.
+    /// Returns the keys of which this server holds slots.
     pub fn keys(&self) -> Vec<Arc<str>> {
         self.lock_table().by_key.keys().cloned().collect()
     }
 
-    /// Returns the command that renews the slots of a key; `None` if they have been freed.
+    /// Returns the encoded command that renews the slots of a key; `None` if they have been freed.
     pub fn renewal(&self, key: &str) -> Option<Vec<u8>> {
         let table = self.lock_table();
         let numbers = table.by_key.get(key)?;
@@ -120,7 +121,8 @@ impl Drop for SlotLease {
         if self.numbers.is_empty() {
             return;
         }
-        // Must come before the release is sent: a later renewal would occupy the slots again.
+        // The slots are removed from the table before their release is sent; otherwise, a later renewal would occupy
+        // them again.
         {
             let mut table = self.slots.lock_table();
             if let Some(kept) = table.by_key.get_mut(&self.key) {
@@ -163,7 +165,7 @@ mod tests {
         assert!(!renewal(&slots).contains("s:2") && renewal(&slots).contains("s:4"));
         drop(second);
         assert!(slots.keys().is_empty());
-        // A caller may be canceled while it waits for Redis, which may have granted the slots.
+        // A caller may be canceled while it waits for Redis, although Redis may already have granted the slots.
         sent.try_recv().expect("freed");
         drop(prepare(1));
         assert!(sent.try_recv().is_ok());

@@ -23,7 +23,7 @@ use crate::domain::time::Timestamp;
 /// A row of the history: an analysis without its plan, which may be large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryRow {
-    /// Unique on the server. Later analyses have greater IDs.
+    /// Unique ID. Later analyses have greater IDs.
     pub id: AnalysisId,
     /// Current status. A final status never changes.
     pub status: Status,
@@ -308,7 +308,7 @@ pub fn count_using_document(db: &Reader, user: &UserId, document: &DocumentId) -
     Ok(count.unwrap_or(0))
 }
 
-/// Lists the unfinished analyses of all users, oldest first, which a starting server resumes.
+/// Lists the IDs of all users' unfinished analyses, oldest first. A starting server resumes them.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -382,7 +382,7 @@ pub fn set_share(
     )
 }
 
-/// Returns the analysis behind a share link. Links of locked accounts do not work.
+/// Returns the analysis with this share link, or `None` if there is none or its owner's account is locked.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -421,7 +421,7 @@ pub fn answers_of(db: &Reader, id: &AnalysisId) -> Result<Vec<StageAnswer>> {
     )
 }
 
-/// Stores which answer this user prefers: a model's full ID, `synthesis`, or any other value that the pages send.
+/// Stores which answer this user prefers, replacing an earlier choice: a full model ID, `synthesis`, or another value.
 ///
 /// # Errors
 /// Returns `Missing` if the analysis does not belong to the user, or another error if the database cannot be written.
@@ -472,7 +472,7 @@ fn from_row(row: &Row<'_>) -> Result<Analysis> {
         created: row.get("created")?,
         started: optional_timestamp(row, "started")?,
         finished: optional_timestamp(row, "finished")?,
-        // Findings from another version that cannot be parsed are ignored, so that the rest can be shown.
+        // Findings and citations that cannot be parsed (from another version) are ignored, so that the rest is shown.
         findings: optional_text(row, "findings")?.and_then(|text| serde_json::from_str(&text).ok()),
         citations: optional_text(row, "citations")?
             .and_then(|text| serde_json::from_str(&text).ok()),

@@ -59,7 +59,8 @@ pub fn list_of(db: &Reader, user: &UserId) -> Result<Vec<ApiKey>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_hash(db: &Reader, hash: &[u8; 32]) -> Result<Option<(ApiKey, User)>> {
-    // The columns are read by position, and a later version may add some to each table while this one runs.
+    // The columns are named and read by position, because a later version may add columns to each table while this one
+    // runs.
     db.query_optional(
         "SELECT k.id, k.user_id, k.name, k.prefix, k.hash, k.scopes, k.created, k.last_used, k.expires, k.models,
              k.day_cost, k.all_cost, u.*
@@ -114,13 +115,13 @@ pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
     )
 }
 
-/// Adds to the usage of a key, if there still is one, on a day.
+/// Adds to a key's usage on a day. Does nothing if the key has been deleted.
 const ADD_USAGE: &str = "INSERT INTO key_usage (key_id, day, calls, tokens, cost)
      SELECT id, ?2, ?3, ?4, ?5 FROM api_keys WHERE id = ?1
      ON CONFLICT (key_id, day) DO UPDATE SET calls = key_usage.calls + excluded.calls,
          tokens = key_usage.tokens + excluded.tokens, cost = key_usage.cost + excluded.cost";
 
-/// Adds a call to a key's usage of its day, at the end of the transaction.
+/// Adds a call to a key's usage on the day of the call. The usage is written at the end of the transaction.
 pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) {
     let used = &charge.bill.usage;
     let MicroDollars(cost) = charge.cost().unwrap_or_default();

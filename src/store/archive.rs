@@ -1,5 +1,5 @@
-//! Exports a user's rows for archives as JSON objects, and imports such rows, using only columns that exist. It does
-//! not know the archive format.
+//! Exports a user's rows as JSON objects for archives, and imports such rows, filling only columns that exist. Does not
+//! know the archive format.
 
 use serde_json::{Map, Number, Value};
 
@@ -31,7 +31,8 @@ pub struct ArchiveTable {
     pub name: &'static str,
     /// Query for the finished rows of the user in parameter `?1`.
     rows: &'static str,
-    /// Columns that are not exported: numbers with a meaning only in this database, and credentials.
+    /// Columns that are not exported, because they contain credentials or numbers that have a meaning only in this
+    /// database.
     excluded_columns: &'static [&'static str],
     /// The column with the ID of the parent row; `None` for a table without a parent.
     pub parent: Option<&'static str>,
@@ -242,7 +243,7 @@ pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Prepares this transaction for adding many rows of a table. Returns the columns that those rows may fill.
+/// Prepares a transaction for inserting many rows into a table. Returns the columns that these rows may fill.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -251,10 +252,11 @@ pub fn prepare_batch(db: &Writer, table: &ArchiveTable) -> Result<Vec<String>> {
     columns(db, table)
 }
 
-/// Adds a row for a user, filling only these columns. Returns false if the row already exists or is invalid.
+/// Inserts a row for a user, filling only these columns. Returns false if the row already exists or is invalid.
 ///
 /// # Errors
-/// Returns an error if the disk is full, or if a row that cannot be indexed cannot be removed either.
+/// Returns an error if later rows could not be stored either (the disk is full, or the database is busy or closed), if
+/// a passage cannot be indexed, or if another row that cannot be indexed cannot be removed.
 pub fn insert_row(
     db: &Writer,
     (table, columns): (&ArchiveTable, &[String]),
@@ -300,7 +302,7 @@ pub fn insert_row(
         // Any text can be indexed, so this is not the row's fault. The document's preceding rows must be kept.
         Err(error) if table.name == "passages" => Err(error),
         Err(_) => {
-            // The other indexed tables have only one row per ID.
+            // In the other tables that are indexed, only this row has the ID.
             let id_column = table.parent.unwrap_or("id");
             let sql = format!(
                 "DELETE FROM {} WHERE {id_column} = ?1 AND user_id = ?2",
@@ -351,8 +353,8 @@ fn to_cell(value: &Value) -> Cell<'_> {
     }
 }
 
-/// Returns whether an imported row can be read and is finished: an unfinished run would otherwise be resumed here.
-/// Other content is validated where it is used.
+/// Returns whether an imported row can be read and, if it is a run, has ended: otherwise, the run would be resumed
+/// here. Other content is validated where it is used.
 pub fn is_valid_row(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id)

@@ -16,18 +16,18 @@ pub struct Savings {
     pub cost: MicroDollars,
     /// Hits without a known price.
     pub unpriced: u64,
-    /// Input and output tokens.
+    /// Input and output tokens of the answers.
     pub tokens: u64,
 }
 
-/// Adds to the savings of a user, if there still is one, on a day and of a model.
+/// Adds to a user's savings through a model on a day. Does nothing if the user has been deleted.
 const ADD: &str = "INSERT INTO savings (user_id, day, model, hits, cost, unpriced, tokens)
      SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM users WHERE id = ?1
      ON CONFLICT (user_id, day, model) DO UPDATE SET hits = savings.hits + excluded.hits,
          cost = savings.cost + excluded.cost, unpriced = savings.unpriced + excluded.unpriced,
          tokens = savings.tokens + excluded.tokens";
 
-/// Adds one hit, at the end of the transaction.
+/// Adds a cache hit to a user's savings. They are written at the end of the transaction.
 pub fn add_hit(
     db: &Writer,
     user: &UserId,

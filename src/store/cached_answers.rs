@@ -56,12 +56,12 @@ pub struct CacheStats {
     pub bytes: u64,
     /// Hits on the answers that are currently in the cache.
     pub hits: u64,
-    /// The amount that these hits would have cost.
+    /// The amount that the hits in `hits` would have cost, where known.
     pub saved_cost: MicroDollars,
 }
 
-/// Looks up the answer for a key, unless it has expired or was created before `since`. Uses a read, so that a miss, the
-/// common case, does not occupy the writer. Keys start with their owner.
+/// Looks up the answer for a key, unless it has expired or was created before `since`. Does not write, so that a miss,
+/// the common case, does not occupy the writer. Keys start with their owner.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -78,12 +78,12 @@ pub fn look_up(
     )
 }
 
-/// Adds hits to an answer, and when it was last used.
+/// Adds to an answer's hit count, and moves its last use forward.
 const ADD_HITS: &str =
     "UPDATE answer_cache SET hits = hits + ?2, used = CASE WHEN used < ?3 THEN ?3 ELSE used END
      WHERE key = ?1";
 
-/// Counts a hit, at the end of the transaction.
+/// Counts a hit on an answer. The count is written at the end of the transaction.
 pub fn record_hit(db: &Writer, key: &str, now: Timestamp) {
     let amounts = [Amount::Sum(1), Amount::Latest(now.millis())];
     db.add_later(ADD_HITS, vec![key.into()], &amounts);
@@ -122,8 +122,8 @@ pub fn put(
     .map(drop)
 }
 
-/// Deletes expired answers, and then the least recently used ones until the rest fits. Returns the number of deleted
-/// answers.
+/// Deletes expired answers, and then the least recently used ones until the rest fits into `max_bytes`. Returns the
+/// number of deleted answers.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -184,7 +184,7 @@ pub fn fields_of(
     before: Timestamp,
     limit: u32,
 ) -> Result<Vec<BTreeMap<String, String>>> {
-    // All keys of an owner are between these two, because `/` follows `.`.
+    // All keys of an owner are between these two, because `/` follows `.` in ASCII.
     db.all(
         "SELECT fields FROM answer_cache WHERE key >= ?1 || '.' AND key < ?1 || '/' AND created < ?2
          ORDER BY created DESC LIMIT ?3",
@@ -340,7 +340,7 @@ mod tests {
                     at(until),
                 )?;
             }
-            // The oldest answer is now the most recently used.
+            // A hit makes the oldest answer the most recently used one.
             record_hit(db, "1", at(8));
             db.write_totals()?;
             let one = stats(db)?.bytes / 5;

@@ -85,8 +85,8 @@ pub fn list_latest(
     )
 }
 
-/// Lists the calls of an analysis that started within a time span, in the order of their start. The time span limits
-/// how much of an index is scanned, because there is no index by analysis.
+/// Lists an analysis's calls that started within a time span, ordered by start time, at most 2000. The time span bounds
+/// the index scan, because calls are not indexed by analysis.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

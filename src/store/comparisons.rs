@@ -56,13 +56,13 @@ pub struct Comparison {
 /// Selects comparisons and votes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ComparisonScope {
-    /// Only those of this user; `None` for all users.
+    /// Only comparisons and votes of this user; `None` for all users.
     pub user: Option<UserId>,
-    /// Only those with this topic, ignoring case; empty for all topics.
+    /// Only comparisons and votes with this topic, ignoring case; empty for all topics.
     pub topic: String,
-    /// Only those with this pattern; empty for all patterns.
+    /// Only comparisons and votes with this pattern; empty for all patterns.
     pub pattern: String,
-    /// Only those cast at or after this time.
+    /// Only comparisons and votes from this time or later.
     pub since: Timestamp,
 }
 
@@ -75,9 +75,9 @@ pub struct TopicCount {
     pub tally: VoteTally,
     /// Number of votes on comparisons in which both costs are known and the draft was not free.
     pub priced_votes: u64,
-    /// Sum of the panels' costs in those comparisons.
+    /// Sum of the costs of the panels' answers in the comparisons that `priced_votes` counts.
     pub panel_cost: MicroDollars,
-    /// Sum of the drafts' costs in those comparisons.
+    /// Sum of the costs of the drafts in the comparisons that `priced_votes` counts.
     pub single_cost: MicroDollars,
     /// When the first blind vote was cast.
     pub first_vote: Timestamp,
@@ -87,7 +87,7 @@ pub struct TopicCount {
     pub not_helpful: u64,
 }
 
-/// Stores a comparison, unless the analysis already has one: the order of the texts is drawn only once.
+/// Stores a comparison, unless the analysis already has one, because the order of the texts is chosen only once.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -208,8 +208,8 @@ pub fn store_vote(
     }
 }
 
-/// Counts blind votes, by topic with the most votes first, or in total. Only a user's first vote on a question counts,
-/// because votes on the same question depend on each other. By topic, a question counts once per topic.
+/// Counts blind votes in total, or by topic with the most votes first. Only a user's first vote on a question counts,
+/// because votes on the same question depend on each other; by topic, the first one in each topic counts.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -19,8 +19,8 @@ use super::totals::{Amount, KeyPart, PendingTotals};
 /// A read-only connection.
 pub struct Reader(Connection);
 
-/// A read-write connection. The writer thread has one; with a database server, so does the thread that renews this
-/// server's row.
+/// A read-write connection. The writer thread has one. With PostgreSQL, the thread that renews this server's row has
+/// another one.
 pub struct Writer {
     reader: Reader,
     totals: RefCell<PendingTotals>,
@@ -34,9 +34,9 @@ enum Connection {
 /// The database engine of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
-    /// The embedded engine: a file.
+    /// SQLite, which is embedded and stores the database in a file.
     Sqlite,
-    /// A database server.
+    /// A PostgreSQL server.
     Postgres,
 }
 
@@ -119,7 +119,7 @@ impl Reader {
             .ok_or(StoreError::Missing)
     }
 
-    /// Returns all rows. The query itself contains the limit.
+    /// Returns all rows of a query, which must contain its own limit if it needs one.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -200,10 +200,10 @@ impl Reader {
         }
     }
 
-    /// Runs a transaction statement. For use by the database threads.
+    /// Runs a statement that begins or ends a transaction or controls a savepoint. For use by the database threads.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be read.
+    /// Returns an error if the statement fails or the server cannot be reached.
     pub(super) fn run_control(&self, sql: &'static str) -> Result<()> {
         match &self.0 {
             Connection::Sqlite(connection) => connection.execute(sql, &[]).map(drop),
@@ -211,10 +211,10 @@ impl Reader {
         }
     }
 
-    /// Runs setup statements, once per connection.
+    /// Runs statements without parameters or results.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be read.
+    /// Returns an error if the database cannot be read or written.
     pub(super) fn run_batch(&self, sql: &str) -> Result<()> {
         match &self.0 {
             Connection::Sqlite(connection) => connection.execute_batch(sql),
@@ -267,7 +267,8 @@ impl Reader {
         }
     }
 
-    /// Returns the transaction whose commit was sent without getting a reply, provided that it changed something.
+    /// Returns the mark of the transaction whose commit was sent but not answered, if the transaction has changed
+    /// something.
     pub(super) fn lost_commit(&self) -> Option<TransactionMark> {
         match &self.0 {
             Connection::Sqlite(_) => None,
@@ -284,7 +285,7 @@ impl Reader {
 }
 
 impl Writer {
-    /// Opens the read-write connection to a SQLite file.
+    /// Opens a read-write connection to a SQLite file. `followed` is whether a replica follows the write-ahead log.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened or configured.
@@ -293,7 +294,7 @@ impl Writer {
         Ok(Self::of(Connection::Sqlite(connection)))
     }
 
-    /// Opens a SQLite file so that a read lock keeps other processes from writing to it.
+    /// Opens a SQLite file in a mode that changes neither the file nor its write-ahead log. Takes no lock.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened.
@@ -387,13 +388,13 @@ impl Writer {
         })
     }
 
-    /// Adds amounts to a row of totals at the end of the transaction, if the job succeeds. Until then, no query sees them.
-    /// The first parameters of the statement are the key, and the others are the amounts.
+    /// Adds amounts to a row of totals at the end of the transaction, if the job succeeds. Until then, no query sees
+    /// them. The first parameters of the statement are the key, followed by the amounts.
     pub(super) fn add_later(&self, sql: &'static str, key: Vec<KeyPart>, amounts: &[Amount]) {
         self.totals.borrow_mut().add(sql, key, amounts);
     }
 
-    /// Keeps or forgets what the job has added to totals.
+    /// Keeps the amounts that the job has added to totals, or discards them if the job has failed.
     pub(super) fn end_job(&self, keeps: bool) {
         let mut totals = self.totals.borrow_mut();
         match keeps {
@@ -402,12 +403,12 @@ impl Writer {
         }
     }
 
-    /// Forgets what was added to totals and has not been written.
+    /// Discards all amounts that were added to totals but not written.
     pub(super) fn drop_totals(&self) {
         drop(self.totals.borrow_mut().take());
     }
 
-    /// Writes what was added to totals.
+    /// Writes all amounts that were added to totals.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -418,8 +419,8 @@ impl Writer {
         }
         let write = || self.attempt(|db| totals.write(|sql, values| db.run(sql, values).map(drop)));
         match write() {
-            // The jobs have succeeded. A server of an earlier version, which has another order, may have been in the way,
-            // or a person was deleted at this moment.
+            // The jobs have succeeded, so the totals are tried once more. A server of an earlier version, which writes
+            // them in another order, may have caused a deadlock, or a user may have been deleted at this moment.
             Err(StoreError::Busy | StoreError::Missing) if self.in_transaction() => write(),
             result => result,
         }
@@ -436,7 +437,7 @@ impl Writer {
         })
     }
 
-    /// Changes exactly one row.
+    /// Runs a statement that changes one row.
     ///
     /// # Errors
     /// Returns `Missing` if there is no such row, or another error if the database cannot be written.

@@ -32,7 +32,7 @@ pub struct DiskState {
 pub(super) struct DiskWatch {
     folder: PathBuf,
     floor: u64,
-    // Whether the reserve has been released.
+    // Whether there is no reserve now, because it was released or could not be created.
     is_spent: AtomicBool,
     // Whether a commit has failed for lack of space and none has succeeded since. Free bytes alone do not show this,
     // because inodes or a quota may be exhausted.
@@ -198,7 +198,7 @@ mod tests {
         fs::create_dir_all(&folder).expect("a folder");
         let (kept_file, reserve) = (folder.join("kept"), folder.join(RESERVE_FILE));
         for is_hard_link in [true, false] {
-            // A file with the size of the reserve, and one with another size.
+            // The target of the link may or may not have the size of the reserve.
             for size in [4096, 7] {
                 fs::write(&kept_file, vec![b'x'; size]).expect("written");
                 match is_hard_link {

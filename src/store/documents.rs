@@ -1,4 +1,4 @@
-//! Documents and their text by page. The original bytes are in the data folder, not in the database.
+//! Documents and their text by page. Their original files are stored elsewhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,7 @@ pub fn has_fewer_than(db: &Reader, user: &UserId, limit: u32) -> Result<bool> {
     )
 }
 
-/// Stores what reading a document has found out about it, except its text.
+/// Stores what was found out about a document by reading it, except its text.
 ///
 /// # Errors
 /// Returns `Missing` if the document has been deleted, or another error if the database cannot be written.
@@ -239,7 +239,8 @@ pub fn list_of(
     }
 }
 
-/// Returns the length of a document's text. For a long text, this is an estimate based on the number of words.
+/// Returns the length of a document's text, in characters and bytes. For a long text, both are estimated from the
+/// number of words.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -7,7 +7,8 @@ use std::fmt;
 pub enum StoreError {
     /// The row to change, or its parent, does not exist.
     Missing,
-    /// The object already exists. The text tells which one.
+    /// The change conflicts with what is stored, for example because an object already exists. The text names the
+    /// object.
     Conflict(&'static str),
     /// Another process has locked the database for too long, or the database server cannot be reached.
     Busy,
@@ -41,7 +42,7 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {}
 
 impl StoreError {
-    /// Sets which object a conflict is about.
+    /// Replaces the subject of a [`Self::Conflict`]; returns other errors unchanged.
     pub(super) fn with_subject(self, what: &'static str) -> Self {
         match self {
             Self::Conflict(_) => Self::Conflict(what),

@@ -17,7 +17,7 @@ pub struct StoredEvent {
     pub data: String,
 }
 
-/// Maximum number of events per statement. Connections keep a statement for each smaller number.
+/// Maximum number of events per statement. A connection caches a statement for each number of events up to this.
 const MAX_ROWS: usize = 8;
 
 /// Appends events.

@@ -151,8 +151,8 @@ pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
     )
 }
 
-/// Lists the evaluations of an experiment: first the completed ones in the order in which they were recorded, then the
-/// started ones.
+/// Lists the evaluations of an experiment: first the completed ones in the order in which they were recorded, then
+/// those without a result.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

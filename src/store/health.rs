@@ -1,4 +1,4 @@
-//! Whether reads and commits succeed, as last observed by the database threads. Asking costs nothing.
+//! Whether reads and commits succeed, as last observed by the database threads. Reading this state costs nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -300,7 +300,7 @@ mod tests {
         with_writer(|db| {
             let ada = user(1);
             users::insert(db, &ada)?;
-            // The second thread has two answers in the same place.
+            // The first thread has two answers for the same stage and member.
             let outcomes = add_threads(db, &ada.id, &[thread(1, 2), thread(2, 1)])?;
             assert_eq!(outcomes, [ImportOutcome::Refused, ImportOutcome::Added]);
             let left = derived_rows(db)?;

@@ -21,7 +21,7 @@ struct QueueState<J> {
     closed: bool,
 }
 
-/// The error for a job that comes after the queue was closed.
+/// The error for a job that is added after the queue was closed.
 #[derive(Debug, PartialEq)]
 pub(super) struct QueueClosed;
 

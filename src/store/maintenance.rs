@@ -96,10 +96,11 @@ impl Store {
         answered.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Makes a verified copy of the database while it is in use. Blocks.
+    /// Makes a verified copy of the database file while it is in use. Blocks.
     ///
     /// # Errors
-    /// Returns [`BackupError`] if the copy cannot be made or is not intact.
+    /// Returns [`BackupError`] if the copy cannot be made or is not intact, or if the database is on a PostgreSQL
+    /// server.
     pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
         match *self.0.connector {
             engine::DatabaseConnector::Sqlite { .. } => backup::copy(&self.0.path, to, replace),

@@ -25,15 +25,15 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(2);
 /// How long before its row expires a server stops its work, so that it never overlaps with the server that takes
 /// over.
 const STOP_MARGIN: Duration = Duration::from_secs(2);
-/// Maximum time since the last renewal, and between the last two, at which a server may declare others dead. After a
-/// longer gap, the database itself may have been unreachable, and the rows of the others may have expired only
-/// because of that.
+/// Maximum time since the last renewal, and between the last two, for a server to be allowed to declare others dead. A
+/// longer gap may mean that the database itself was unreachable, so that the rows of the others expired only because of
+/// that.
 const MAX_GAP: Duration = Duration::from_secs(6);
-/// Timeout for a renewal. When it expires, the row is about to expire too, and a new connection finds out sooner than
-/// this one whether the database can be reached again.
+/// Timeout for a renewal. When it expires, the row is about to expire too, and a new connection will reveal sooner than
+/// the old one whether the database can be reached again.
 const RENEWAL_TIMEOUT: Duration = LIFETIME.saturating_sub(STOP_MARGIN);
-/// Makes a change of this server's row give up on a lock after this time: what it would write after the lifetime of the
-/// row has already expired.
+/// Limits how long a change of this server's row waits for a lock, so that what it writes has not expired by the time
+/// it is written.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '6s'";
 /// Timeout for adding the row at the start, and for removing it at the end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,9 +60,10 @@ struct SharedMembership {
 }
 
 struct MembershipState {
-    /// When the last successful renewal was sent; the row does not expire before a lifetime has passed since then.
+    /// When the last successful renewal was sent. The row does not expire earlier than a lifetime after that.
     last_renewal: Instant,
-    /// When the others have had enough time to renew their rows since the database may have been unreachable.
+    /// When this process may declare others dead again: they have then had a lifetime to renew their rows since the
+    /// database may have been unreachable.
     may_judge_from: Instant,
     is_leaving: bool,
 }
@@ -169,8 +170,9 @@ impl Membership {
         now + STOP_MARGIN < self.shared.state().last_renewal + LIFETIME
     }
 
-    /// Returns a function that tells whether this process may declare servers dead whose rows have expired. It may
-    /// not if it has been cut off from the database itself, until the others have had time to renew their rows.
+    /// Returns a function that returns whether this process may declare servers dead whose rows have expired. After
+    /// this process itself was cut off from the database, it may not until the others have had time to renew their
+    /// rows.
     pub fn may_declare_dead(&self) -> impl Fn() -> bool + Send + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.state().may_judge_others(clock::instant())
@@ -205,7 +207,7 @@ fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
     Ok(db)
 }
 
-/// Makes a change that is refused if it has to wait for a lock for long.
+/// Makes a change in a transaction of its own. Fails if the change waits too long for a lock.
 fn change_in_time<T>(db: &Writer, change: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
     db.run_control("BEGIN")?;
     let result = db.run_batch(LOCK_TIMEOUT).and_then(|()| change(db));

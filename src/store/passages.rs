@@ -9,15 +9,15 @@ use crate::domain::document::{Passage, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::QueryPart;
 
-/// Maximum number of row ranges that are queried per part. A user's passages form runs of consecutive rows. Nearby runs
-/// are queried together, and other users' rows between them are filtered out.
+/// Maximum number of row ranges that are queried for each part of a query. A user's passages form runs of consecutive
+/// rows. Nearby runs are queried together, and other users' rows between them are filtered out.
 const MAX_RANGES: usize = 32;
 
 /// The passages that a search covers, from some or all of a user's documents.
 pub struct PassageScope {
     /// The first and last row of each run of passages in the scope, in ascending order.
     row_runs: Vec<(i64, i64)>,
-    /// The same runs, but with the closest ones joined so that at most [`MAX_RANGES`] remain.
+    /// The runs of `row_runs`, with the closest ones joined so that at most [`MAX_RANGES`] remain.
     ranges: Vec<(i64, i64)>,
 }
 
@@ -131,8 +131,8 @@ pub fn frequency(db: &Reader, scope: &PassageScope, part: &QueryPart, limit: u64
     Ok(count)
 }
 
-/// Returns up to `max_matches` passages in the scope that match a part of a query, as rows with scores from 0 to 1. The
-/// best match has the score 1, so that documents outside the scope do not influence the scores.
+/// Returns the row IDs and scores of up to `max_matches` passages in the scope that match a part of a query. Scores are
+/// scaled so that the best match has 1; documents outside the scope therefore do not influence them.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -177,7 +177,8 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<SearchHit>>
     )
 }
 
-/// Lists the first passages of these documents, ordered by document ID and position in the text. Their score is 0.
+/// Lists the first passages of these documents, ordered by document ID and position in the text. The hits have the
+/// score 0.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -33,7 +33,7 @@ pub fn request(db: &Writer, user: &UserId, now: Timestamp) -> Result<()> {
     .map(drop)
 }
 
-/// Stores a link. An earlier link is no longer valid.
+/// Stores a link, replacing an earlier one, which no longer works.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

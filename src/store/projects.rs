@@ -95,8 +95,8 @@ pub fn change(
     )
 }
 
-/// Replaces the documents of a project that the user may see. Documents of other users stay, and only the user's own
-/// documents are added.
+/// Replaces the user's own documents in a project that the user may see. Other users' documents in the project stay,
+/// and documents that do not belong to the user are not added.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -176,8 +176,8 @@ fn refuse_jobs(jobs: Vec<Job>, why: &StoreError) {
     }
 }
 
-/// Runs queued queries in one transaction. All of their statements see the same snapshot of the database, which is no
-/// older than the last query in the queue.
+/// Runs queued queries in one transaction. All of their statements see the same snapshot of the database, which is
+/// taken after the last of these queries was queued.
 fn answer_jobs(db: &Reader, health: &StoreHealth, jobs: Vec<Job>) {
     if let Err(error) = db.run_control("BEGIN") {
         db.mark_broken();

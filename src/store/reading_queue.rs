@@ -1,4 +1,4 @@
-//! Documents that wait to be read. The domain decides in which order.
+//! Documents that wait to be read. `domain` decides in which order they are read.
 
 use super::connection::Reader;
 use super::error::Result;

@@ -8,7 +8,8 @@ use crate::domain::document::Passage;
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::QueryPart;
 
-/// Passes the passages within a range of rows that match a part of a query to `take` until it returns false.
+/// Calls `take` with the row ID of each passage in a range of row IDs that matches a part of a query, until it returns
+/// false.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -40,7 +41,7 @@ pub(super) fn for_each_scored_passage(
     }
 }
 
-/// Passes the thread and the row of each of a user's matching turns to `take`, best first, until it returns false.
+/// Calls `take` with the thread and row of each of a user's matching turns, best first, until it returns false.
 /// `columns` lists the columns of the index to search, separated by spaces: `question`, `answer`, `terms`.
 ///
 /// # Errors
@@ -78,7 +79,7 @@ pub(super) fn insert_passages(
     }
 }
 
-/// Adds a passage that was just inserted to the index. In SQLite, triggers do this.
+/// Adds a passage to the index after its row was inserted. In SQLite, triggers do this.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -89,7 +90,7 @@ pub(super) fn index_passage(db: &Writer, document: &str, ordinal: i64) -> Result
     }
 }
 
-/// Adds the text of a turn that was just inserted to the index. In SQLite, triggers do this.
+/// Adds the text of a turn to the index after its row was inserted. In SQLite, triggers do this.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

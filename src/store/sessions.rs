@@ -51,7 +51,8 @@ pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn find_active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
-    // The columns are read by position, and a later version may add some to each table while this one runs.
+    // The columns are named and read by position, because a later version may add columns to each table while this one
+    // runs.
     db.query_optional(
         "SELECT s.id, s.user_id, s.refresh_hash, s.previous_hash, s.replaced, s.created, s.expires, s.revoked,
              s.client, u.*

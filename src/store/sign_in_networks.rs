@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 /// Maximum number of networks per user.
 const MAX_PER_USER: u32 = 32;
 
-/// Records a successful sign-in from this network.
+/// Records a successful sign-in from this network, and deletes the user's least recently used networks above the limit.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

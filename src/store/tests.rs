@@ -1,4 +1,4 @@
-//! Tests that each closure has its own transaction, even when closures share a commit, and that failures are reported.
+//! Tests that closures that share a commit succeed or fail independently, and that failures are reported.
 
 mod folder;
 
@@ -133,7 +133,7 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
         &store,
         vec![
             add_change(1),
-            // SQLite also rolls back the whole transaction when the disk is full.
+            // Simulates a full disk, on which SQLite rolls back the whole transaction.
             Box::new(|db| db.run_control("ROLLBACK").map(|()| 2)),
             add_change(3),
         ],

@@ -23,7 +23,7 @@ const ANSWER_BEGINNING: i64 = 1_000;
 /// A thread without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
-    /// Unique on the server. Later threads have greater IDs.
+    /// Unique ID. Later threads have greater IDs.
     pub id: ThreadId,
     /// Title in the history, which is initially derived from the first question.
     pub title: String,
@@ -403,7 +403,8 @@ pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 3
     )
 }
 
-/// Returns the thread behind a share link, with its owner. Links of locked accounts do not work.
+/// Returns the owner and the ID of the thread with this share link, or `None` if there is none or the owner's account
+/// is locked.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -1,6 +1,7 @@
-//! Totals that many transactions add to, such as a person's usage of a model on a day. What the jobs of a transaction add
-//! is collected, and written at its end: each row once, and the rows of every transaction in the same order. So servers
-//! that add to the same rows never wait for each other in a circle, and only for as long as a commit takes.
+//! Totals to which many transactions add, such as a user's usage of a model on a day. The amounts that the jobs of a
+//! transaction add are collected and written at its end: each row once, and the rows in the same order in every
+//! transaction. Servers that add to the same rows therefore never deadlock, and wait for each other only for as long as
+//! a commit takes.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,28 +17,29 @@ pub(super) enum KeyPart {
     Text(String),
 }
 
-/// A change of one column.
+/// A change of one column of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Amount {
-    /// Added to the others.
+    /// A number that is added to the column.
     Sum(i64),
-    /// Replaces a smaller one.
+    /// A number that replaces the column's value if that is smaller.
     Latest(i64),
 }
 
-/// A statement, whose first parameters are the key and whose others are the amounts, and a key.
+/// A statement and the key of the row to which it adds. The statement's first parameters are the key, followed by the
+/// amounts.
 type TotalRow = (&'static str, Vec<KeyPart>);
 
-/// Amounts by row, in the order in which the rows are written.
+/// Amounts by row, sorted in the order in which the rows are written.
 #[derive(Debug, Default)]
 pub(super) struct Totals(BTreeMap<TotalRow, Vec<Amount>>);
 
-/// What a transaction is going to add.
+/// The amounts that a transaction is going to add.
 #[derive(Debug, Default)]
 pub(super) struct PendingTotals {
-    /// Of the jobs that have succeeded.
+    /// Amounts of the jobs that have succeeded.
     kept: Totals,
-    /// Of the job that is running.
+    /// Amounts of the job that is running.
     running: Totals,
 }
 
@@ -47,19 +49,19 @@ impl PendingTotals {
         self.running.add((sql, key), amounts.to_vec());
     }
 
-    /// Keeps what the job has added.
+    /// Keeps the amounts of the running job, which has succeeded.
     pub(super) fn keep_job(&mut self) {
         for (row, amounts) in std::mem::take(&mut self.running.0) {
             self.kept.add(row, amounts);
         }
     }
 
-    /// Forgets what the job has added.
+    /// Discards the amounts of the running job, which has failed.
     pub(super) fn drop_job(&mut self) {
         self.running.0.clear();
     }
 
-    /// Returns everything that was added, and forgets it.
+    /// Takes all amounts added so far, including those of the running job.
     pub(super) fn take(&mut self) -> Totals {
         self.keep_job();
         std::mem::take(&mut self.kept)
@@ -109,7 +111,7 @@ impl Amount {
         *self = match (*self, other) {
             (Self::Sum(known), Self::Sum(more)) => Self::Sum(known.saturating_add(more)),
             (Self::Latest(known), Self::Latest(other)) => Self::Latest(known.max(other)),
-            // A statement always has the same kinds.
+            // The amounts for one column are always of the same kind.
             (_, other) => other,
         };
     }

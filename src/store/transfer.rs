@@ -20,8 +20,8 @@ pub use rows::{CopiedTable, ReplacedNul};
 
 type Result<T> = std::result::Result<T, TransferError>;
 
-/// Tables that are not copied, which are those of unfinished uploads: the uploaded bytes are in files, or in a table
-/// that only one engine has.
+/// Tables that are not copied: those of unfinished uploads, because the uploaded bytes are in files or in a table that
+/// only one engine has.
 const EXCLUDED_TABLES: &[&str] = &["uploads", "upload_parts"];
 
 /// A table of the schema, and what is needed to read it in the order of its primary key.
@@ -58,7 +58,7 @@ impl TransferSource {
     ///
     /// # Errors
     /// `Unreachable` if there is no connection; `InUse` if a Quire server is using the database; `PendingCommands` if
-    /// there are unexecuted commands to runs; otherwise, same as [`TransferSource::open_file`].
+    /// there are commands for runs that have not been executed; otherwise, same as [`TransferSource::open_file`].
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
         let db = connect(address, authorities)?;
         server::check_version(&db)?;

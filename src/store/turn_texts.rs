@@ -28,7 +28,7 @@ const MAX_MEMBERS_TEXT: usize = 256 << 10;
 pub const MAX_OLDER: u32 = 20;
 /// The setting that records the last older turn whose members' texts have been indexed.
 const PROGRESS_SETTING: &str = "turn_texts.members_indexed_down_to";
-/// The value of that setting once no older turns remain.
+/// Value of [`PROGRESS_SETTING`] once no older turns remain.
 const ALL_INDEXED: &str = "all";
 /// Precedes each member's text in the indexed answer. The member's letter and a newline follow it.
 const MEMBER_MARK: char = '\u{1e}';
@@ -89,10 +89,11 @@ struct PlannedStage {
     who: String,
 }
 
-/// Replaces the indexed text of an analysis with its current text. Does nothing for an analysis without a thread.
+/// Replaces the indexed text of an analysis with its current text. Does nothing for an analysis without a thread, or if
+/// there is no such analysis.
 ///
 /// # Errors
-/// Returns an error if there is no such analysis, or the database cannot be written.
+/// Returns an error if the database cannot be read or written.
 pub(super) fn write(db: &Writer, id: &str) -> Result<()> {
     let found: Option<(String, String, String, bool)> = db.query_optional(
         "SELECT user_id, question, synthesis, CASE WHEN finished > 0 THEN 1 ELSE 0 END FROM analyses
@@ -139,7 +140,7 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
         [id],
         |row| {
             let (stage, member): (i64, i64) = (row.get(0)?, row.get(1)?);
-            // For the same reason, an answer that cannot be parsed has no text.
+            // An answer that cannot be parsed has no text. Like an invalid plan, it must not cause an error.
             let found = serde_json::from_str::<StageAnswer>(row.text(2)?).ok();
             let text = found.filter(|found| is_panel(stage as usize) && (found.answered() || found.is_partial()));
             let text = text.map(|found| found.text).unwrap_or_default();
@@ -207,8 +208,8 @@ fn advance(db: &Writer, last: Option<&String>) -> Result<bool> {
     Ok(last.is_some())
 }
 
-/// Adds the texts of turns that have none yet, from conversations with a single member. Each statement adds many rows,
-/// because FTS5 flushes its changes whenever a statement that may be rolled back begins.
+/// Adds the texts of single-member turns that have no text yet. Each statement adds many rows, because FTS5 flushes its
+/// changes whenever a statement that may be rolled back begins.
 ///
 /// # Errors
 /// Returns an error if a turn already has text, if there is no such analysis, or if the database cannot be written.
@@ -245,17 +246,17 @@ pub(super) fn add_missing(
     Ok(())
 }
 
-/// Returns the search terms of a turn that the index's tokenizer cannot find.
+/// Returns the additional index terms of a turn's texts, separated by spaces.
 fn terms_of(question: &str, answer: &str) -> String {
     let terms = format!("{} {}", index_terms(question), index_terms(answer));
     terms.trim().to_owned()
 }
 
-/// Makes an analysis in the history a thread with a single turn, unless it is already in a thread of its user, and
-/// indexes it.
+/// Ensures that an analysis in the history is in a thread of its user, creating one with a single turn if needed, and
+/// indexes the analysis. Removes other analyses from their threads.
 ///
 /// # Errors
-/// Returns an error if there is no such analysis, or if the database cannot be written.
+/// Returns an error if the database cannot be written.
 pub(super) fn ensure_thread(db: &Writer, id: &str) -> Result<()> {
     let found: Option<(String, String, i64, bool)> = db.query_optional(
         "SELECT user_id, question, created, CASE WHEN EXISTS (

@@ -18,7 +18,7 @@ pub struct DailyUsage {
     pub model: String,
     /// Number of calls sent.
     pub calls: u64,
-    /// Number of those calls without an answer.
+    /// Number of calls without an answer, included in `calls`.
     pub failed: u64,
     /// Input tokens.
     pub input: u64,
@@ -47,7 +47,7 @@ pub struct UserUsage {
     pub sum: DailyUsage,
 }
 
-/// Adds to the usage of a user, if there still is one, on a day and of a model.
+/// Adds to a user's usage of a model on a day. Does nothing if the user has been deleted.
 const ADD: &str = "INSERT INTO usage (user_id, day, model, calls, input, output, cost, failed, cached, reasoning,
          unpriced, estimated, own_key)
      SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM users WHERE id = ?1
@@ -58,7 +58,8 @@ const ADD: &str = "INSERT INTO usage (user_id, day, model, calls, input, output,
          reasoning = usage.reasoning + excluded.reasoning, unpriced = usage.unpriced + excluded.unpriced,
          estimated = usage.estimated + excluded.estimated, own_key = usage.own_key + excluded.own_key";
 
-/// Adds a call to the usage of its day, at the end of the transaction. Ignores a call that was never sent.
+/// Adds a call to a user's usage on a day. The usage is written at the end of the transaction. Ignores a call that was
+/// never sent.
 pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) {
     let (used, cost) = (&charge.bill.usage, charge.cost());
     if charge.bill.tries == 0 {
@@ -86,7 +87,7 @@ pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) {
     db.add_later(ADD, key, &amounts.map(Amount::Sum));
 }
 
-/// Lists a user's usage from one day to another, newest first, by model.
+/// Lists a user's usage by day and model from one day to another (inclusive), newest day first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -99,7 +100,8 @@ pub fn for_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Resul
     )
 }
 
-/// Lists the totals of all users with usage, highest cost first.
+/// Lists the total usage of each user from one day to another (inclusive), highest cost first. Omits users without
+/// usage.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -123,7 +125,7 @@ pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<UserUsage>>
     )
 }
 
-/// Lists the combined usage of all users from one day to another, newest first, by model.
+/// Lists the combined usage of all users by day and model from one day to another (inclusive), newest day first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -141,8 +143,8 @@ pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<DailyU
     )
 }
 
-/// Returns the amounts that count toward a user's budgets on a day: money spent with the server's keys, and all
-/// tokens.
+/// Returns the amounts that count toward a user's budgets, today and in this month: money spent with the server's keys,
+/// and all tokens.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -32,8 +32,9 @@ pub fn insert(db: &Writer, user: &User) -> Result<()> {
     .map_err(|error| error.with_subject("email"))
 }
 
-/// Inserts an account and returns its role. The first account becomes an administrator, regardless of `user.role`. This
-/// is decided here because only the write transaction excludes a concurrent registration.
+/// Inserts an account and returns its role. The first account becomes an administrator, and every other one an ordinary
+/// user, regardless of `user.role`. This is decided here because only the write transaction excludes a concurrent
+/// registration.
 ///
 /// # Errors
 /// Same as [`insert`].
@@ -211,7 +212,8 @@ pub fn record_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
 /// the database cannot be written.
 pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     let is_deleted = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
-    // This is the only data of a user whose row does not refer to the account.
+    // The comparison interval is the only data of a user that is not deleted by cascade, because its row does not refer
+    // to the account.
     comparisons::set_compare_interval(db, id, None)?;
     if is_deleted && count(db)? > 0 {
         check_admin_remains(db)?;
@@ -228,7 +230,7 @@ pub fn lock_roles(db: &Writer) -> Result<()> {
 }
 
 fn check_admin_remains(db: &Writer) -> Result<()> {
-    // Locked after the change, so that a server that waited for the lock then sees what others have committed.
+    // The lock is taken after the change, so that a server that has waited for it sees what others have committed.
     lock_roles(db)?;
     let left = db.query_optional(
         "SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 LIMIT 1",

@@ -114,7 +114,7 @@ fn process_jobs(
                     commit_group(&mut db, std::mem::take(&mut group), &reopen, health, times);
                     commit_group(&mut db, vec![work], &reopen, health, times);
                 }
-                // The command must include all changes queued before it.
+                // The command must come after all changes that were queued before it.
                 other => {
                     commit_group(&mut db, std::mem::take(&mut group), &reopen, health, times);
                     other.run_command(&db, log.as_mut());
@@ -130,7 +130,7 @@ fn process_jobs(
     }
 }
 
-/// Replaces a lost connection. If that fails, each job is refused when it starts.
+/// Replaces a broken connection. If that fails, each job is refused when it starts.
 fn replace_broken(db: &mut Writer, reopen: &dyn Fn() -> Result<Writer>, health: &StoreHealth) {
     if !db.is_broken() {
         return;

@@ -1,4 +1,5 @@
-//! Servers whose clocks differ: what only one may do at a time is decided by the database's clock and by durations.
+//! Tests servers whose clocks differ: what only one server may do at a time depends on the database's clock and on
+//! durations.
 
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +32,7 @@ fn leases_and_takeovers_use_no_servers_wall_clock() {
     }
 }
 
-/// A library that makes a process's wall clock differ by the number of seconds in CLOCK_SKEW.
+/// Source of a library that shifts a process's wall clock by the number of seconds in CLOCK_SKEW.
 const CLOCK_SKEW: &str = r#"
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -46,7 +47,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 }
 "#;
 
-/// Builds the library in a folder, and returns its path.
+/// Compiles [`CLOCK_SKEW`] in a folder, and returns the path of the library.
 fn clock_skew_library(folder: &Folder) -> String {
     let (source, library) = (folder.path().join("skew.c"), folder.path().join("skew.so"));
     std::fs::write(&source, CLOCK_SKEW).unwrap();
@@ -77,7 +78,7 @@ fn servers_whose_clocks_differ_by_twenty_minutes_take_over_only_from_dead_ones()
         let folder = &folders[usize::from(skew == "-600")];
         Executable::with(folder, &settings)
     });
-    // A run on each, which does not end by itself.
+    // Start a run on each server that does not end on its own.
     let accounts = [(&fast, "ada@example.com"), (&slow, "bob@example.com")];
     let ids = accounts.map(|(server, account)| {
         let mut client = Client::new(server.address).registered(account);
@@ -90,7 +91,7 @@ fn servers_whose_clocks_differ_by_twenty_minutes_take_over_only_from_dead_ones()
              - (SELECT created FROM analyses WHERE id = '{of_slow}') BETWEEN 1100000 AND 1300000"
     );
     assert!(holds(&cluster, &differ), "the clocks do not differ");
-    // Longer than a lease: each row has then been renewed several times.
+    // Wait for longer than a lease, until each row has been renewed several times.
     let mark = "CREATE TABLE mark AS SELECT max(until) AS until FROM servers;";
     assert_eq!(cluster.run(mark), "");
     let renewed = "(SELECT min(until) FROM servers) > (SELECT until FROM mark) + 14000";

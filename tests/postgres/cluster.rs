@@ -1,6 +1,7 @@
-//! A PostgreSQL server in a temporary folder, reachable only through a socket there; if wanted, through PgBouncer, which
-//! passes each transaction to any of its connections. With QUIRE_TEST_POOLER, every test goes through it, except those of
-//! what a pooler cannot do. QUIRE_TEST_POSTGRES_PROGRAMS is the folder of the programs of another version.
+//! A PostgreSQL server in a temporary folder, reachable only through a socket there. Optionally, PgBouncer is in front
+//! of it, which runs each transaction on any of its connections. With QUIRE_TEST_POOLER, all tests use PgBouncer,
+//! except those that test what is not possible through a pooler. QUIRE_TEST_POSTGRES_PROGRAMS is the folder of another
+//! version's programs.
 
 #[path = "template.rs"]
 mod template;
@@ -15,13 +16,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use template::Template;
 
-/// Port of PgBouncer's socket in the folder, next to the server's own.
+/// Port of PgBouncer's socket, which is in the server's folder.
 const POOLER_PORT: u16 = 6432;
 
-/// Number of PgBouncer's connections: so few that programs get each other's.
+/// Number of PgBouncer's connections, which is small so that clients get each other's connections.
 const POOL_SIZE: u32 = 4;
 
-/// A running server; stopped and removed at the end.
+/// A running server, which is stopped and removed on drop.
 pub struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
@@ -29,7 +30,7 @@ pub struct Cluster {
     _template: Arc<Template>,
 }
 
-/// Creates an empty folder of the user that the server runs as.
+/// Creates an empty folder that belongs to the user as whom the server runs.
 fn create_folder(folder: &Path) {
     let _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder).unwrap();
@@ -38,7 +39,8 @@ fn create_folder(folder: &Path) {
     }
 }
 
-/// Returns the folder of the server's programs: of the newest installed version, unless another one is chosen.
+/// Returns the folder of the server's programs: the one in QUIRE_TEST_POSTGRES_PROGRAMS, or that of the newest
+/// installed version.
 fn programs() -> PathBuf {
     if let Some(folder) = std::env::var_os("QUIRE_TEST_POSTGRES_PROGRAMS") {
         return PathBuf::from(folder);
@@ -55,7 +57,8 @@ fn programs() -> PathBuf {
         .expect("PostgreSQL is not installed: run .ci/tools, or apt-get install postgresql")
 }
 
-/// Returns a command that runs as `postgres` if this process is root, which the server's programs refuse.
+/// Returns a command that runs a program as `postgres` if this process is root, because the server's programs refuse to
+/// run as root.
 fn command(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -88,7 +91,7 @@ impl Cluster {
         cluster
     }
 
-    /// Starts a server that programs always reach without a pooler.
+    /// Starts a server without a pooler, even with QUIRE_TEST_POOLER.
     pub fn direct() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -108,12 +111,12 @@ impl Cluster {
         cluster
     }
 
-    /// Starts a server with a pooler in front.
+    /// Starts a server behind a pooler.
     pub fn pooled() -> Self {
         Self::pooled_with(POOL_SIZE)
     }
 
-    /// Starts a server with a pooler in front that has this number of connections.
+    /// Starts a server behind a pooler that has this number of connections to it.
     pub fn pooled_with(connections: u32) -> Self {
         let mut cluster = Self::direct();
         cluster.begin_pooling(connections);
@@ -154,7 +157,7 @@ impl Cluster {
         assert!(started, "see {}/data.log", self.folder.display());
     }
 
-    /// Stops the server's processes at once, which closes all connections.
+    /// Stops the server's processes immediately, which closes all connections.
     pub fn halt(&self) {
         assert!(
             self.control(&["-w", "-m", "immediate", "stop"]),
@@ -162,7 +165,7 @@ impl Cluster {
         );
     }
 
-    /// Returns the address of a database.
+    /// Returns the address of a database, which leads through the pooler if there is one.
     pub fn address(&self, database: &str) -> String {
         let port = match self.pooler {
             Some(_) => POOLER_PORT,
@@ -174,17 +177,17 @@ impl Cluster {
         )
     }
 
-    /// Whether a pooler is in front.
+    /// Returns whether there is a pooler in front of the server.
     pub fn is_pooled(&self) -> bool {
         self.pooler.is_some()
     }
 
-    /// Returns the address of the first database without a pooler.
+    /// Returns the address of the database `postgres` without a pooler.
     pub fn direct_address(&self) -> String {
         format!("postgres://quire@/postgres?host={}", self.folder.display())
     }
 
-    /// Returns the folder, in which the tests may write.
+    /// Returns the server's folder, in which tests may create files.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -193,7 +196,7 @@ impl Cluster {
         self.control_in("data", arguments)
     }
 
-    /// Controls the server whose data are in a part of the folder, and returns whether that succeeded.
+    /// Runs `pg_ctl` for the server whose data is in this subfolder, and returns whether it succeeded.
     pub fn control_in(&self, data: &str, arguments: &[&str]) -> bool {
         let status = self
             .program("pg_ctl")
@@ -211,14 +214,15 @@ impl Cluster {
         command(&self.programs.join(name), &self.folder)
     }
 
-    /// Runs a script and returns its error messages.
+    /// Runs a script in the database `postgres`, and returns its error messages.
     pub fn run(&self, script: &str) -> String {
         self.run_on(5432, script)
     }
 
-    /// Runs a script on the server at this port of the folder, and returns its error messages.
+    /// Runs a script on the server whose socket has this port, and returns its error messages.
     pub fn run_on(&self, port: u16, script: &str) -> String {
-        // Packages of a server alone do not have it, and Debian's in PATH is a script that takes longer than the program.
+        // A package of the server alone lacks psql. The one in PATH may be Debian's wrapper script, which is slower
+        // than the program.
         let own = self.programs.join("psql");
         let program = if own.exists() { own } else { "psql".into() };
         let mut psql = Command::new(program)

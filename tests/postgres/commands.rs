@@ -1,15 +1,15 @@
-//! The commands of the real program with DATABASE_URL.
+//! Tests the commands of the real program with DATABASE_URL.
 
 use std::process::Command;
 
 use super::cluster::Cluster;
 
-/// Runs a command and returns whether it succeeded, and what it printed.
+/// Runs a command, and returns whether it succeeded and what it printed.
 pub fn quire(cluster: &Cluster, arguments: &[&str]) -> (bool, String) {
     quire_with(cluster, arguments, &[])
 }
 
-/// Runs a command with more settings.
+/// Like [`quire`], with additional environment variables.
 pub fn quire_with(
     cluster: &Cluster,
     arguments: &[&str],
@@ -38,7 +38,7 @@ pub fn quire_with(
 #[test]
 fn commands_use_the_server_and_refuse_what_needs_a_file() {
     let cluster = Cluster::start();
-    // Without an account, a run is not stored, neither on the server nor in a folder.
+    // Without an account, a run is stored neither on the server nor in a folder.
     let (succeeded, printed) = quire(&cluster, &["ask", "What is a levy?"]);
     assert!(succeeded && printed.contains("no account yet"), "{printed}");
     let (succeeded, printed) = quire(&cluster, &["user", "add", "ada@example.org", "--admin"]);
@@ -85,7 +85,7 @@ fn an_archive_contains_the_originals_and_an_import_brings_them_back() {
         &format!("{archive}.2"),
     ]);
     assert!(!printed.contains("missing"), "{printed}");
-    // The folder of the command is not where the bytes are.
+    // The original's bytes are in the database, not in the command's data folder.
     let files = std::fs::read_dir(cluster.folder().join("quire/documents")).unwrap();
     assert_eq!(files.count(), 0);
 }

@@ -1,5 +1,5 @@
-//! A connection that is lost during a commit: the caller learns whether the change was stored, and it is stored at most
-//! once.
+//! Tests a connection that is lost during a commit: the caller learns whether the change was stored, and it is stored
+//! at most once.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,8 @@ fn add(store: &Store, number: u32) -> Result<(), StoreError> {
     store.write_now(move |db| users::insert(db, &user(number)))
 }
 
-/// Counts the accounts without the proxy, where a read ends with a commit too.
+/// Returns the number of accounts. Does not use the proxy, because a read ends with a commit too, which the proxy would
+/// cut.
 fn count(cluster: &Cluster) -> u64 {
     let store = open(cluster, "postgres").unwrap();
     let count = store.read_now(users::count).unwrap();
@@ -48,7 +49,7 @@ fn a_commit_whose_answer_is_lost_is_reported_as_it_was() {
         assert_eq!(count(&cluster), u64::from(round) * 2);
         assert_eq!(add(&store, round * 10 + 1), Ok(()), "it can be repeated");
     }
-    // A change of nothing has nothing to lose.
+    // A change that changes nothing cannot be lost.
     proxy.set(CUT_AFTER);
     assert_eq!(store.write_now(|_| Ok(())), Err(StoreError::Busy));
     close(&store);
@@ -60,7 +61,7 @@ fn a_commit_that_is_still_in_progress_is_waited_for() {
     let proxy = Proxy::start(&cluster);
     let store = proxy.open(&cluster);
     assert_eq!(add(&store, 1), Ok(()));
-    // Each commit waits for a replica that there is not.
+    // Make each commit wait for a replica that does not exist.
     let set = |setting: &str| {
         let changed = format!("ALTER SYSTEM {setting};\nSELECT pg_reload_conf();");
         assert_eq!(cluster.run(&changed), "");
@@ -95,7 +96,7 @@ fn a_commit_that_is_still_in_progress_is_waited_for() {
 
 type Change = Box<dyn FnOnce(&Writer) -> Result<(), StoreError> + Send>;
 
-/// Queues these changes in their order while the writer is busy, so that it finds them together. Returns their results.
+/// Queues these changes in order while the writer is busy, so that it takes them together. Returns their results.
 fn change_together(store: &Store, changes: Vec<Change>) -> Vec<Result<(), StoreError>> {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (begun, running) = std::sync::mpsc::channel::<()>();
@@ -127,7 +128,7 @@ fn all_changes_of_one_commit_are_reported_alike() {
         let fault = proxy.fault();
         Box::new(move |db| {
             fault.store(CUT_AFTER, Ordering::SeqCst);
-            // The third one fails by itself.
+            // The third change fails on its own; the connection is not at fault.
             users::insert(db, &user(if number == 3 { 9 } else { number }))?;
             match number {
                 3 => Err(StoreError::Missing),
@@ -193,7 +194,7 @@ fn a_run_goes_on_after_a_commit_that_was_completed_when_nobody_asked_any_longer(
     let (database, known) = (proxy.database(), providers(&provider));
     let server = Server::with(&server_settings(&database, &known));
     let mut client = server.user("ada@example.com");
-    // The commit with the answer waits for a lock.
+    // The commit that stores the answer waits for a lock.
     let script = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              PERFORM set_config('lock_timeout', '0', true);
              PERFORM pg_advisory_xact_lock(7);
@@ -227,7 +228,7 @@ fn a_run_goes_on_after_a_commit_that_was_completed_when_nobody_asked_any_longer(
 
 #[test]
 fn a_call_whose_record_may_be_stored_is_not_recorded_again() {
-    /// Longer than the store asks whether a commit was carried out.
+    /// Longer than the store queries the outcome of a commit.
     const GIVEN_UP: Duration = Duration::from_secs(17);
     let cluster = Cluster::start();
     let proxy = Proxy::start(&cluster);
@@ -256,7 +257,7 @@ fn a_call_whose_record_may_be_stored_is_not_recorded_again() {
     wait_for("the call is stored", || has(1, "p/first"));
     std::thread::sleep(GIVEN_UP);
     proxy.set(FORWARD);
-    // Whatever is repeated is written with the next call at the latest.
+    // Whatever is written again is written with the next call at the latest.
     call("p/later");
     wait_for("the next call is stored", || has(1, "p/later"));
     assert!(has(1, "p/first"), "it counts once");

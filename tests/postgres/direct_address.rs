@@ -1,4 +1,4 @@
-//! DATABASE_DIRECT_URL: an address of the database without the pooler that is in front of it.
+//! Tests DATABASE_DIRECT_URL, a second address of the database that bypasses the pooler in front of it.
 
 use quire::domain::id::AnalysisId;
 use quire::store::{OpenError, ServerAddresses, Store};

@@ -1,4 +1,4 @@
-//! Commands for a run whose server dies before it can carry them out.
+//! Tests commands for a run whose server dies before it can execute them.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ use super::support::script::{
     analysis_path, answer_stream, begin, unfinished_stream, wait_until_ended,
 };
 
-/// Begins a run of two models, one of which has answered, and gives a command through another server while its own one is
-/// frozen, which then dies. Returns the run after its end.
+/// Starts a run of two models, one of which has answered. Freezes the run's server, sends a command through another
+/// server, and kills the frozen one. Returns the run after its end.
 fn command_and_kill(command: &str, body: &Value) -> (Value, Vec<String>) {
     let cluster = Cluster::start();
     let provider = Provider::script([

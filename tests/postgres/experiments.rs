@@ -1,4 +1,4 @@
-//! Experiments of several servers.
+//! Tests experiments with several servers.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ fn an_experiment_is_stopped_through_another_server() {
     let path = format!("/api/experiments/{id}");
     let stopped = elsewhere.post(&format!("{path}/cancel"), json!({}));
     assert_eq!(stopped.status, 200, "{}", stopped.text());
-    // Its calls end too, although another server made them.
+    // The experiment's calls end too, although another server made them.
     provider.wait_for_disconnects(1);
     assert_eq!(client.get(&path).json()["status"], "cancelled");
 }

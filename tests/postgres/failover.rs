@@ -1,5 +1,5 @@
-//! A standby of the database server: how far it lags is shown, and when it takes over, servers continue there without
-//! a restart and without losing an acknowledged change.
+//! Tests a standby of the database server: its lag is reported, and when it takes over, servers continue without a
+//! restart and without losing an acknowledged change.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use super::support::provider::{Provider, on};
 use super::support::script::{analysis_path, answer_stream, begin, providers};
 use super::support::{Client, Server};
 
-/// More than the lag above which doctor warns, in rows of a kilobyte.
+/// Writes more than the lag above which `doctor` warns, in rows of one kilobyte.
 const FILLER: &str =
     "CREATE TABLE filler AS SELECT repeat('levy ', 200) AS text FROM generate_series(1, 80000);";
-/// Changes that each client makes before and after the failover.
+/// Minimum number of changes that each client makes before the failover, and number that it makes afterward.
 const CHANGES: usize = 15;
 
 #[test]
@@ -56,7 +56,7 @@ fn the_lag_of_a_paused_standby_is_shown_and_does_not_stop_writing() {
     wait_for("it has caught up again", || lag() < 1_000_000);
 }
 
-/// Returns the address of a database that one of several hosts has, at the addresses of these proxies.
+/// Returns a database address with several hosts: the addresses of these proxies.
 fn several_hosts(links: &[Proxy]) -> String {
     let hosts: Vec<_> = links
         .iter()
@@ -66,11 +66,11 @@ fn several_hosts(links: &[Proxy]) -> String {
     format!("postgres://quire@{hosts}/postgres?sslmode=disable&target_session_attrs=read-write")
 }
 
-/// A person who changes the own name to one number after the other.
+/// A user who sets the account's name to one number after the other.
 struct Writer {
     client: Client,
     email: String,
-    /// The last number whose change was acknowledged.
+    /// Number of the last change that was acknowledged.
     acknowledged: AtomicUsize,
     is_refused: AtomicBool,
 }
@@ -86,7 +86,8 @@ impl Writer {
         }
     }
 
-    /// Returns whether a change was acknowledged. If not, the answer has said why.
+    /// Changes the name to this number. Returns whether the change was acknowledged; if not, checks that the error
+    /// mentions the database.
     fn change(&self, number: usize) -> bool {
         let name = json!({ "name": number.to_string() });
         let answer = self.client.clone().put("/api/users/me", name);
@@ -99,7 +100,7 @@ impl Writer {
         true
     }
 
-    /// Makes changes until one is refused, waits for the database, and makes more.
+    /// Makes changes until one is refused, waits until the database can be read again, and makes more.
     fn work(&self, standby: &Standby) {
         let refused = (1..).find(|number| !self.change(*number)).unwrap();
         self.is_refused.store(true, Relaxed);
@@ -147,7 +148,7 @@ fn a_promoted_standby_has_all_that_was_acknowledged_and_servers_find_it_by_thems
             all.all(|writer| writer.acknowledged.load(Relaxed) >= CHANGES)
         });
         let run = begin(&mut ada, &["p/slow"]);
-        // Its budgets have been read.
+        // By the time the model is called, the run's budgets have been read.
         provider.wait_called("slow");
         cluster.halt();
         wait_for("changes are refused", || {

@@ -1,4 +1,4 @@
-//! Three servers of the real program on one database, with nginx in front, that can be killed and started again.
+//! Three servers of the real program on one database, behind nginx, which can be killed and started again.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::support::server::Folder;
 /// Number of servers.
 pub const SERVERS: usize = 3;
 
-/// The servers and the proxy; all end when it is dropped.
+/// The servers and the proxy. All of them end on drop.
 pub struct Fleet {
     servers: [Mutex<Option<Executable>>; SERVERS],
     folders: [Folder; SERVERS],
@@ -24,7 +24,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts the servers with these settings, and nginx.
+    /// Starts nginx and the servers with these environment variables.
     pub fn start(cluster: &Cluster, settings: &[(&str, &str)]) -> Self {
         let ports = [(); SERVERS].map(|()| free_port());
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -44,7 +44,7 @@ impl Fleet {
         fleet
     }
 
-    /// Starts a server, on the same port and in the same folder as before.
+    /// Starts a server on the same port and in the same folder as before.
     pub fn begin(&self, number: usize) {
         let port = self.ports[number].to_string();
         let settings = self.settings.iter();
@@ -54,7 +54,7 @@ impl Fleet {
         *self.servers[number].lock().unwrap() = Some(server);
     }
 
-    /// Kills a server without a warning.
+    /// Kills a server without letting it shut down.
     pub fn kill(&self, number: usize) {
         let server = self.servers[number].lock().unwrap().take();
         if let Some(server) = server {
@@ -62,15 +62,15 @@ impl Fleet {
         }
     }
 
-    /// Returns a client that goes through nginx, with this address of its own.
+    /// Returns a client that connects through nginx and appears to have this IP address.
     pub fn client(&self, address: &str) -> Client {
         let proxy = format!("127.0.0.1:{}", self.proxy.port);
         Client::new(proxy.parse().unwrap()).with("x-forwarded-for", address)
     }
 }
 
-/// Returns a port that is free, outside the range from which the system takes those of outgoing connections: none of
-/// these can take it while its server is down.
+/// Returns a free port outside the range that the system uses for outgoing connections, none of which can then take the
+/// port while its server is down.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = (std::process::id() % 1_000) as u16 * 10;
@@ -86,7 +86,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Starts nginx with the manual's lines, which pass requests to these ports.
+    /// Starts nginx with the configuration from the manual, which passes requests to these ports.
     fn start(ports: [u16; SERVERS]) -> Self {
         let (folder, port) = (Folder::new(), free_port());
         let path = folder.path().display();
@@ -123,7 +123,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // Its workers end with it only if it can stop them.
+        // nginx's workers end only if nginx can stop them itself, so it must not be killed.
         let id = self.process.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let _ = self.process.wait();

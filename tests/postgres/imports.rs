@@ -1,4 +1,4 @@
-//! The work of an import grows with its size, not with its square.
+//! Tests that the work of an import is proportional to its size, not to its square.
 
 use quire::domain::id::{DocumentId, UserId};
 use quire::store::archive::{self, ARCHIVE_TABLES};
@@ -9,7 +9,8 @@ use super::commands::quire;
 use super::members::wait_for;
 use super::store::{at, close, open};
 
-/// Returns the number of rows that all statements on a database have read. A session reports them when it ends.
+/// Returns the number of rows that all statements on a database have read. Waits until all sessions have ended, because
+/// a session reports this number when it ends.
 fn rows_read(cluster: &Cluster) -> u64 {
     let sessions = "DO $$ BEGIN IF EXISTS (SELECT 1 FROM pg_stat_activity 
             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())
@@ -30,7 +31,7 @@ fn run(cluster: &Cluster, arguments: &[&str]) {
     assert!(succeeded, "{arguments:?}: {printed}");
 }
 
-/// Imports a file into an empty account, and returns the number of rows read.
+/// Imports a file into a new account, and returns the number of rows read.
 fn reads_of_import(cluster: &Cluster, file: &str) -> u64 {
     let _ = quire(cluster, &["user", "delete", "ada@example.org", "--yes"]);
     assert_eq!(cluster.run("DELETE FROM users; VACUUM ANALYZE;"), "");
@@ -40,7 +41,7 @@ fn reads_of_import(cluster: &Cluster, file: &str) -> u64 {
     rows_read(cluster) - before
 }
 
-/// Stores a document of this many passages as an import does, and returns the number of rows read.
+/// Stores a document with this number of passages as an import does, and returns the number of rows read.
 fn reads_of_passages(cluster: &Cluster, passages: usize) -> u64 {
     let row = |value: serde_json::Value| value.as_object().unwrap().clone();
     let user = UserId::new(at(1_000), passages as u128);

@@ -1,4 +1,4 @@
-//! `quire migrate`, killed at any moment: it leaves no incomplete database, and can be repeated.
+//! Tests that `quire migrate` leaves no incomplete database when it is killed at any moment, and can be repeated.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::members::wait_for;
 use super::migration::{Filled, UPLOAD_TABLES, command, has_no_tables, rows_of, run};
 use super::support::server::Folder;
 
-/// Kills it after longer and longer times, until it has completed.
+/// Kills it after longer and longer times, until a migration completes.
 #[test]
 fn a_killed_migration_leaves_no_database_and_can_be_repeated() {
     let filled = Filled::new();
@@ -21,7 +21,8 @@ fn a_killed_migration_leaves_no_database_and_can_be_repeated() {
     ];
     let back = Folder::new();
     let target = back.path().join("data");
-    // Kills it this long after it has begun.
+    // Starts a migration, kills it this many milliseconds after `has_begun` returns true, and returns whether it had
+    // completed.
     let killed_after =
         |settings: &[(&str, &str)], target: &str, has_begun: &dyn Fn() -> bool, millis: u64| {
             let mut child = command(settings, &["migrate", "--json", "--to", target])
@@ -56,7 +57,7 @@ fn a_killed_migration_leaves_no_database_and_can_be_repeated() {
             &is_writing,
             100 * round,
         );
-        // It may be killed after everything was in place.
+        // It may be killed after everything is in place.
         if is_complete || target.join("quire.db").exists() {
             break;
         }

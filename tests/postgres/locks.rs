@@ -1,4 +1,5 @@
-//! Locks of several servers on one database: no deadlocks, and no server writes what another has taken over.
+//! Tests the locks of several servers on one database: there are no deadlocks, and no server writes to what another one
+//! has taken over.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -22,7 +23,8 @@ use super::support::provider::{Provider, on};
 use super::support::script::providers;
 use super::support::{Client, Server};
 
-/// Keeps the writer busy until something is sent, so that it finds together what is queued meanwhile.
+/// Keeps the writer busy until a message is sent, so that it then takes all jobs that were queued in the meantime
+/// together.
 fn keep_writer_busy(store: &Store) -> (SyncSender<()>, JoinHandle<Result<(), StoreError>>) {
     let (began, running) = sync_channel::<()>(1);
     let (go, wait) = sync_channel::<()>(1);
@@ -38,7 +40,7 @@ fn keep_writer_busy(store: &Store) -> (SyncSender<()>, JoinHandle<Result<(), Sto
     (go, holder)
 }
 
-/// Queues a change and a reservation while the writer is busy, so that it finds both at once.
+/// Queues a change and a reservation while the writer is busy, so that it takes both together.
 async fn queue_both(store: Store, reserves_first: bool, meeting: Arc<Barrier>) {
     let reservations = SharedReservations::new(store.clone());
     let amount = UsageAmount {
@@ -47,7 +49,7 @@ async fn queue_both(store: Store, reserves_first: bool, meeting: Arc<Barrier>) {
     };
     let (go, holder) = keep_writer_busy(&store);
     let meets = Arc::new(AtomicBool::new(true));
-    // Each server has its first lock before either asks for its second one.
+    // Each server takes its first lock before either one requests its second lock.
     let meet = move |is_first: bool| {
         if is_first && meets.swap(false, Relaxed) {
             meeting.wait();
@@ -115,8 +117,8 @@ fn call() -> CallCharge {
     }
 }
 
-/// Adds to the usage and the savings of two people, one after the other, in two changes of one transaction. Those of the
-/// first are not finished before another server has come as far.
+/// Adds to the usage and the savings of two users, in two changes that share a transaction. The first change does not
+/// end before the other server has made its first change too.
 async fn count_for_both(store: Store, people: [UserId; 2], meeting: Arc<Barrier>) {
     let (go, holder) = keep_writer_busy(&store);
     let [first, second] = people.map(|user| {
@@ -193,7 +195,7 @@ fn no_increment_is_lost_when_two_servers_add_in_opposite_orders() {
                             Ok(())
                         })
                     };
-                    // One that waits in a circle is refused, and has added nothing.
+                    // The transaction that a deadlock aborts is refused and has added nothing.
                     while let Err(error) = add() {
                         assert_eq!(error, StoreError::Busy);
                     }
@@ -238,7 +240,7 @@ fn an_experiment_stopped_through_another_server_and_resumed_at_once_does_not_run
         assert_eq!(stopped.status, 200, "{}", stopped.text());
         let resumed = client.post(&format!("{path}/resume"), json!({}));
         assert_eq!(resumed.status, 200, "{}", resumed.text());
-        // Calls made before have ended, although no server has looked for stopped experiments yet.
+        // Earlier calls have ended, although no server has looked for stopped experiments yet.
         provider.wait_for_disconnects(round);
         assert_eq!(client.get(&path).json()["status"], "running");
     }
@@ -251,7 +253,7 @@ fn a_server_stores_nothing_of_a_document_that_another_has_taken_over() {
     let one = Server::with(&server_settings(&database, ""));
     let other = member(&cluster, 2);
     let boot = other.membership().unwrap().boot();
-    // With its first text, the lease passes to the other server.
+    // When the first text is stored, the lease passes to the other server.
     let script = format!(
         "CREATE FUNCTION pass_on() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              UPDATE leases SET server = '{boot}', number = number + 1 WHERE name = new.document_id;
@@ -274,7 +276,7 @@ fn a_server_stores_nothing_of_a_document_that_another_has_taken_over() {
     while !is_true(&passed) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    // Without the check of the lease, the rest is stored in a moment.
+    // If the lease were not checked, the rest would be stored within this time.
     let unread = format!("(SELECT status FROM documents WHERE id = '{id}') = 'processing'");
     for _ in 0..20 {
         assert!(is_true(&unread), "it was stored as read");

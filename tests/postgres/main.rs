@@ -1,5 +1,5 @@
-//! The store on a PostgreSQL server that the tests start themselves. This file prepares every statement that is not in
-//! an engine's folder there, with the schema translated for it.
+//! Tests the store on a PostgreSQL server that the tests start themselves. This file prepares every statement of the
+//! store that is not in an engine's folder, in a database with the translated schema.
 
 #![allow(
     clippy::unwrap_used,
@@ -44,14 +44,14 @@ use std::path::{Path, PathBuf};
 
 use cluster::Cluster;
 
-/// Fails if a parameter has a type in which the program sends no value, as NUMERIC after an uncast sum.
+/// Fails if a parameter has a type that the program never sends, such as NUMERIC after a sum without a cast.
 const PARAMETER_CHECK: &str = "DO $$ DECLARE found TEXT; BEGIN
     SELECT string_agg(statement, E'\\n') INTO found FROM pg_prepared_statements
     WHERE NOT parameter_types <@ ARRAY['bigint', 'integer', 'text', 'bytea', 'double precision']::regtype[];
     IF found IS NOT NULL THEN RAISE EXCEPTION 'a parameter has another type: %', found; END IF;
 END $$;";
 
-/// Values that the program inserts into a statement for a name in braces.
+/// Formatted statements and what the program may format them to, because only complete statements can be prepared.
 const FILLED: &[(&str, &str)] = &[
     ("SELECT {columns} FROM {name}", "SELECT id FROM users"),
     ("WHERE ({key}) > ({marks})", "WHERE (id) > (?1)"),
@@ -86,7 +86,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the string literals of a source file before its tests, with the word before each.
+/// Returns the string literals of a source file except its tests, each with the code before it.
 fn literals(text: &str) -> Vec<(String, String)> {
     let own = text.split("#[cfg(test)]").next().unwrap();
     let code: Vec<&str> = own
@@ -107,7 +107,7 @@ fn literals(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Returns every statement of the store that both engines must understand.
+/// Returns all statements of the store that both engines must understand.
 fn statements() -> Vec<String> {
     let mut paths = Vec::new();
     sources(
@@ -147,7 +147,7 @@ fn statements() -> Vec<String> {
     found
 }
 
-/// PostgreSQL's sum of BIGINT is NUMERIC, a type that no column of a result may have.
+/// PostgreSQL's sum of BIGINT is NUMERIC, a type that no result column may have.
 #[test]
 fn every_sum_in_a_result_is_cast() {
     for sql in statements() {

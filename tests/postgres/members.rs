@@ -1,4 +1,4 @@
-//! Servers and stores that use one database together.
+//! Servers and stores that use the same database.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,12 @@ use super::support::script::providers;
 use super::support::server::Folder;
 use super::support::{Client, Server};
 
-/// How long a test waits for something. It is generous, because only failures use it up.
+/// How long a test waits for a condition. The time is generous, because only a failing test uses all of it.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
-/// The secret of all servers.
+/// The secret that all servers share.
 pub const SECRET: &str = "a secret of all servers, long enough";
 
-/// Two servers on one database, with a client of each for the same account.
+/// Two servers on one database, with a client of each. Both clients use the same account.
 pub struct ServerPair {
     pub client: Client,
     pub elsewhere: Client,
@@ -25,7 +25,7 @@ pub struct ServerPair {
 }
 
 impl ServerPair {
-    /// Starts two servers with the models of a provider.
+    /// Starts two servers that use this provider's models.
     pub fn start(cluster: &Cluster, provider: &Provider) -> Self {
         let (database, known_providers) = (cluster.address("postgres"), providers(provider));
         let settings = server_settings(&database, &known_providers);
@@ -39,9 +39,10 @@ impl ServerPair {
     }
 }
 
-/// Two servers on one database, the first of which can be killed, with a client of each for the same account.
+/// Two servers on one database, the first of which can be killed, with a client of each. Both clients use the same
+/// account.
 pub struct KillablePair {
-    /// Until it is killed.
+    /// The first server; `None` after it was killed.
     pub first: Option<Executable>,
     pub client: Client,
     pub elsewhere: Client,
@@ -50,7 +51,7 @@ pub struct KillablePair {
 }
 
 impl KillablePair {
-    /// Starts two servers with the models of a provider.
+    /// Starts two servers that use this provider's models.
     pub fn start(cluster: &Cluster, provider: &Provider) -> Self {
         let (database, known_providers) = (cluster.address("postgres"), providers(provider));
         let settings = server_settings(&database, &known_providers);
@@ -68,7 +69,7 @@ impl KillablePair {
     }
 }
 
-/// A store that can lease runs. `seed` is different for each.
+/// Opens a store that can lease runs. `seed` must differ between the stores.
 pub fn member(cluster: &Cluster, seed: u128) -> Store {
     let store = open(cluster, "postgres").unwrap();
     store.join_servers(seed).unwrap();
@@ -79,7 +80,7 @@ pub fn boot(store: &Store) -> std::sync::Arc<str> {
     store.membership().unwrap().boot()
 }
 
-/// Waits until something is true.
+/// Waits until a condition is true; panics with `what` after [`WAIT_TIMEOUT`].
 pub fn wait_for(what: &str, mut is_true: impl FnMut() -> bool) {
     let until = Instant::now() + WAIT_TIMEOUT;
     while !is_true() {
@@ -97,7 +98,7 @@ pub fn server_settings<'a>(database: &'a str, known: &'a str) -> [(&'a str, &'a 
     ]
 }
 
-/// The same client, of another server.
+/// Returns a client with the same account for another server.
 pub fn known(server: &Server, client: &Client) -> Client {
     let mut client = client.clone();
     client.base = format!("http://{}", server.address);

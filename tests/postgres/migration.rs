@@ -1,4 +1,4 @@
-//! `quire migrate`: a database moves from a folder to a server and back, completely or not at all.
+//! Tests that `quire migrate` moves a database from a folder to a server and back, completely or not at all.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,8 +14,8 @@ use super::support::executable::Executable;
 use super::support::script::{analysis_path, id_of, short_run_with};
 use super::support::server::Folder;
 
-/// Rows for every table that a short use does not fill. IDs in mixed case, and texts whose bytes differ although they
-/// look alike or fold to each other.
+/// Inserts rows into every table that short use of a server leaves empty. The rows have IDs in mixed case, and texts
+/// that look alike or fold to each other but have different bytes.
 const ROWS: &str = "
     INSERT INTO users (id, email, name, created) VALUES
         ('user_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'ipek@example.org', 'İpek Groß', 5),
@@ -52,10 +52,10 @@ const ROWS: &str = "
         VALUES ('provider_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'acme', 'openai', 'c2VhbGVk', 5, 5);
 ";
 
-/// The tables of unfinished uploads, which do not move.
+/// The tables of unfinished uploads, which are not migrated.
 pub const UPLOAD_TABLES: [&str; 2] = ["uploads", "upload_parts"];
 
-/// A folder with a filled database, and the answers of its server.
+/// A folder with a filled database, and what is needed to query its server.
 pub struct Filled {
     folder: Folder,
     client: Client,
@@ -108,7 +108,7 @@ impl Filled {
         secret.trim().to_owned()
     }
 
-    /// The server's answers about one account.
+    /// Returns the server's responses about the account.
     fn answers(&self, server: &Executable) -> Vec<(String, Value)> {
         let mut client = server.known(&self.client);
         let mut found = Vec::new();
@@ -132,7 +132,7 @@ impl Filled {
     }
 }
 
-/// Counts the rows of each table of a file.
+/// Returns the number of rows in each table of a SQLite file.
 pub fn rows_of(database: &Path) -> BTreeMap<String, i64> {
     let db = rusqlite::Connection::open(database).unwrap();
     let sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
@@ -185,7 +185,7 @@ fn a_filled_database_moves_to_a_server_and_back() {
     let before = rows_of(&filled.database());
     let empty: Vec<_> = before.iter().filter(|(_, rows)| **rows == 0).collect();
     assert!(empty.is_empty(), "ROWS lacks rows for {empty:?}");
-    // Unfinished uploads do not move.
+    // Unfinished uploads are not migrated.
     let mut moved = before.clone();
     moved.retain(|name, _| !UPLOAD_TABLES.contains(&name.as_str()));
     let bytes = std::fs::read(filled.database()).unwrap();
@@ -228,11 +228,11 @@ fn a_filled_database_moves_to_a_server_and_back() {
     moved.extend(UPLOAD_TABLES.map(|name| (name.to_owned(), 0)));
     assert_eq!(rows_of(&target.join("quire.db")), moved);
     assert!(!target.join(".quire-migration").exists());
-    // The secret of the source came along.
+    // The secret of the source has been migrated too.
     let secret = std::fs::read_to_string(target.join("secret")).unwrap();
     assert_eq!(secret.trim(), filled.secret());
 
-    // All three answer the same.
+    // All three servers respond in the same way.
     let original = Executable::with(&filled.folder, &[("USE_MOCK", "true")]);
     let expected = filled.answers(&original);
     drop(original);
@@ -248,14 +248,14 @@ fn a_filled_database_moves_to_a_server_and_back() {
     let server = Executable::with(&other, &settings);
     let found = filled.answers(&server);
     for ((path, expected), (_, found)) in expected.iter().zip(&found) {
-        // The scores of passages differ, but not what is found.
+        // Both engines find the same passages, but score them differently.
         let ids = |value: &Value| value.to_string().matches(&filled.document).count();
         assert_eq!(ids(expected), ids(found), "{path}");
         if !path.contains("search") {
             assert_eq!(expected, found, "{path}");
         }
     }
-    // Generated keys continue.
+    // New generated keys follow the migrated ones.
     let mut client = server.known(&filled.client);
     let again = client.post("/api/analyze", short_run_with(&["demo/extract"], json!({})));
     assert!(again.status < 300, "{}", again.text());
@@ -289,7 +289,7 @@ fn what_is_in_use_or_not_empty_is_refused() {
     refused(&source, &address, "a Quire server is using");
     drop(earlier);
     refused(&source, "/nowhere/x", "in a data folder already");
-    // The address from stdin; the table and the next step for people.
+    // The address is read from stdin; the table and the next step are printed.
     let mut child = command(&source, &["migrate", "--to", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -341,7 +341,7 @@ fn what_is_in_use_or_not_empty_is_refused() {
 fn a_copy_that_differs_is_not_kept_and_its_table_is_named() {
     let filled = Filled::new();
     let cluster = Cluster::start();
-    // The tables are there, but one changes what is stored in it.
+    // The target's tables already exist, and a trigger on one of them changes what is stored.
     super::store::close(&super::store::open(&cluster, "postgres").unwrap());
     let fault = "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                      NEW.name := lower(NEW.name); RETURN NEW; END $$;
@@ -357,7 +357,8 @@ fn a_copy_that_differs_is_not_kept_and_its_table_is_named() {
         code == Some(1) && errors.contains("the copy of recipes differs") && printed.is_empty(),
         "{code:?} {errors}"
     );
-    // A row that the target refuses is named by its key, and a server that is not there by what to check.
+    // The error names the key of a row that the target rejects; if the server does not exist, the error says what to
+    // check.
     assert_eq!(
         cluster.run(
             "DROP TRIGGER spoil ON recipes; ALTER TABLE recipes ADD CHECK (id <> 'recipe_AB');"
@@ -387,14 +388,14 @@ fn a_copy_that_differs_is_not_kept_and_its_table_is_named() {
     assert_eq!(cluster.run(kept), "");
 }
 
-/// A server that is killed while it moves a file from its folder to the database leaves the file, and its first pieces.
+/// A server that is killed while it moves a file from its folder to the database leaves the file and its first pieces.
 #[test]
 fn an_original_is_copied_whole_or_named_as_damaged() {
     let filled = Filled::new();
     let cluster = Cluster::start();
     let (address, data) = (cluster.address("postgres"), filled.data());
     let original = |folder: &Path| folder.join("documents").join(&filled.document);
-    // Files that may exist only in a replica are not lost.
+    // Originals that may exist only in a replica are not left behind.
     let moved = filled.folder.path().join("moved");
     std::fs::rename(original(&data), &moved).unwrap();
     let replica = filled.folder.path().join("replica");

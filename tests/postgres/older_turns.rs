@@ -1,4 +1,4 @@
-//! Turns of older versions, whose members' texts a server indexes in the background.
+//! Tests turns of older versions, whose members' texts a server indexes in the background.
 
 use super::cluster::Cluster;
 use super::members::{WAIT_TIMEOUT, server_settings};
@@ -18,7 +18,7 @@ fn a_turn_that_cannot_be_indexed_does_not_keep_the_others_from_it() {
             id
         })
         .collect();
-    // As from an older version, and one of them is too much for the server.
+    // Make the turns look as if an older version had stored them, and let the server reject one of them as too large.
     let script = format!(
         "DELETE FROM turn_texts; DELETE FROM settings WHERE key LIKE 'turn_texts.%';
          CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

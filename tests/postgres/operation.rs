@@ -1,5 +1,5 @@
-//! Operating several servers: what administrators see of them, updates from earlier versions, and limits that hold for
-//! all servers together.
+//! Tests operating several servers: what administrators see of them, updates from earlier versions, and limits that
+//! apply to all servers together.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use super::support::Server;
 use super::support::provider::{Provider, on};
 use super::support::script::{begin, providers, short_run};
 
-/// The key of the lock that a server had before there could be several.
+/// The advisory lock that a server held before several servers could share a database.
 const EARLIER_LOCK: &str = "1366649202, hashtext(current_schema())";
-/// Reverts the servers' tables to those of the previous version.
+/// Reverts the tables for several servers to those of the previous version.
 pub(super) const EARLIER_TABLES: &str = "ALTER TABLE quire_schema DROP COLUMN server_steps;
     DROP TABLE upload_bytes;
     ALTER TABLE servers DROP COLUMN version; ALTER TABLE leases DROP COLUMN owner;";
@@ -51,7 +51,7 @@ fn administrators_see_the_database_server_and_all_servers() {
         for server in servers {
             assert_eq!(server["version"], env!("CARGO_PKG_VERSION"), "{seen}");
         }
-        // Nobody else sees it, nor anybody in the open health check.
+        // Other users cannot see this, and the public health check does not contain it.
         let mut guest = one.user("bob@example.com");
         guest.get("/api/admin/database").refused(403, "FORBIDDEN");
         let health = guest.get("/api/health").json();
@@ -65,11 +65,11 @@ fn administrators_see_the_database_server_and_all_servers() {
     }
 }
 
-/// A session of another program, which lasts until it is dropped.
+/// A session of another program, which ends on drop.
 pub(super) struct OtherSession(std::process::Child);
 
 impl OtherSession {
-    /// Runs a statement whose answer is one line, and returns both.
+    /// Opens a session and runs a statement whose answer is a single line. Returns the session and the answer.
     pub(super) fn begin(cluster: &Cluster, sql: &str) -> (Self, String) {
         use std::io::{BufRead, BufReader, Write};
         let mut psql = std::process::Command::new("psql")
@@ -86,7 +86,7 @@ impl OtherSession {
         (Self(psql), answer.trim().to_owned())
     }
 
-    /// Takes the lock that a server of a version without leases held while it ran; `None` if it is taken.
+    /// Takes the lock that a server of a version without leases held while it was running; `None` if the lock is taken.
     pub(super) fn earlier_server(cluster: &Cluster) -> Option<Self> {
         let sql = format!("SELECT pg_try_advisory_lock({EARLIER_LOCK})");
         let (session, answer) = Self::begin(cluster, &sql);
@@ -133,7 +133,7 @@ fn a_server_that_has_lost_the_database_to_one_of_an_earlier_version_must_stop() 
     let earlier = loop {
         cluster.halt();
         cluster.begin();
-        // The connection succeeds unless a current server connects first.
+        // This succeeds unless a current server connects first.
         if let Some(earlier) = OtherSession::earlier_server(&cluster) {
             break earlier;
         }
@@ -147,7 +147,8 @@ fn a_server_that_has_lost_the_database_to_one_of_an_earlier_version_must_stop() 
 fn a_start_that_waits_for_tables_in_use_does_not_delay_running_servers() {
     let cluster = Cluster::start();
     let store = member(&cluster, 1);
-    // The tables of the previous version, during a long read such as pg_dump's.
+    // The tables are those of the previous version, and another program such as pg_dump is reading them for a long
+    // time.
     assert_eq!(cluster.run(EARLIER_TABLES), "");
     let sql = "BEGIN; LOCK TABLE servers, leases IN ACCESS SHARE MODE; SELECT 1";
     let (dump, _) = OtherSession::begin(&cluster, sql);
@@ -192,16 +193,16 @@ fn tables_of_servers_are_added_in_steps_and_never_taken_for_others() {
     let store = member(&cluster, 1);
     let steps = "DO $$ BEGIN IF (SELECT server_steps FROM quire_schema) <> 3 THEN RAISE EXCEPTION 'no'; END IF; END $$;";
     assert_eq!(cluster.run(steps), "");
-    // A server of that version keeps working.
+    // A server of the previous version keeps working.
     let enter = "INSERT INTO servers (boot, started, until) VALUES ('old', 1, quire_now() + 9000);
                  INSERT INTO leases (name, server, number) VALUES ('analysis_old', 'old', 1);";
     assert_eq!(cluster.run(enter), "");
     assert_eq!(store.read_now(servers::count_alive), Ok(2));
     close(&store);
-    // Later steps than this program knows only add something.
+    // Steps that this program does not know only add tables and columns.
     assert_eq!(cluster.run("UPDATE quire_schema SET server_steps = 9;"), "");
     close(&open(&cluster, "postgres").unwrap());
-    // A table of the same name that is not ours.
+    // A table has the same name as one of ours, but belongs to another program.
     assert_eq!(cluster.run(EARLIER_TABLES), "");
     let foreign = "DROP TABLE run_commands; CREATE TABLE run_commands (line TEXT);";
     assert_eq!(cluster.run(foreign), "");
@@ -252,7 +253,7 @@ fn servers_announce_new_events_and_commands_to_each_other() {
         let arrives = watch.wait_for_command(|driven| *driven == id);
         tokio::time::timeout(WAIT_TIMEOUT, arrives).await.unwrap();
     });
-    // After the database was away, they find each other again.
+    // After an outage of the database, notices arrive again.
     cluster.halt();
     wait_for("the loss is noticed", || !watch.is_live());
     cluster.begin();
@@ -272,14 +273,14 @@ fn notices_recover_from_a_peer_that_accepts_connections_and_stays_silent() {
     cluster.halt();
     wait_for("the loss is noticed", || !watch.is_live());
     cluster.begin();
-    // That of the membership, and that for notices.
+    // These are the connection of the membership and the connection for notices.
     wait_for("both connections are silent", || proxy.held() >= 2);
     proxy.set(FORWARD);
     wait_for("notices arrive again", || watch.is_live());
     close(&store);
 }
 
-/// Runs something on both stores at once and returns the results.
+/// Runs a function on both stores at the same time, and returns the results.
 fn at_once<T: Send>(stores: &[Store; 2], act: impl Fn(&Store) -> T + Sync) -> [T; 2] {
     std::thread::scope(|scope| {
         let threads = stores.each_ref().map(|store| {
@@ -310,7 +311,7 @@ fn of_two_starts_at_once_on_two_servers_only_what_is_allowed_succeeds() {
             .filter(|one| **one == Err(StoreError::Conflict(servers::TOO_MANY_RUNS)));
         assert_eq!(refused.count(), 1, "{started:?}");
     }
-    // The same lock for experiments: the second server waits for the first one's transaction.
+    // Experiments have the same lock: the second server waits for the first one's transaction.
     let user = UserId::new(at(1_000), 1);
     let busy = Arc::new(std::sync::Mutex::new(0));
     let counted = at_once(&stores, |store| {
@@ -365,7 +366,7 @@ const ADD_COLUMNS: &str = "DO $$ DECLARE name TEXT; BEGIN
         UPDATE quire_schema SET server_steps = server_steps + 1;
     END $$;";
 
-/// A statement that returns all columns, prepared before, fails once on each connection, which is then replaced.
+/// A prepared statement that returns all columns fails once on each connection, which is then replaced.
 #[test]
 fn a_server_goes_on_when_a_later_version_adds_columns_to_every_table() {
     let cluster = Cluster::start();

@@ -1,4 +1,4 @@
-//! What servers do while the database is away, and when it is there again.
+//! Tests what servers do while the database is unavailable, and when it is available again.
 
 use quire::clock;
 use quire::domain::id::AnalysisId;
@@ -20,14 +20,14 @@ use super::support::script::{
     analysis_path, answer_stream, begin, providers, unfinished_stream, wait_until_ended,
 };
 
-/// Returns whether a condition holds in the database.
+/// Returns whether a condition is true in the database.
 pub(super) fn holds(cluster: &Cluster, condition: &str) -> bool {
     let check =
         format!("DO $$ BEGIN IF NOT ({condition}) THEN RAISE EXCEPTION 'no'; END IF; END $$;");
     cluster.run(&check).is_empty()
 }
 
-/// A provider whose model stalls first, and answers when it is asked again.
+/// Returns a provider whose model stalls at the first call, and answers the second one.
 fn stalling_once() -> Provider {
     Provider::script([
         on("slow").stall(&unfinished_stream("It is ")),
@@ -39,7 +39,7 @@ fn stalling_once() -> Provider {
     ])
 }
 
-/// Takes over runs as a server does.
+/// Takes over runs as a server does, and returns their IDs.
 fn take_over(store: &Store) -> Vec<AnalysisId> {
     let (boot, may_declare_dead) = (boot(store), membership(store).may_declare_dead());
     let taken =
@@ -76,7 +76,7 @@ fn after_an_outage_the_first_server_gives_the_others_time_to_return() {
     wait_for("both have lost the database", || {
         !is_current(&one) && !is_current(&other)
     });
-    // Only the first one reaches it again, when the other one's row has expired.
+    // Only the first store reaches the database again, after the row of the other one has expired.
     cluster.begin();
     let expired = format!(
         "UPDATE servers SET until = 1 WHERE boot = '{}'",
@@ -133,7 +133,7 @@ fn a_frozen_server_writes_nothing_to_its_run_after_another_has_taken_it_over() {
     let before: Vec<Event> = pair.elsewhere.events(&path, None).collect();
     first.signal("-CONT");
     provider.wait_for_disconnect("slow");
-    // It also finds its way back.
+    // The other store also recovers.
     wait_for("both are alive", || {
         holds(
             &cluster,
@@ -156,7 +156,7 @@ fn a_renewal_that_waits_longer_than_the_lease_is_not_written_expired() {
         CREATE TRIGGER note AFTER INSERT OR UPDATE ON servers FOR EACH ROW EXECUTE FUNCTION note();";
     assert_eq!(cluster.run(note), "");
     let (other, _) = OtherSession::begin(&cluster, "BEGIN; SELECT 1 FROM servers FOR UPDATE");
-    // A renewal is sent within 2 seconds: what it was going to write has expired too.
+    // A renewal is sent at most 2 seconds later, so by now, what it was going to write has also expired.
     wait_for("its row has expired for long", || {
         let expired = "NOT EXISTS (SELECT 1 FROM servers WHERE until > quire_now() - 4000)";
         holds(&cluster, expired)
@@ -181,7 +181,7 @@ fn a_database_that_only_allows_reading_is_used_again_without_a_restart() {
         assert_eq!(cluster.run(&changed), "");
     };
     let mut create = || {
-        // Whoever is known stays known.
+        // The client stays signed in.
         let me = client.get("/api/users/me").status;
         assert!([200, 503].contains(&me), "{me}");
         let created = client.post("/api/projects", json!({ "name": "Mills" }));

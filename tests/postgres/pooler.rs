@@ -1,4 +1,5 @@
-//! A pooler in transaction mode in front of the database: the core of what the tests of store and servers do, through it.
+//! Tests a pooler in transaction mode in front of the database, by running the main tests of the store and of several
+//! servers through it.
 
 use quire::store::{Store, settings};
 
@@ -19,7 +20,7 @@ fn the_store_works_behind_a_pooler() {
 #[test]
 fn statements_of_programs_that_get_each_others_connections_do_not_mix() {
     let cluster = Cluster::pooled();
-    // Each prepares other statements first, so that the same name would mean something else.
+    // Each store first prepares different statements, so that the same statement name would have different meanings.
     let stores: Vec<Store> = (0..3)
         .map(|_| open(&cluster, "postgres").unwrap())
         .collect();
@@ -54,7 +55,7 @@ fn a_question_about_a_document_is_answered_and_found_behind_a_pooler() {
     answer_about_a_document(&Cluster::pooled());
 }
 
-/// Uploads a document to a server, finds it, and has a question answered, through another.
+/// Uploads a document to one server, and then finds it and asks a question about it through another.
 pub fn answer_about_a_document(cluster: &Cluster) {
     let provider = Provider::script([on("quick")
         .times(9)

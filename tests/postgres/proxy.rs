@@ -12,31 +12,32 @@ use quire::store::Store;
 
 use super::cluster::Cluster;
 
-/// The message with which a client commits.
+/// The message with which a client commits a transaction.
 const COMMIT: &[u8] = b"Q\x00\x00\x00\x0bCOMMIT\0";
 
 /// Forward everything.
 pub const FORWARD: u8 = 0;
-/// Cut the link instead of forwarding a commit.
+/// Close the connection instead of forwarding a commit.
 pub const CUT_BEFORE: u8 = 1;
-/// Cut the link instead of returning the answer to a commit.
+/// Close the connection instead of returning the answer to a commit.
 pub const CUT_AFTER: u8 = 2;
-/// Like `CUT_AFTER`, and refuse connections from then on.
+/// Like `CUT_AFTER`, and refuse connections afterward.
 pub const CUT_OFF: u8 = 3;
 /// Refuse connections.
 pub const REFUSE: u8 = 4;
-/// Cut the link to the client as soon as a commit has been forwarded.
+/// Close the connection to the client as soon as a commit has been forwarded.
 pub const CUT_SENT: u8 = 5;
-/// Accept connections, and never answer on them.
+/// Accept connections, but never answer.
 pub const HOLD: u8 = 6;
-/// Like `CUT_OFF`, for the commit of the next transaction that records a call on a new connection.
+/// Like `CUT_OFF`, but only for the commit of the next transaction that records a call, on a connection opened from now
+/// on.
 pub const CUT_OFF_CALL: u8 = 7;
-/// Keep everything back until there is another fault, as a network does that loses all packets.
+/// Hold all messages back until another fault is set, like a network that loses all packets.
 pub const BLACK_HOLE: u8 = 8;
-/// What such a transaction contains.
+/// Statement that a transaction contains if it records a call.
 const CALL: &[u8] = b"INSERT INTO calls";
 
-/// A proxy in front of a server, which cuts a link once.
+/// A proxy in front of a server, which causes one of the faults above on command.
 pub struct Proxy {
     address: SocketAddr,
     fault: Arc<AtomicU8>,
@@ -49,7 +50,7 @@ impl Proxy {
         Self::on_port(cluster, 5432)
     }
 
-    /// Starts one in front of the server at this port of the folder.
+    /// Starts a proxy in front of the cluster's server whose socket has this port.
     pub fn on_port(cluster: &Cluster, port: u16) -> Self {
         let socket = cluster.folder().join(format!(".s.PGSQL.{port}"));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,29 +84,29 @@ impl Proxy {
         }
     }
 
-    /// Cuts all links, without a word to the server about what it is doing for them.
+    /// Closes all connections to clients, without aborting what the server is doing for them.
     pub fn cut(&self) {
         for client in self.clients.lock().unwrap().drain(..) {
             let _ = client.shutdown(Shutdown::Both);
         }
     }
 
-    /// Returns the address of the database through the proxy.
+    /// Returns the address of the database through this proxy.
     pub fn database(&self) -> String {
         format!("postgres://quire@{}/postgres?sslmode=disable", self.address)
     }
 
-    /// Returns the host and port of the proxy.
+    /// Returns the IP address and port of the proxy.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the switch for the next fault.
+    /// Returns the variable that contains the current fault.
     pub fn fault(&self) -> Arc<AtomicU8> {
         Arc::clone(&self.fault)
     }
 
-    /// Number of connections that were accepted and never answered.
+    /// Returns the number of connections that were accepted and never answered.
     pub fn held(&self) -> usize {
         self.held.load(Ordering::SeqCst)
     }
@@ -119,7 +120,7 @@ impl Proxy {
     }
 }
 
-/// Waits until messages may pass.
+/// Waits while the fault is [`BLACK_HOLE`].
 fn wait_while_black(fault: &AtomicU8) {
     while fault.load(Ordering::SeqCst) == BLACK_HOLE {
         std::thread::sleep(Duration::from_millis(10));
@@ -130,7 +131,7 @@ fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
     let Ok(server) = UnixStream::connect(socket) else {
         return;
     };
-    // Whether the answer is to be kept from the client.
+    // The fault that keeps the next answer from the client; `FORWARD` if there is none.
     let kept = Arc::new(Mutex::new(FORWARD));
     let (mut from_client, mut to_server) =
         (client.try_clone().unwrap(), server.try_clone().unwrap());

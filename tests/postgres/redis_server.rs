@@ -1,4 +1,4 @@
-//! A Redis server in a temporary folder on a free port, which the tests kill, stop, and start again.
+//! A Redis server in a temporary folder on a free port, which tests can kill, stop, and start again.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use super::members::wait_for;
 use super::support::server::Folder;
 
-/// A running server; killed and removed at the end.
+/// A running server, which is killed and removed on drop.
 pub struct RedisServer {
     folder: Folder,
     port: u16,
@@ -14,14 +14,14 @@ pub struct RedisServer {
     child: Option<Child>,
 }
 
-/// Returns a port that nothing uses.
+/// Returns a port that is not in use.
 pub fn free_port() -> u16 {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().port()
 }
 
 impl RedisServer {
-    /// Starts a server with these options.
+    /// Starts a server with these command-line options.
     pub fn start(options: &[&str]) -> Self {
         let mut server = Self {
             folder: Folder::new(),
@@ -33,7 +33,7 @@ impl RedisServer {
         server
     }
 
-    /// Starts its process, without the data of an earlier one.
+    /// Starts the server's process, without the data of an earlier one.
     pub fn begin(&mut self) {
         let port = self.port.to_string();
         let child = Command::new("redis-server")
@@ -50,14 +50,14 @@ impl RedisServer {
         });
     }
 
-    /// Kills its process, which loses all data.
+    /// Kills the server's process, which loses all data.
     pub fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    /// Sends its process a signal, such as -STOP.
+    /// Sends a signal, such as `-STOP`, to the server's process.
     pub fn signal(&self, name: &str) {
         let id = self.child.as_ref().unwrap().id().to_string();
         assert!(
@@ -69,12 +69,12 @@ impl RedisServer {
         );
     }
 
-    /// Returns its address, with these credentials (such as `:password@`) before the host.
+    /// Returns the server's URL, with these credentials (such as `:password@`) before the host.
     pub fn address(&self, credentials: &str) -> String {
         format!("redis://{credentials}127.0.0.1:{}/0", self.port)
     }
 
-    /// Returns the address of its socket.
+    /// Returns the server's IP address and port.
     pub fn socket(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
@@ -89,7 +89,7 @@ impl RedisServer {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Returns the number of slots taken, of all limits.
+    /// Returns the number of slots taken, in all limits together.
     pub fn slots(&self) -> usize {
         let keys = self.command(&["KEYS", "*:slots:*"]);
         let counts = keys.lines().filter(|key| !key.is_empty());

@@ -1,5 +1,5 @@
-//! Runs of several servers: any server can follow and command a run, and another one takes it over when its driver is
-//! gone.
+//! Tests runs with several servers: any server can follow and command a run, and another one takes the run over when
+//! the server that drives it is gone.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn names(events: &[Event]) -> Vec<&str> {
     events.iter().map(|event| event.name.as_str()).collect()
 }
 
-/// Cancels a run through the server of this client.
+/// Cancels a run through the server to which this client connects.
 fn cancel(client: &mut Client, id: &str) {
     let stopped = client.post(&analysis_path(id, "/cancel"), json!({}));
     assert_eq!(
@@ -39,7 +39,7 @@ fn a_run_is_followed_and_stopped_through_another_server() {
     follow_and_stop(&Cluster::start());
 }
 
-/// Follows and stops a run through another server than the one that drives it.
+/// Follows and stops a run through a server that does not drive it.
 pub fn follow_and_stop(cluster: &Cluster) {
     let listener = member(cluster, 9);
     let mut notices = listener.membership().unwrap().watch_notices().unwrap();
@@ -82,7 +82,7 @@ pub fn follow_and_stop(cluster: &Cluster) {
         assert!(is_announced, "a command is announced");
     }
     provider.wait_for_disconnect("slow");
-    // Both servers show the same events, the last of which ends the stream.
+    // Both servers return the same events, of which the last one ends the stream.
     let all: Vec<Event> = client
         .events(&analysis_path(&id, "/events"), None)
         .collect();
@@ -144,7 +144,7 @@ fn the_run_of_a_killed_server_is_finished_once_by_another() {
         seen.push(events.next().expect("the run is not over"));
     }
     pair.first.take().unwrap().kill();
-    // The same stream continues once the other server has taken over.
+    // The same stream continues after the other server has taken over.
     seen.extend(events);
     assert_eq!(names(&seen).last(), Some(&"analysis.completed"));
     for (event, number) in seen.iter().zip(1..) {
@@ -183,14 +183,14 @@ fn a_server_that_was_cut_off_gives_its_run_up() {
     let mut client = one.user("ada@example.com");
     let id = begin(&mut client, &["p/slow"]);
     provider.wait_hanging(1);
-    // Simulates a server that has not reached the database for a long time.
+    // Simulates that the first server has been cut off from the database for a long time.
     assert_eq!(cluster.run("UPDATE servers SET until = 1;"), "");
     let other = Server::with(&settings);
     let mut elsewhere = known(&other, &client);
     let analysis = wait_until_ended(&mut elsewhere, &id);
     assert_eq!(analysis["status"], "completed", "{analysis}");
     provider.wait_for_disconnect("slow");
-    // Its own watchers see the end too.
+    // Streams from the first server also contain the end.
     let all: Vec<Event> = client
         .events(&analysis_path(&id, "/events"), None)
         .collect();
@@ -207,7 +207,7 @@ fn a_server_alone_goes_on_after_the_database_was_away_for_long() {
     let provider = Provider::script([
         on("slow").stall(&unfinished_stream("It is ")),
         on("slow").sse(&answer_stream("It is thin.")),
-        // Long after the server has its row again.
+        // The model answers long after the server has registered again.
         on("late")
             .after(Duration::from_secs(6))
             .sse(&answer_stream("Eighty grams.")),
@@ -235,8 +235,8 @@ fn a_server_alone_goes_on_after_the_database_was_away_for_long() {
     assert_eq!(analysis["status"], "completed", "{analysis}");
 }
 
-/// Begins a run on a server and kills the server. Then gives the run's lease to the other one, which does not know of
-/// it, as if its answer had been lost. Returns both and the run.
+/// Starts a run on a server and kills the server. Then gives the run's lease to the other server, which does not know
+/// about the run, as if the answer to its takeover had been lost. Returns the servers and the run's ID.
 fn orphaned(cluster: &Cluster, provider: &Provider, number: u32) -> (KillablePair, String) {
     let mut pair = KillablePair::start(cluster, provider);
     let id = begin(&mut pair.client, &["p/slow"]);
@@ -249,7 +249,7 @@ fn orphaned(cluster: &Cluster, provider: &Provider, number: u32) -> (KillablePai
     (pair, id)
 }
 
-/// A provider whose model stalls once and then answers, if it is asked again.
+/// Returns a provider whose model stalls at the first call, and answers the second one if there is one.
 fn stalling_once() -> Provider {
     Provider::script([
         on("slow").stall(&unfinished_stream("It is ")),
@@ -272,7 +272,7 @@ fn a_server_resumes_a_run_whose_lease_it_has_without_driving_it() {
 #[test]
 fn a_run_that_cannot_be_resumed_is_stopped_through_its_server() {
     let (cluster, provider) = (Cluster::start(), stalling_once());
-    // After this many leases, the server gives up.
+    // The server gives up a run after this many leases.
     let (mut pair, id) = orphaned(&cluster, &provider, 50);
     cancel(&mut pair.elsewhere, &id);
     assert_eq!(pair.elsewhere.delete(&analysis_path(&id, "")).status, 200);

@@ -1,6 +1,6 @@
-//! Three servers behind nginx while they are killed at random: every run ends once, every stream is complete, no budget
-//! is exceeded although each person has runs on several servers at once, and no document is lost. SCALE_RUNS sets the
-//! number of analyses (`make scale`).
+//! Runs three servers behind nginx while they are killed at random. Every run must end once, every stream must be
+//! complete, no budget may be exceeded although each user has runs on several servers at once, and no document may be
+//! lost. SCALE_RUNS sets the number of analyses (`make scale`).
 
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
@@ -18,38 +18,38 @@ use super::support::provider::{Provider, ReceivedRequest, on};
 use super::support::script::{analysis_path, answer_stream, short_run_with};
 use super::support::{Answer, Client};
 
-/// Number of analyses unless SCALE_RUNS says another.
+/// Number of analyses if SCALE_RUNS is not set.
 const DEFAULT_RUNS: usize = 30;
-/// Maximum number of people.
+/// Maximum number of users.
 const MAX_PEOPLE: usize = 50;
-/// Number of analyses that a person starts at once.
+/// Number of analyses that a user starts at the same time.
 const RUNS_AT_ONCE: usize = 3;
-/// Number of analyses per person, as far as there are enough people.
+/// Number of analyses per user; higher if there would otherwise be more than `MAX_PEOPLE` users.
 const RUNS_PER_PERSON: usize = 2 * RUNS_AT_ONCE;
-/// Pause before something is tried again.
+/// Pause before an attempt is repeated.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// How long anything may take before the test counts as stuck.
+/// How long an action may take before it counts as stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
-/// Cost of each run in microdollars, and its maximum: two calls of `OUTPUT_TOKENS` at 100 dollars per million, with a
-/// free prompt.
+/// Cost of each run in microdollars, which is also its upper bound: two calls with `OUTPUT_TOKENS` tokens at 100
+/// dollars per million; the prompt is free.
 const RUN_COST: i64 = 2 * 100 * OUTPUT_TOKENS;
-/// The tokens of each answer, and the most that it may have.
+/// Number of tokens in each answer, and the maximum that a request allows.
 const OUTPUT_TOKENS: i64 = 16;
 
-/// Actions and observations of one user.
+/// What a user has done and observed.
 #[derive(Default)]
 struct PersonRecord {
-    /// The runs that were acknowledged, with the events of their streams.
+    /// IDs of the runs that were acknowledged, with the events of their streams.
     runs: Vec<(String, Vec<Event>)>,
-    /// The documents that were acknowledged, with their texts.
+    /// IDs of the documents that were acknowledged, with their texts.
     documents: Vec<(String, String)>,
-    /// Number of runs that the budget did not allow, or not to the end.
+    /// Number of runs that the budget did not allow to start or to finish.
     refused: usize,
-    /// Number of runs whose answer was lost with a server.
+    /// Number of runs for which the response was lost when a server was killed.
     unknown: usize,
 }
 
-/// Random numbers; SCALE_SEED repeats those of a printed seed.
+/// Random number generator (xorshift64). To reproduce a run, set `SCALE_SEED` to the seed that it printed.
 struct Chance(u64);
 
 impl Chance {
@@ -97,7 +97,7 @@ fn servers_that_are_killed_at_random_lose_nothing() {
             ("RATE_LIMIT", "1000000"),
         ],
     );
-    // The budget ends between the runs of a round.
+    // The budget is used up in the middle of a round.
     let budget = (rounds / 2 * RUNS_AT_ONCE) as i64 * RUN_COST + RUN_COST * 3 / 2;
     let clients = join(&cluster, &fleet, people, budget);
     let (is_over, kills) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -143,13 +143,13 @@ fn servers_that_are_killed_at_random_lose_nothing() {
         check_streams(client, record);
         check_documents(client, record);
     }
-    // A key starts at most one run.
+    // Each idempotency key starts at most one run.
     let known = sum(|one| one.runs.len());
     let stored = known..=known + sum(|one| one.unknown);
     check_database(&cluster, budget, stored);
 }
 
-/// Registers people, each with a budget in microdollars.
+/// Registers users, each with a daily budget in microdollars.
 fn join(cluster: &Cluster, fleet: &Fleet, people: usize, budget: i64) -> Vec<Client> {
     let clients: Vec<Client> = (0..people).map(|number| joined(fleet, number)).collect();
     let estimate = clients[0].clone().post("/api/estimate", run_body()).json();
@@ -170,7 +170,7 @@ fn run_body() -> Value {
     short_run_with(&["p/quick", "p/slow"], extra)
 }
 
-/// Returns a person with an account and an API key.
+/// Registers a user, and returns a client that uses the user's API key.
 fn joined(fleet: &Fleet, number: usize) -> Client {
     let client = fleet.client(&format!("10.{}.{}.1", number / 200, number % 200));
     let email = format!("person{number}@example.com");
@@ -205,7 +205,7 @@ fn kill_at_random(fleet: &Fleet, is_over: &AtomicBool, kills: &AtomicUsize) {
     }
 }
 
-/// Stores a document and starts analyses on several servers at once, follows them to their ends, and begins again.
+/// In each round, stores a document, starts analyses on several servers at the same time, and follows them to the end.
 fn work(client: &Client, rounds: usize) -> PersonRecord {
     let mut record = PersonRecord::default();
     for round in 0..rounds {
@@ -242,7 +242,7 @@ fn work(client: &Client, rounds: usize) -> PersonRecord {
     record
 }
 
-/// Starts a run; `None` if the budget does not allow it or a server took the answer with it.
+/// Starts a run. Returns `None` if the budget does not allow it, or if the response was lost with a server.
 fn begin(client: &Client, key: &str, record: &mut PersonRecord) -> Option<String> {
     let body = run_body().to_string();
     let client = client.clone().with("idempotency-key", key);
@@ -257,7 +257,7 @@ fn begin(client: &Client, key: &str, record: &mut PersonRecord) -> Option<String
     None
 }
 
-/// Repeats a request until a server answers it.
+/// Repeats a request until a server responds to it, other than with a temporary error.
 fn again(send: impl Fn() -> Result<Answer, String>) -> Answer {
     let until = Instant::now() + STUCK_AFTER;
     loop {
@@ -273,7 +273,7 @@ fn text_of(answer: &Answer, name: &str) -> String {
     answer.json()[name].as_str().unwrap().to_owned()
 }
 
-/// Follows a run to its end, with a new stream whenever one breaks off.
+/// Follows a run to its end, opening a new stream whenever one breaks.
 fn follow(client: &Client, id: &str) -> Vec<Event> {
     let until = Instant::now() + STUCK_AFTER;
     let mut seen: Vec<Event> = Vec::new();
@@ -302,8 +302,8 @@ fn names_budget(event: &Event) -> bool {
     event.data.to_string().contains("the day's budget")
 }
 
-/// Every stream contains each event exactly once and in order, ends with the only final event, and is the same when
-/// read again.
+/// Checks that every stream contains each event exactly once and in order, ends with the only final event, and is the
+/// same when it is read again.
 fn check_streams(client: &Client, record: &PersonRecord) {
     for (id, seen) in &record.runs {
         for (event, number) in seen.iter().zip(1..) {
@@ -322,7 +322,7 @@ fn check_streams(client: &Client, record: &PersonRecord) {
     }
 }
 
-/// Each document that was acknowledged is there, and is read.
+/// Checks that each acknowledged document is stored and is read.
 fn check_documents(client: &Client, record: &PersonRecord) {
     for (id, text) in &record.documents {
         let path = format!("/api/documents/{id}");
@@ -338,8 +338,8 @@ fn check_documents(client: &Client, record: &PersonRecord) {
     }
 }
 
-/// Every run in the database has ended once, also those whose answers were lost; what was spent is what its calls cost,
-/// within the budget; and nothing is left reserved or leased.
+/// Checks that every run in the database has ended once, including those whose responses were lost; that the amount
+/// spent is the cost of the calls and within the budget; and that nothing remains reserved or leased.
 fn check_database(cluster: &Cluster, budget: i64, stored: RangeInclusive<usize>) {
     let rule = |what: &str, wrong: &str| {
         let check = format!(
@@ -351,7 +351,7 @@ fn check_database(cluster: &Cluster, budget: i64, stored: RangeInclusive<usize>)
     let until = Instant::now() + STUCK_AFTER;
     for (what, wrong) in [
         ("unfinished", "SELECT id FROM analyses WHERE finished = 0"),
-        // A row follows a release a moment later, and that of a killed server its lifetime.
+        // A row disappears shortly after the reservation is released, or when the lifetime of a killed server is over.
         (
             "left reserved",
             "SELECT owner, cost, tokens FROM reservations",

@@ -1,4 +1,4 @@
-//! Scenarios of several servers that belong to no other file: see the table in `tests/README.md`.
+//! Scenarios with several servers that do not fit into another file: see the table in `tests/README.md`.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn every_follower_sees_each_event_once_and_in_order() {
         client.events(&path, after).collect()
     };
     std::thread::scope(|scope| {
-        // Each begins to follow when the one before it has seen another event.
+        // Each client starts to follow after the first one has received another event.
         let mut streams = Vec::new();
         let mut first = pair.elsewhere.clone();
         let mut leader = first.events(&path, None);
@@ -73,7 +73,7 @@ fn a_stream_ends_when_the_run_has_ended_without_an_announcement() {
             .next()
             .is_some_and(|event| event.name == "member.delta")
     });
-    // As if the server that drives it had stored the end, and its announcement had been lost.
+    // Simulates that the server that drives the run has stored its end, but that the notice was lost.
     let end = format!(
         "BEGIN;
          INSERT INTO events (analysis_id, seq, kind, data)
@@ -102,7 +102,7 @@ fn of_three_servers_that_start_together_on_an_older_database_one_may_be_killed()
     assert!(holds(&cluster, steps), "not all steps were made");
 }
 
-/// Starts three servers at once, and kills one as soon as all are connected.
+/// Starts three servers at the same time, and kills one as soon as all of them are connected.
 fn start_three_and_kill_one(cluster: &Cluster) {
     let database = cluster.address("postgres");
     let settings = server_settings(&database, "");
@@ -144,7 +144,7 @@ fn start_three_and_kill_one(cluster: &Cluster) {
     assert!(holds(cluster, once), "it was created twice");
 }
 
-/// Nothing may wait for a second connection while it has the only one.
+/// No code may wait for a second connection while it holds the only one.
 #[test]
 fn a_pool_of_one_connection_is_enough() {
     let pool_of_one = || Cluster::pooled_with(1);

@@ -1,4 +1,4 @@
-//! Data that several servers on one database share: leases of runs, reservations, documents, the secret, and
+//! Tests data that several servers on one database share: leases of runs, reservations, documents, the secret, and
 //! idempotency keys.
 
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::support::executable::Executable;
 use super::support::server::Folder;
 use super::support::{Client, Server};
 
-/// Stores an unfinished run, for the leases only.
+/// Inserts a minimal unfinished run (empty request and plan), which is enough to test run leases.
 pub fn insert_run(cluster: &Cluster, number: u128) -> AnalysisId {
     let id = AnalysisId::new(at(1_000), number);
     let row = format!(
@@ -28,7 +28,7 @@ pub fn insert_run(cluster: &Cluster, number: u128) -> AnalysisId {
     id
 }
 
-/// Takes over runs as a server does that has reached the database all the time.
+/// Takes over runs like a server that has been able to reach the database all the time.
 fn take_over(store: &Store) -> Vec<(AnalysisId, RunLease)> {
     let boot = boot(store);
     let taken = store.write_now(move |db| servers::take_over_lost_runs(db, || true, &boot, 9));
@@ -70,7 +70,7 @@ fn a_run_has_one_driver_and_the_writes_of_an_earlier_one_are_refused() {
         Err(StoreError::Conflict(_))
     ));
     assert_eq!(check(&other, &run, *lease), Ok(()));
-    // The command of a third server reaches the new driver, once.
+    // A command from another server reaches the new driver, even if it is sent twice only once.
     let (id, target) = (run.clone(), boot(&other));
     let sent = other.write_now(move |db| {
         servers::send_command(db, &id, "skip_model", "p/slow")?;
@@ -83,7 +83,7 @@ fn a_run_has_one_driver_and_the_writes_of_an_earlier_one_are_refused() {
         (1, "p/slow"),
         "{sent:?}"
     );
-    // With the run, its lease and its commands end.
+    // When the run ends, its lease and its commands are deleted.
     let (id, last) = (run.clone(), *lease);
     other
         .write_now(move |db| servers::end_lease(db, &id, last))
@@ -107,7 +107,7 @@ fn a_server_whose_row_has_expired_keeps_the_leases_that_nobody_took() {
     store
         .write_now(move |db| servers::lease_run(db, &id, &server, ""))
         .unwrap();
-    // The row is still there, or another server has removed it.
+    // The expired row still exists, or another server has removed it.
     for gone in ["UPDATE servers SET until = 1;", "DELETE FROM servers;"] {
         let before = store.membership().unwrap().entries();
         assert_eq!(cluster.run(gone), "");
@@ -125,7 +125,7 @@ fn a_server_whose_row_has_expired_keeps_the_leases_that_nobody_took() {
 fn servers_take_over_each_run_once_and_housekeeping_has_one_of_them() {
     let cluster = Cluster::start();
     let stores: Vec<Store> = (1..=3).map(|seed| member(&cluster, seed)).collect();
-    // A run stored by a version without leases.
+    // The runs have no leases, as if a version without leases had stored them.
     let runs: Vec<AnalysisId> = (1..=20)
         .map(|number| insert_run(&cluster, number))
         .collect();
@@ -159,7 +159,7 @@ fn servers_take_over_each_run_once_and_housekeeping_has_one_of_them() {
     assert_eq!(keep(&stores[0]), Ok(true));
     assert_eq!(keep(&stores[1]), Ok(false));
     assert_eq!(keep(&stores[0]), Ok(true), "it keeps it");
-    // One that leaves frees what it has.
+    // A server that leaves frees its leases.
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_time().build().unwrap();
     runtime.block_on(stores[0].membership().unwrap().leave());
@@ -175,9 +175,9 @@ fn two_servers_at_once_never_reserve_more_than_there_is() {
     reserve_at_once(&Cluster::start());
 }
 
-/// Reserves from two servers at once, and checks that it is never more than there is.
+/// Reserves from two servers at the same time, and checks that no more than the limit is reserved.
 pub fn reserve_at_once(cluster: &Cluster) {
-    /// The maximum amount that may be reserved in total.
+    /// Maximum number of tokens that may be reserved in total.
     const LIMIT: u64 = 1_000;
     let stores = [member(cluster, 1), member(cluster, 2)];
     let amount = UsageAmount {
@@ -225,7 +225,7 @@ pub fn reserve_at_once(cluster: &Cluster) {
         }
         let refused = both[from].reserve("key_1", amount, within).await.unwrap();
         assert_eq!(refused, Err(990), "and it is not there twice");
-        // The reservations of a server end with it.
+        // When a server leaves, its reservations end.
         stores[1 - from].membership().unwrap().leave().await;
         let free = both[from].reserve("key_1", amount, within).await.unwrap();
         assert_eq!(free, Ok(()));
@@ -238,7 +238,7 @@ fn a_document_uploaded_to_one_server_is_read_through_another() {
     upload_and_read(&Cluster::start());
 }
 
-/// Uploads a document to a server, and reads and deletes it through another.
+/// Uploads a document to one server, and reads and deletes it through another.
 pub fn upload_and_read(cluster: &Cluster) {
     let database = cluster.address("postgres");
     let settings = [
@@ -249,7 +249,7 @@ pub fn upload_and_read(cluster: &Cluster) {
     let (one, other) = (Server::with(&settings), Server::with(&settings));
     let mut client = one.user("ada@example.com");
     let mut elsewhere = known(&other, &client);
-    // Three pieces in the database.
+    // The text takes three pieces in the database.
     let text = "The levy is due in May. ".repeat(100_000);
     let answer = client.upload("/api/upload-document", "levy.txt", text.as_bytes());
     assert!(answer.status < 300, "{}", answer.text());
@@ -262,7 +262,7 @@ pub fn upload_and_read(cluster: &Cluster) {
     let content = elsewhere.get(&format!("{path}/content"));
     assert_eq!(content.status, 200, "{}", content.text());
     assert!(content.text() == text, "{} bytes", content.text().len());
-    // Neither has a file of it, also after it is deleted.
+    // No server has a file of the document, neither now nor after the document is deleted.
     for server in [&one, &other] {
         let files = std::fs::read_dir(server.folder().join("documents")).unwrap();
         assert_eq!(files.count(), 0);
@@ -305,14 +305,13 @@ fn servers_with_different_secrets_are_refused() {
         !refused.status.success() && printed.contains("QUIRE_SECRET"),
         "{printed}"
     );
-    // With the same secret, two servers run.
+    // With the same secret, a second server starts.
     let third = Folder::new();
     let same = Executable::with(&third, &settings);
     let client = Client::new(server.address).registered("ada@example.com");
     assert_eq!(same.known(&client).get("/api/users/me").status, 200);
 }
 
-/// The settings of a server, which has its own folder.
 #[test]
 fn a_key_is_claimed_by_one_of_two_servers() {
     let cluster = Cluster::start();

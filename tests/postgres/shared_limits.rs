@@ -1,4 +1,4 @@
-//! Limits that two servers share through Redis, and what is left of them when Redis is away.
+//! Tests limits that two servers share through Redis, and what remains of them while Redis is unavailable.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ use super::support::script::{begin, providers};
 use super::support::server::Folder;
 use super::support::{Answer, Client, Server};
 
-/// Two servers on one database and one Redis server.
+/// Two servers on one database and one Redis server, with a client of each.
 struct SharedPair {
     servers: [Server; 2],
     client: Client,
@@ -61,7 +61,7 @@ fn limited(provider: &Provider, concurrency: usize) -> String {
     providers(provider).replacen('{', &field, 1)
 }
 
-/// Calls a single model without the cache.
+/// Calls a single model through the OpenAI-compatible API.
 fn ask(client: &mut Client, model: &str, prompt: &str) -> Answer {
     let messages = json!([{"role": "user", "content": prompt}]);
     let body = json!({"model": model, "messages": messages});
@@ -78,7 +78,7 @@ fn two_servers_share_a_rate_limit_exactly() {
     let (cluster, redis) = (Cluster::start(), RedisServer::start(&[]));
     let mut pair = SharedPair::start(&cluster, &redis, &[("RATE_LIMIT", "5")]);
     let started = Instant::now();
-    // More than half of the limit at one server, which is more than its share would be.
+    // One server allows more than half of the limit, which is more than its share would be.
     let mut passed = 0;
     for _ in 0..4 {
         passed += usize::from(pair.client.get("/api/models").status == 200);
@@ -94,10 +94,10 @@ fn two_servers_share_a_rate_limit_exactly() {
         pair.elsewhere.get("/api/models"),
     ];
     let refused = refused.iter().filter(|answer| answer.status == 429);
-    // A token every 12 s, if the machine is slow.
+    // A token is added every 12 s, which matters if the machine is slow.
     let refilled = started.elapsed().as_secs() as usize / 12;
     assert!(refused.count() + refilled >= 2, "{:?}", started.elapsed());
-    // Neither the key nor its value says whose it is, and it expires.
+    // A key does not reveal to whom it belongs, and it expires.
     let keys = redis.command(&["KEYS", "*"]);
     for key in keys.lines() {
         assert!(
@@ -138,11 +138,11 @@ fn a_provider_gets_no_more_calls_from_two_servers_than_it_allows() {
         running_and_waiting(&pair.servers[1]).1 == 1
     });
     assert_eq!((provider.requests().len(), redis.slots()), (2, 2));
-    // Redis loses everything, also the scripts: the holders tell it again.
+    // Redis loses all its data, including the scripts. The servers register their slots again.
     redis.command(&["FLUSHALL"]);
     redis.command(&["SCRIPT", "FLUSH"]);
     wait_for("the slots are back", || redis.slots() >= 2);
-    // A slot that is freed at one server is used at the other.
+    // A slot that one server frees is used by the other.
     let path = format!("/api/analyses/{first}/cancel");
     let answer = pair.elsewhere.post(&path, json!({}));
     assert!(answer.status < 300, "{}", answer.text());
@@ -241,7 +241,7 @@ fn a_circuit_that_opened_on_one_server_is_open_on_the_other_and_so_is_a_pause() 
         6,
         "the other server made no call"
     );
-    // What ends a block on one server ends it on the other.
+    // Resetting a model on one server also ends the model's block on the other.
     let names = ["p/broken", "p/busy"];
     for name in names {
         pair.servers[0].app.models().reset(Some(name));
@@ -266,7 +266,7 @@ fn without_redis_the_limits_are_divided_until_it_is_back() {
 
     redis.kill();
     pair.wait_until_shared(false);
-    // Each server has one of the two slots, and nothing fails.
+    // Each server has one of the two slots, and no request fails.
     begin(&mut pair.client, &["p/slow"]);
     begin(&mut pair.elsewhere, &["p/slow"]);
     provider.wait_hanging(2);
@@ -284,11 +284,11 @@ fn without_redis_the_limits_are_divided_until_it_is_back() {
 
     redis.begin();
     pair.wait_until_shared(true);
-    // It has lost everything; what runs is registered again.
+    // Redis has lost all its data, and the slots of running calls are registered again.
     wait_for("the slots are back", || redis.slots() == 2);
     assert_eq!(provider.requests().len(), 2, "none is free");
 
-    // A server that does not reply is as good as none.
+    // A server that does not reply counts as unavailable.
     redis.signal("-STOP");
     assert_eq!(pair.client.get("/api/models").status, 200);
     pair.wait_until_shared(false);
@@ -396,7 +396,7 @@ fn only_a_wrong_setting_is_refused_for_good() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let mut user = vec!["ACL", "SETUSER", "quire", "on", ">geheim", "~quire:*"];
-    // The permissions that the manual lists.
+    // The user has only the permissions that the manual lists.
     let commands = "+PING +SELECT +INFO +SCRIPT|LOAD +EVAL +EVALSHA +TIME +HGET +HMGET +HSET +SET +DEL +PTTL +PEXPIRE \
                     +ZADD +ZCARD +ZREM +ZREMRANGEBYSCORE";
     user.extend(commands.split(' '));
@@ -410,7 +410,7 @@ fn only_a_wrong_setting_is_refused_for_good() {
     assert!(text.contains("broken   Redis:"), "{text}");
     assert!(text.contains("NOPERM"), "{text}");
 
-    // There may be room for the server later.
+    // A server without free connections may accept this one later.
     let full = ["CONFIG", "SET", "maxclients", "1"];
     assert_eq!(redis.command(&full), "OK");
     let mut client = None;

@@ -3,18 +3,18 @@
 use super::cluster::Cluster;
 use super::members::wait_for;
 
-/// Port of its socket, in the folder of the first server.
+/// Port of the standby's socket, which is in the first server's folder.
 const PORT: u16 = 5433;
-/// Its data in that folder.
+/// Name of the standby's data folder inside the first server's folder.
 const DATA: &str = "standby";
 
-/// A running standby; stopped at the end.
+/// A running standby, which is stopped on drop.
 pub struct Standby<'a> {
     first: &'a Cluster,
 }
 
 impl<'a> Standby<'a> {
-    /// Copies a server and follows it from then on.
+    /// Copies a server, and starts a standby that follows it from then on.
     pub fn of(first: &'a Cluster) -> Self {
         let copied = first
             .program("pg_basebackup")
@@ -54,7 +54,8 @@ impl<'a> Standby<'a> {
         standby
     }
 
-    /// Makes every commit wait until the standby has it on disk. Does not apply to the standby after its promotion.
+    /// Makes every commit wait until the standby has it on disk. Does not apply to the standby itself after its
+    /// promotion.
     pub fn delay_commits(&self) {
         let set = "ALTER SYSTEM SET synchronous_standby_names = '*';\nSELECT pg_reload_conf();";
         assert_eq!(self.first.run(set), "");
@@ -66,7 +67,7 @@ impl<'a> Standby<'a> {
         });
     }
 
-    /// Keeps it from applying what it receives.
+    /// Prevents the standby from applying the changes that it receives.
     pub fn pause(&self) {
         assert_eq!(self.run("SELECT pg_wal_replay_pause();"), "");
         wait_for("it is paused", || {
@@ -74,22 +75,22 @@ impl<'a> Standby<'a> {
         });
     }
 
-    /// Lets it go on.
+    /// Lets the standby apply changes again.
     pub fn resume(&self) {
         assert_eq!(self.run("SELECT pg_wal_replay_resume();"), "");
     }
 
-    /// Makes it a server that accepts changes.
+    /// Promotes the standby to a server that accepts changes.
     pub fn promote(&self) {
         assert!(self.first.control_in(DATA, &["-w", "promote"]));
     }
 
-    /// Returns the port of its socket.
+    /// Returns the port of the standby's socket.
     pub fn port(&self) -> u16 {
         PORT
     }
 
-    /// Returns whether a condition holds there.
+    /// Returns whether a condition is true on the standby.
     pub fn holds(&self, condition: &str) -> bool {
         holds(|script| self.run(script), condition)
     }
@@ -99,7 +100,7 @@ impl<'a> Standby<'a> {
     }
 }
 
-/// Returns whether a condition holds on a server.
+/// Returns whether a condition is true on the server to which `run` connects.
 fn holds(run: impl Fn(&str) -> String, condition: &str) -> bool {
     let check =
         format!("DO $$ BEGIN IF NOT ({condition}) THEN RAISE EXCEPTION 'no'; END IF; END $$;");

@@ -1,5 +1,5 @@
-//! Guarantees of the store on a PostgreSQL server: the same as with a file, and recovery when the server was
-//! unavailable.
+//! Tests the store on a PostgreSQL server: it gives the same guarantees as with a file, and recovers after the server
+//! was unavailable.
 
 use quire::domain::chunk::PageText;
 use quire::domain::document::{Document, DocumentStatus, Passage};
@@ -16,7 +16,7 @@ pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// Creates a user; `number` is different for each.
+/// Returns a test account. `number` must differ between accounts.
 pub fn user(number: u32) -> User {
     User {
         id: UserId::new(at(1_000), u128::from(number)),
@@ -45,7 +45,7 @@ fn changes_are_kept_and_failures_have_the_same_meaning_as_with_a_file() {
     change_and_fail(&Cluster::start());
 }
 
-/// Makes changes, and causes failures.
+/// Makes changes of which some fail, and checks the results.
 pub fn change_and_fail(cluster: &Cluster) {
     let store = open(cluster, "postgres").unwrap();
     assert!(
@@ -58,7 +58,7 @@ pub fn change_and_fail(cluster: &Cluster) {
     assert_eq!(again, Err(StoreError::Conflict("email")));
     let gone = store.write_now(|db| users::record_login(db, &user(2).id, at(5)));
     assert_eq!(gone, Err(StoreError::Missing));
-    // PostgreSQL does not store U+0000 in texts.
+    // PostgreSQL cannot store U+0000 in text.
     store
         .write_now(|db| settings::set(db, "a\0b", "c\0d"))
         .unwrap();
@@ -89,7 +89,7 @@ fn passages_are_found_by_words_prefixes_and_phrases() {
     find_passages(&Cluster::start());
 }
 
-/// Finds passages by words, prefixes, and phrases.
+/// Checks that searches find passages by words, prefixes, and phrases.
 pub fn find_passages(cluster: &Cluster) {
     let store = open(cluster, "postgres").unwrap();
     store
@@ -183,7 +183,7 @@ fn a_database_from_before_there_were_servers_gets_their_tables_and_a_foreign_one
                 DROP TABLE reservations, leases, run_commands, document_bytes, upload_bytes, servers; DROP FUNCTION quire_now;
                 ALTER TABLE quire_schema DROP COLUMN server_steps;";
     assert_eq!(cluster.run(lost), "");
-    // Servers that start at the same time add the tables once.
+    // Servers that start at the same time create the tables only once.
     let stores: Vec<Store> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
             .map(|_| scope.spawn(|| open(&cluster, "postgres").unwrap()))
@@ -242,7 +242,7 @@ fn of_two_admins_who_give_up_their_role_on_two_servers_one_remains() {
         });
         let refused = results.iter().filter(|result| result.is_err());
         assert_eq!(refused.count(), 1, "{results:?}");
-        // None of this round is left for the next one.
+        // No rows of this round may remain in the next one.
         assert_eq!(cluster.run("DELETE FROM users;"), "");
     }
     close(&one);

@@ -1,28 +1,29 @@
-//! A new PostgreSQL data folder, made once and copied for each server: `initdb` takes ten times as long as a copy.
+//! A new PostgreSQL data folder, which is created once and copied for each server, because `initdb` takes ten times as
+//! long as a copy.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The one that exists now, if a server still holds it.
+/// The current template, if a server still uses it.
 static CURRENT: Mutex<Weak<Template>> = Mutex::new(Weak::new());
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A data folder that no server has used; removed when the last server that holds it has ended.
+/// A data folder that no server has used. It is removed when the last server that holds a reference has ended.
 pub struct Template {
     folder: PathBuf,
 }
 
 impl Template {
-    /// Returns the current one, or makes one: `prepare` gets a path that does not exist, and makes a folder there in
-    /// which `initdb` may run.
+    /// Returns the current template, or creates one. `prepare` gets a path that does not exist, and must create a
+    /// folder there in which `initdb` may run.
     pub fn get(programs: &Path, prepare: impl Fn(&Path)) -> Arc<Self> {
         let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(template) = current.upgrade() {
             return template;
         }
-        // Never the name of an earlier one, which may be just being removed.
+        // Never reuse a name, because the earlier template may still be in the process of being removed.
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("quire-postgres-{}-template-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
@@ -43,7 +44,7 @@ impl Template {
         self.folder.join("data")
     }
 
-    /// Copies the data folder, with owners and permissions, to a path that does not exist.
+    /// Copies the data folder, with its owners and permissions, to a path that does not exist.
     pub fn copy(&self, target: &Path) {
         let copied = Command::new("cp")
             .arg("-a")

@@ -12,7 +12,8 @@ pub struct BucketSettings {
     pub(super) is_https: bool,
     /// Host and port, as in the `host` header.
     pub(super) host: String,
-    /// Path before the bucket's name or the key, with a leading slash and without a trailing one.
+    /// Path before the key, including the bucket's name unless that is part of the host. Has a leading slash and no
+    /// trailing one, or is empty.
     pub(super) base: String,
     pub(super) bucket: String,
     /// Prefix of all keys, with a trailing slash, or empty.
@@ -36,7 +37,7 @@ pub(super) struct BucketTimeouts {
 }
 
 impl BucketSettings {
-    /// Shortens the timeouts and retry pauses, because a person waits for each response.
+    /// Shortens the timeouts and retry pauses for a command whose user waits for each response.
     pub fn with_interactive_timeouts(mut self) -> Self {
         self.timeouts = BucketTimeouts {
             connect: Duration::from_secs(5),
@@ -68,10 +69,10 @@ impl fmt::Debug for BucketSettings {
     }
 }
 
-/// Parses an address, with settings from the environment.
+/// Parses an `s3://` address and reads the other settings from environment variables.
 ///
 /// # Errors
-/// Returns a sentence that explains what to set.
+/// Returns a sentence that names the invalid or missing setting.
 pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<BucketSettings, String> {
     let variable = |name: &str| {
         let value = env(name)?.trim().to_owned();
@@ -98,7 +99,7 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Bucke
             "AWS_REGION is {region:?}, which is not a valid region"
         ));
     }
-    // The values become headers, and the HTTP library would print invalid ones in its error.
+    // These values become headers, and the HTTP library would print an invalid one in its error.
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", Some(&key)),
         ("AWS_SECRET_ACCESS_KEY", Some(&secret)),
@@ -202,7 +203,8 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
     Ok((is_https, host, base.to_owned()))
 }
 
-/// Returns the host and base path of an Amazon bucket; Amazon's certificates do not cover bucket names with dots.
+/// Returns the host and base path of a bucket on Amazon S3. A bucket whose name contains a dot goes into the path,
+/// because Amazon's certificates do not cover it as part of the host.
 fn amazon_endpoint(bucket: &str, region: &str) -> (String, String) {
     let domain = if region.starts_with("cn-") {
         "amazonaws.com.cn"

@@ -129,14 +129,14 @@ impl BucketClient {
         match result {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(TargetError::Failed(format!("{}: {error}", settings.host))),
-            // The library's own message may contain a header.
+            // The HTTP library's own message may contain a header.
             Err(_) => Err(TargetError::Refused("the request is invalid".into())),
         }
     }
 }
 
 impl<'a> UploadContent<'a> {
-    /// Reads the whole file once, for its length and hash.
+    /// Reads the whole file once to determine its length and hash.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read.

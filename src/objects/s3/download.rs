@@ -58,7 +58,7 @@ impl Download {
         })
     }
 
-    /// Opens a new connection where the old one broke.
+    /// Requests the rest of the object over a new connection. Fails if the object has no ETag or has been replaced.
     fn resume(&mut self) -> Result<()> {
         let Some(etag) = &self.etag else {
             return Err(TargetError::Failed("the connection broke".into()));

@@ -1,5 +1,5 @@
-//! A bucket: Amazon's, or any S3-compatible store. Retries transient failures, and explains what to
-//! change for all others. Knows nothing about the contents of files.
+//! A bucket at Amazon or in any S3-compatible store. Retries transient failures; the errors of all others say what to
+//! change. Knows nothing about the contents of files.
 
 mod address;
 mod client;
@@ -29,16 +29,16 @@ const IF_NONE_MATCH: &[(&str, &str)] = &[("if-none-match", "*")];
 /// Target of an `s3://` address.
 pub struct S3 {
     client: Arc<BucketClient>,
-    /// Whether the store supports conditional puts: one of the constants below.
+    /// Whether the store supports conditional puts, as one of the constants below.
     conditions: AtomicU8,
 }
 
-/// Whether the store supports conditional puts is not known yet. The first put tests it, because some stores silently
-/// ignore conditions.
+/// It is not known yet whether the store supports conditional puts. The first put tests it, because some stores
+/// silently ignore conditions.
 const CONDITIONS_UNKNOWN: u8 = 0;
 const CONDITIONS_SUPPORTED: u8 = 1;
 const CONDITIONS_UNSUPPORTED: u8 = 2;
-/// Size in bytes above which a file is not sent twice to find out whether conditions are supported.
+/// Size in bytes above which a file is not sent a second time to test whether the store supports conditions.
 const MAX_PROBE_BYTES: u64 = 1 << 20;
 
 impl S3 {
@@ -130,7 +130,7 @@ impl S3 {
         }
         match refusal.to_target_error(self.settings()) {
             TargetError::Failed(why) if refusal.status == 409 => Ok(PutOutcome::Contested(why)),
-            // A put to a bucket never fails with "not found", so the server has no such bucket.
+            // A put to an existing bucket never fails with "not found", so the bucket does not exist.
             TargetError::Missing => Err(TargetError::Refused(NO_BUCKET_MESSAGE.into())),
             error => Err(error),
         }
@@ -151,8 +151,8 @@ impl S3 {
         })
     }
 
-    /// Repeats a conditional put to find out whether the store refuses it. The stored object is the same either
-    /// way.
+    /// Repeats a conditional put to find out whether the store refuses it. The stored object is the same either way.
+    /// Does nothing for files larger than [`MAX_PROBE_BYTES`].
     fn probe_conditions(&self, key: &str, content: &UploadContent<'_>) {
         if content.bytes > MAX_PROBE_BYTES {
             return;
@@ -271,7 +271,7 @@ impl Target for S3 {
                     let why = "the store lists its names in no order";
                     return Err(TargetError::Refused(why.into()));
                 }
-                // Web consoles create such an object for a folder.
+                // Skip the objects with a trailing slash that web consoles create for folders.
                 if !name.is_empty() && !name.ends_with('/') {
                     let name = name.to_owned();
                     each(TargetEntry { name, bytes });

@@ -77,7 +77,7 @@ pub(super) struct BucketRefusal {
     is_not_s3: bool,
 }
 
-/// Reads a successful response to its end, so that the connection can be reused.
+/// Reads the body of a successful response, so that the connection can be reused.
 pub(super) fn finish(mut response: Response<Body>) {
     let _ = read_limited(response.body_mut(), MAX_ERROR_BYTES);
 }
@@ -185,7 +185,7 @@ impl BucketRefusal {
     }
 }
 
-/// Returns one line of third-party text, with our secrets removed.
+/// Returns third-party text as a single line of at most [`MAX_MESSAGE_CHARS`] characters, with our secrets removed.
 fn sanitize(text: &str, settings: &BucketSettings) -> String {
     let mut text = text.replace(&settings.secret, "…");
     if let Some(token) = &settings.token {
@@ -212,8 +212,8 @@ fn read_limited(body: &mut Body, max_bytes: u64) -> Result<Vec<u8>, String> {
     Ok(text)
 }
 
-/// Calls `each` for each element that ends, with the enclosing element's name, its own name, and the text directly
-/// inside. Returns the outermost element's name if the document is complete.
+/// Calls `each` at the end of each element with the enclosing element's name, its own name, and the text directly
+/// inside. Returns the outermost element's name; `None` if the document is malformed, incomplete, or nested too deeply.
 fn for_each_leaf(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Option<String> {
     let mut reader = Reader::from_reader(Cursor::new(text));
     reader.config_mut().expand_empty_elements = true;

@@ -1,4 +1,5 @@
-//! Tests the bucket client against a server on a real socket that verifies every signature and fails as buckets do.
+//! Tests the bucket client over a real socket against a server that verifies every signature and simulates the failures
+//! of buckets.
 
 use std::fs;
 use std::io::Write as _;

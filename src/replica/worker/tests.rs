@@ -1,4 +1,4 @@
-//! Tests the rounds of the replication thread.
+//! Tests how often the replication thread lists the target.
 
 use super::*;
 

@@ -133,7 +133,7 @@ fn an_outcome_replaces_the_previous_one() {
             ..document(1, 1)
         };
         insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
-        // No document of a locked account starts or continues to be read.
+        // A locked account's documents are not read, and reading one that has begun fails.
         users::insert(
             db,
             &User {
@@ -189,7 +189,7 @@ fn an_outcome_replaces_the_previous_one() {
     });
 }
 
-/// Data deleted by a user remains in no file of the data folder.
+/// No file of the data folder contains data that a user has deleted.
 #[test]
 fn deletion_leaves_no_traces() {
     const RARE_WORD: &str = "xylophonquartett";

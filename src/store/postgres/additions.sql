@@ -1,6 +1,7 @@
--- What schema.sql has only for SQLite: triggers, the full-text index, and a function of the shared SQL.
+-- What schema.sql has only for SQLite (triggers and the full-text index), and functions that the shared statements
+-- need.
 
--- Position of a text in another, from 1; 0 if it does not occur. SQLite has it built in.
+-- Returns the position of a text in another, from 1, or 0 if it does not occur. SQLite has this function built in.
 CREATE FUNCTION instr(whole TEXT, part TEXT) RETURNS BIGINT LANGUAGE SQL IMMUTABLE
     AS $$ SELECT CAST(strpos(whole, part) AS BIGINT) $$;
 
@@ -20,8 +21,8 @@ END $$;
 CREATE TRIGGER projects_removed AFTER DELETE ON projects
     FOR EACH ROW EXECUTE FUNCTION projects_removed();
 
--- The words of a row, folded by us, in the order of its columns. Separate tables, so that the shared statements never
--- read or write them.
+-- The folded words of a row's text columns, in the order of the columns. They are in separate tables so that the shared
+-- statements never read or write them.
 CREATE TABLE passage_words (
     id    BIGINT   NOT NULL PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE,
     words tsvector NOT NULL

@@ -1,5 +1,5 @@
-//! Database addresses such as `postgres://user:password@host/name`, and how to connect to them. Of several hosts, the
-//! one that accepts changes is used.
+//! Database addresses such as `postgres://user:password@host/name`, and how to connect to them. If there are several
+//! hosts, connects to the first one that accepts changes.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::hosts;
 use super::tls::{EncryptedStream, Encryption};
 use crate::store::error::{OpenError, Result, StoreError};
 
-/// Timeout for opening a connection.
+/// Timeout for connecting to a host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time for trying all hosts. Each gets its share, because one that accepts connections and never answers must not keep
-/// from the next.
+/// Timeout for trying all hosts, divided equally among them, so that a host that accepts connections but never answers
+/// does not prevent the next one from being tried.
 const ALL_HOSTS_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time after which a connection with unacknowledged packets counts as lost.
 const TCP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -27,9 +27,9 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 /// A validated address.
 #[derive(Clone)]
 pub struct PostgresAddress {
-    /// One per host.
+    /// The configuration of each host.
     hosts: Arc<[Config]>,
-    /// Number of the host that accepted the last connection, to begin with.
+    /// Index of the host that accepted the last connection, which is tried first.
     current: Arc<AtomicUsize>,
     encryption: Encryption,
 }
@@ -68,7 +68,7 @@ impl PostgresAddress {
             .map_err(|why| OpenError::Failed(format!("QUIRE_CA_FILE: {why}")))?;
         let mut hosts = hosts::split(config);
         if hosts.len() > 1 {
-            // A host may have two addresses, of which one does not answer.
+            // A host may have two addresses, of which one does not answer; each gets half of the host's time.
             let time = ALL_HOSTS_TIMEOUT / hosts.len() as u32 / 2;
             for host in &mut hosts {
                 host.connect_timeout(time.min(CONNECT_TIMEOUT));
@@ -81,7 +81,8 @@ impl PostgresAddress {
         })
     }
 
-    /// Connects. The connection lives in a task on the current runtime, which ends with the client.
+    /// Connects to the database. A task on the current runtime drives the connection, and ends when the client is
+    /// dropped.
     ///
     /// # Errors
     /// `Busy` if no host can be reached or accepts changes; another error if one rejects the connection.
@@ -91,7 +92,7 @@ impl PostgresAddress {
         Ok(client)
     }
 
-    /// Connects. The caller drives the connection.
+    /// Connects to the database. The caller must drive the connection.
     ///
     /// # Errors
     /// `Busy` if no host can be reached or accepts changes; another error if one rejects the connection.
@@ -109,7 +110,8 @@ impl PostgresAddress {
                     self.current.store(number, Relaxed);
                     return Ok(connected);
                 }
-                // Prefer a rejected password over an unreachable host as the reported cause.
+                // Of several errors, report a rejected connection, such as one for a wrong password, rather than an
+                // unreachable host.
                 Ok(Err(error)) if why == StoreError::Busy => why = meaning(&error).0,
                 Ok(Err(_)) | Err(_) => {}
             }
@@ -118,8 +120,8 @@ impl PostgresAddress {
     }
 }
 
-/// Returns whether the address has an `sslmode` parameter, in either of the two syntaxes. The word in a name or a
-/// password does not count.
+/// Returns whether the address has an `sslmode` parameter, in either of the two syntaxes. Names and passwords that
+/// contain the word do not count.
 fn states_ssl_mode(text: &str) -> bool {
     let is_mode = |parameter: &str| {
         let (name, _) = parameter.split_once('=').unwrap_or_default();
@@ -162,7 +164,7 @@ mod tests {
                 SslMode::Require,
             ),
             ("host=localhost user=q sslmode = require", SslMode::Require),
-            // The address decides, not the host name beside it.
+            // The IP address decides, not the host name next to it.
             (
                 "postgres://q:p@/quire?hostaddr=203.0.113.5",
                 SslMode::Require,
@@ -172,7 +174,7 @@ mod tests {
                 SslMode::Require,
             ),
             ("host=localhost hostaddr=127.0.0.1 user=q", SslMode::Disable),
-            // The word in a password is not the parameter.
+            // In a password, the word is not a parameter.
             (
                 "postgres://q:sslmode=disable@db.internal/quire",
                 SslMode::Require,

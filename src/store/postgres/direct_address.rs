@@ -1,9 +1,10 @@
-//! The address of the database without a pooler, beside the usual one: both must lead to the same database.
+//! The second address of the database, which leads to it without a pooler. Checks that both addresses lead to the same
+//! database.
 
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::{OpenError, Result, StoreError};
 
-/// A number for a lock that nobody else takes.
+/// Returns a random number for a lock that nobody else takes.
 const LOCK_NUMBER: &str = "SELECT CAST(random() * 9000000000000000000 AS BIGINT)";
 const LOCK: &str = "SELECT pg_advisory_xact_lock(?1)";
 const IS_LOCKED: &str = "SELECT CASE WHEN pg_try_advisory_xact_lock(?1) THEN 0 ELSE 1 END";
@@ -22,8 +23,9 @@ pub(in crate::store) fn not_reached(why: StoreError) -> OpenError {
     })
 }
 
-/// Checks that two sessions use the same schema of the same database. A lock that one takes is visible to the other only
-/// then: names and identifiers would also be those of a copy, such as one for tests that was made from a backup.
+/// Checks that two sessions use the same schema of the same database. Both must see a lock that one of them takes.
+/// Comparing names and identifiers would not suffice: a copy of the database, such as one for tests that was made from
+/// a backup, has the same ones.
 ///
 /// # Errors
 /// Returns `DirectAddress` if they do not, or another error if a server cannot be reached.

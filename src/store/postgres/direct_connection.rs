@@ -1,12 +1,12 @@
-//! Whether a server has a connection to the database without a pooler.
+//! Whether a Quire server has a connection to the database that does not go through a pooler.
 
-/// The connection without a pooler that a server may have beside its others, for announcements.
+/// The additional connection without a pooler that a server may have for notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectConnection {
-    /// There is no address for one.
+    /// No address is configured for it.
     NotConfigured,
-    /// Its address leads to the database server.
+    /// The configured address leads directly to the database server.
     Direct,
-    /// Its address leads to a pooler too, so that nothing can be announced.
+    /// The configured address leads to a pooler too, so that no notices can be sent.
     Pooled,
 }

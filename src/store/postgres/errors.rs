@@ -1,13 +1,13 @@
-//! Maps PostgreSQL's error codes to store errors, and to whether the session must be discarded.
+//! Maps PostgreSQL's error codes to store errors, and decides which errors end the session.
 
 use tokio_postgres::error::SqlState;
 
 use crate::store::error::StoreError;
 
-/// Returns the store error, and whether the session must be discarded.
+/// Returns the store error for an error of PostgreSQL, and whether the session must be discarded.
 pub(super) fn meaning(error: &tokio_postgres::Error) -> (StoreError, bool) {
     let Some(code) = error.code() else {
-        // Without a code, the server did not answer, or a value did not match its parameter.
+        // An error without a code means that the connection failed, or that a value did not match its parameter.
         return match error.is_closed() || is_transport(error) {
             true => (StoreError::Busy, true),
             false => (StoreError::Failed(error.to_string()), false),
@@ -15,7 +15,7 @@ pub(super) fn meaning(error: &tokio_postgres::Error) -> (StoreError, bool) {
     };
     match *code {
         SqlState::UNIQUE_VIOLATION => (StoreError::Conflict("such a row"), false),
-        // The parent row was deleted while work for it was still running.
+        // The parent row was deleted while a task still referred to it.
         SqlState::FOREIGN_KEY_VIOLATION => (StoreError::Missing, false),
         SqlState::DISK_FULL => (StoreError::Full, false),
         SqlState::QUERY_CANCELED
@@ -30,8 +30,9 @@ pub(super) fn meaning(error: &tokio_postgres::Error) -> (StoreError, bool) {
 }
 
 /// Returns whether every later statement of the session would fail too: the server is stopping or starting (57P0x), the
-/// connection is lost (08) or was closed while a transaction waited (25P03), the server has become a read-only replica
-/// (25006) or has no room for the session (53), or a pooler has switched connections and lost the prepared statements (0A000, 26000).
+/// connection is lost (08) or was closed while a transaction was idle (25P03), the server has become a read-only
+/// replica (25006) or lacks resources for the session (53), or a pooler has switched connections and lost the prepared
+/// statements (0A000, 26000).
 fn is_lasting(code: &str) -> bool {
     let starts = ["57P0", "08", "53"];
     starts.iter().any(|start| code.starts_with(start))

@@ -1,12 +1,14 @@
-//! Splits an address that names several hosts into one configuration per host, so that each gets its share of the time.
+//! Splits an address that names several hosts into one configuration per host, so that the timeout can be divided among
+//! them.
 
 use std::net::IpAddr;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, LoadBalanceHosts};
 
-/// Returns a configuration for each host, in their order. Hosts that are tried at random, and an address that the client
-/// is going to refuse, stay as they are.
+/// Returns a configuration for each host, in the order of the address. A configuration stays as it is if its hosts are
+/// tried in random order, or if the client is going to refuse it because the numbers of hosts, addresses, and ports do
+/// not match.
 pub(super) fn split(config: Config) -> Vec<Config> {
     let (hosts, ips, ports) = (
         config.get_hosts(),
@@ -29,7 +31,7 @@ pub(super) fn split(config: Config) -> Vec<Config> {
         .collect()
 }
 
-/// Returns the same configuration with one host.
+/// Returns the same configuration with a single host.
 fn only(config: &Config, host: Option<&Host>, ip: Option<&IpAddr>, port: Option<u16>) -> Config {
     let mut one = Config::new();
     match host {

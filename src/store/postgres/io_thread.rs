@@ -1,4 +1,4 @@
-//! The thread that handles the socket I/O of all sessions of a store.
+//! The thread that performs the socket I/O of all sessions of a store.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,7 +11,7 @@ use crate::store::error::{Result, StoreError};
 /// Stack size in bytes; the futures that handle the sockets are small.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// A running thread. Dropping this stops the thread and waits for its end.
+/// A running thread. Dropping it stops the thread and waits until the thread has ended.
 pub(super) struct IoThread {
     handle: Handle,
     end: Arc<Notify>,

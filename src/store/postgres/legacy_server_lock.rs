@@ -1,16 +1,16 @@
-//! Prevents servers of a version without leases from running at the same time. They take an advisory lock for
-//! themselves; today's servers take the same lock in shared mode.
+//! Prevents servers of an earlier version without leases from running at the same time. Such a server holds an advisory
+//! lock exclusively; current servers hold the same lock in shared mode.
 
 use crate::store::connection::Writer;
 use crate::store::error::{Result, StoreError};
 
-/// First number of the lock; the second is that of the schema.
+/// First number of the advisory lock; the second is a hash of the schema's name.
 const SERVER_LOCK: i32 = 0x5175_6972;
 /// Name of the conflict with a running server of an earlier version.
 pub const EARLIER_SERVER: &str = "a server of an earlier version";
 
-/// Prevents such a server from starting for as long as this session lasts. Through a pooler, no lock outlasts a
-/// transaction, so this only checks whether one is running.
+/// Prevents a server of a version without leases from starting while this session lasts. Through a pooler, no lock
+/// outlasts a transaction, so this only checks that no such server is running.
 ///
 /// # Errors
 /// Returns `Conflict` with [`EARLIER_SERVER`] if one is running, or another error if the database cannot be read.

@@ -1,18 +1,18 @@
 //! Finds out whether a transaction was committed if the connection was lost before the server answered. Reports a
 //! commit only if it is certain, and a failure only if the transaction can no longer be committed.
 //!
-//! A commit that takes longer than this asks, for example because it waits for a replica, is reported as unknown and
-//! may be completed later. Nothing is done twice then, because no change with an unknown outcome is repeated unless its
-//! repetition finds the first one:
-//!
-//! - A request gets a 503 that is final: the people and programs that sent it are told to look first, and its
-//!   idempotency key is refused. A run that was stored has the lease of this server, which drives it at its next look.
-//! - A run's events, answers, and charges are one transaction with the events' numbers, which are unique. They are looked
-//!   for before they are written again, and once more if the repetition is refused (`engine/journal/pending.rs`). While
-//!   the commit is in progress, the repetition waits for it.
-//! - The usage of relayed calls is not written again, so that it may be lost, but never counts twice.
-//! - Leases and reservations are states, not sums. A reservation whose removal does not see it yet may stay until the
-//!   next one of the same person or key, or the end of the server: others may spend less than they could, never more.
+//! If the commit takes longer than this module waits, for example because it waits for a replica, its outcome is
+//! reported as unknown, and it may still be completed later. Nothing is done twice then, because no change with an
+//! unknown outcome is repeated unless the repetition detects the first one:
+//! - A request fails with a final 503 response: its sender is told to check first, and its idempotency key is refused.
+//!   If a run was stored, this server has its lease and drives the run when it next looks for its runs.
+//! - A run's events, answers, and charges are written in one transaction; the numbers of the events are unique. Before
+//!   they are written again, the events are looked for, and once more if the repetition is refused
+//!   (`engine/journal/pending.rs`). While the commit is in progress, the repetition waits for it.
+//! - The usage of relayed calls is not written again, so it may be lost but is never counted twice.
+//! - Leases and reservations are states, not sums. If a reservation is removed before its commit is completed, it may
+//!   remain until the next one of the same person or key, or until the server ends: until then, others may spend less
+//!   than they are allowed to, never more.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ use crate::clock;
 use crate::store::connection::Writer;
 use crate::store::error::{Result, StoreError};
 
-/// How long to ask. Longer than a server keeps a transaction whose client is silent (10 seconds), so that one that the
-/// commit did not reach has ended.
+/// How long to query the outcome. Longer than a server keeps the transaction of a silent client (10 seconds), so that a
+/// transaction whose commit never reached the server has ended by then.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Pause between two questions.
+/// Pause between two queries.
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
-/// The server's answer about the state of a transaction.
+/// The state of a transaction according to the server.
 enum TransactionState {
     InProgress,
     Committed,
@@ -35,11 +35,11 @@ enum TransactionState {
     Unknown,
 }
 
-/// Waits until a transaction has ended, and returns whether it was committed. `connect` opens a new session.
+/// Waits until a transaction has ended, and checks that it was committed. `connect` opens a new session.
 ///
 /// # Errors
-/// `Busy` if it was not committed and never will be; `Unknown` if the server cannot be reached or does not finish the
-/// commit for long, or was restarted.
+/// `Busy` if it was not committed and never will be; `Unknown` if the server cannot be reached, takes too long to
+/// finish the commit, or was restarted.
 pub(in crate::store) fn settle(
     mark: &TransactionMark,
     connect: &dyn Fn() -> Result<Writer>,
@@ -64,8 +64,9 @@ pub(in crate::store) fn settle(
 }
 
 fn state(mark: &TransactionMark, db: &Writer) -> Result<TransactionState> {
-    // A server that took over from a failed one may not know the number at all. Compared with a number of its own: the
-    // upper end of a snapshot is below transactions that have begun and not ended, such as one that is being committed.
+    // After a failover, the new server may not know the transaction's number at all. The number is therefore compared
+    // with one of the current transaction. The upper end of a snapshot would not do: it can be below transactions that
+    // have begun and not ended, such as the one being committed.
     let sql = "SELECT CASE WHEN ?1 >= txid_current() THEN 'aborted' ELSE txid_status(?1) END,
                CAST(pg_postmaster_start_time() AS TEXT)";
     db.query_one(sql, [mark.number], |row| {

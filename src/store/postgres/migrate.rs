@@ -1,5 +1,5 @@
-//! Creates the current schema in a database: creates the tables, or adds those that it lacks. Refuses a database that is newer
-//! or belongs to another program.
+//! Creates the tables of the current schema in an empty database, or adds tables that an existing one lacks. Refuses a
+//! database that is newer or belongs to another program.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::store::version::VERSION;
 const SCHEMA_LOCK: i64 = 0x5175_6972_6501;
 /// Pause between two attempts to take the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
-/// Maximum number of attempts; at least one minute in total.
+/// Maximum number of attempts, which take at least one minute in total.
 const LOCK_ATTEMPTS: u32 = 300;
 
-/// Creates the tables that there are not yet, under a lock, so that servers that start together do it once.
+/// Creates missing tables under a lock, so that servers that start at the same time create them only once.
 ///
 /// # Errors
-/// Returns `Newer`, `Foreign`, or `Damaged` for a database that must not be touched, or another error if another process
-/// holds the lock or the database cannot be written.
+/// Returns `Newer`, `Foreign`, or `Damaged` for a database that must not be changed, or another error if another
+/// process keeps the lock or the database cannot be written.
 pub(in crate::store) fn migrate(
     db: &Writer,
     sqlite_schema: &str,
@@ -31,7 +31,8 @@ pub(in crate::store) fn migrate(
         db.run_control(if is_done { "COMMIT" } else { "ROLLBACK" })?;
         match created {
             Ok(true) => return Ok(()),
-            // Tries instead of waiting, so that no transaction stays open while another process works.
+            // Tries again instead of waiting for the lock, so that no transaction stays open while another process
+            // works.
             Ok(false) => {}
             Err(OpenError::Busy) if !db.is_broken() => {}
             Err(error) => return Err(error),
@@ -44,8 +45,8 @@ pub(in crate::store) fn migrate(
     ))
 }
 
-/// Creates the tables that there are not yet in the current transaction, which keeps the lock. Returns false if another
-/// process has it.
+/// Creates missing tables in the current transaction, which holds the lock until its end. Returns false if another
+/// process has the lock.
 ///
 /// # Errors
 /// Returns the same errors as [`migrate`].
@@ -83,7 +84,7 @@ fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError
     }
 }
 
-/// Returns the version of the schema, if it belongs to Quire.
+/// Returns the version of the schema; `None` if the database has no table of Quire's version.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

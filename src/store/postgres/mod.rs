@@ -1,7 +1,7 @@
 //! The PostgreSQL engine: sessions, rows, errors, the schema, and full-text search.
 //!
 //! All sessions of a store share one thread for their sockets. A statement runs on a thread of the store, which waits
-//! for the answer with a deadline.
+//! for the answer up to a deadline.
 
 pub(super) mod address;
 pub(super) mod direct_address;
@@ -36,13 +36,13 @@ pub(super) use row::value_of;
 pub(super) use session::{PostgresServer, PostgresSession};
 pub(super) use tokio_postgres::Row as PostgresRow;
 
-/// Writes a row without changing it.
+/// Writes a row without changing its values.
 pub(super) const REWRITE: &str = "UPDATE quire_schema SET version = version";
 
-/// Plans each statement for the present sizes of the tables, until the end of the transaction.
+/// Plans each statement anew for the current sizes of the tables, until the end of the transaction.
 pub(super) const PLAN_EVERY_TIME: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
-/// Waits for a lock that lasts until the end of the transaction.
+/// Takes the advisory lock with this name, waiting for it if necessary. It is held until the end of the transaction.
 pub(super) const LOCK_QUERY: &str = "SELECT pg_advisory_xact_lock(hashtextextended(?1, 0))";
 
 /// Lists the columns of a table, in order.

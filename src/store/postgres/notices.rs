@@ -1,7 +1,7 @@
-//! Notices between the servers of one database: which runs have new events or commands. A server has a connection for
-//! them, on which it sends its own, after the events or commands are stored, and listens to all. If a notice is lost, the
-//! waiting server finds them at its next poll. Behind a pooler there are no notices, because a pooled connection cannot
-//! listen.
+//! Notices between the servers of one database about runs that have new events or commands. Each server has a
+//! connection for notices, on which it listens to all of them and sends its own once the events or commands are stored.
+//! If a notice is lost, the waiting server finds the events or commands at its next poll. Through a pooler there are no
+//! notices, because a pooled connection cannot listen.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -18,40 +18,40 @@ use super::address::PostgresAddress;
 use super::pooler;
 use crate::domain::id::AnalysisId;
 
-/// Begins to listen. Notices need not be on disk: without an fsync, other commits do not wait for them.
+/// Starts to listen. Notices need not be on disk: without an fsync, they do not delay other commits.
 const LISTEN: &str = "SET synchronous_commit = off; LISTEN quire_runs";
 /// Sends a notice.
 const NOTIFY: &str = "SELECT pg_notify('quire_runs', $1)";
-/// Precedes the ID of a run in a notice of a command for it. A server of an earlier version ignores such a notice.
+/// Prefix of a run's ID in a notice about a command for the run. A server of an earlier version ignores such a notice.
 const COMMAND_MARK: char = '!';
 /// How long notices are collected before they are sent together.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(5);
 /// Maximum size of a notice in bytes; PostgreSQL accepts less than 8,000.
 const MAX_NOTICE_BYTES: usize = 7_900;
-/// Maximum number of notices that wait to be sent, and that a watcher may be behind.
+/// Maximum number of notices that wait to be sent, and maximum number that a watcher may lag behind.
 const MAX_WAITING: usize = 1024;
-/// Pause before a new connection after one was lost.
+/// Pause before reconnecting after a connection was lost.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
-/// How long a new connection, or the answer to a statement, may take before the connection counts as lost.
+/// Timeout for connecting, and for the answer to a statement; when it expires, the connection counts as lost.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time without notices to send after which one to this server itself shows whether the connection still works.
+/// Time without outgoing notices after which the server sends one to itself, to test the connection.
 const TEST_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The notices of a server. Its connection ends when this is dropped.
+/// Sends and receives the notices of a server. Its connection ends when this is dropped.
 pub struct RunNotices {
-    /// IDs of runs, with the mark if it is a command.
+    /// IDs of runs with new events, and of runs with new commands, prefixed with [`COMMAND_MARK`].
     outgoing: mpsc::Sender<String>,
     received: Arc<ReceivedNotices>,
 }
 
 struct ReceivedNotices {
     notices: broadcast::Sender<Arc<str>>,
-    /// Whether a notice that this server sent to itself has arrived on the present connection.
+    /// Whether a notice that this server sent to itself has arrived on the current connection.
     is_live: AtomicBool,
 }
 
 impl RunNotices {
-    /// Connects on another thread, whose runtime this is. `boot` is unique to this server.
+    /// Connects on another thread, to which `runtime` belongs. `boot` is unique to this server.
     pub(in crate::store) fn start(
         address: PostgresAddress,
         runtime: &Handle,
@@ -63,25 +63,25 @@ impl RunNotices {
             is_live: AtomicBool::new(false),
         });
         let shared = Arc::clone(&received);
-        // Ends with `outgoing`.
+        // The task ends when `outgoing` is dropped.
         drop(runtime.spawn(exchange(address, waiting, shared, boot)));
         Self { outgoing, received }
     }
 
-    /// Tells the other servers, a moment later, that a run has new events.
+    /// Notifies the other servers, a few milliseconds later, that a run has new events.
     pub fn send_events(&self, id: &AnalysisId) {
         // If the queue is full, the waiting servers find the events at their next poll.
         let _ = self.outgoing.try_send(id.as_str().to_owned());
     }
 
-    /// Tells the server that drives a run, a moment later, that there is a command for it.
+    /// Notifies the server that drives a run, a few milliseconds later, that there is a command for the run.
     pub fn send_command(&self, id: &AnalysisId) {
         let _ = self
             .outgoing
             .try_send(format!("{COMMAND_MARK}{}", id.as_str()));
     }
 
-    /// Receives the notices from now on.
+    /// Returns a watch that receives all notices from now on.
     pub fn watch(&self) -> NoticeWatch {
         NoticeWatch {
             notices: self.received.notices.subscribe(),
@@ -90,24 +90,25 @@ impl RunNotices {
     }
 }
 
-/// The notices from some time on.
+/// Receives the notices that arrive after its creation.
 pub struct NoticeWatch {
     notices: broadcast::Receiver<Arc<str>>,
     received: Arc<ReceivedNotices>,
 }
 
 impl NoticeWatch {
-    /// Whether notices arrive at present.
+    /// Returns whether notices currently arrive.
     pub fn is_live(&self) -> bool {
         self.received.is_live.load(Relaxed)
     }
 
-    /// Waits for a notice of a run's events, or until some may have been missed.
+    /// Waits for a notice about new events of a run. Also returns if notices may have been missed.
     pub async fn wait_for_events(&mut self, id: &AnalysisId) {
         self.wait_for(|one| one == id.as_str()).await;
     }
 
-    /// Waits for a notice of a command for a run that is driven here, or until some may have been missed.
+    /// Waits for a notice about a command for a run for which `is_driven` is true. Also returns if notices may have
+    /// been missed.
     pub async fn wait_for_command(&mut self, is_driven: impl Fn(&AnalysisId) -> bool) {
         let is_own = |one: &str| {
             let id = one.strip_prefix(COMMAND_MARK).and_then(AnalysisId::parse);
@@ -126,7 +127,8 @@ impl NoticeWatch {
     }
 }
 
-/// Sends and receives until the sender of notices is dropped, on one connection after another.
+/// Sends and receives notices until the sender is dropped or a pooler prevents notices. Reconnects when a connection is
+/// lost.
 async fn exchange(
     address: PostgresAddress,
     mut waiting: mpsc::Receiver<String>,
@@ -160,7 +162,8 @@ async fn exchange(
     }
 }
 
-/// Sends what waits, until its sender is dropped or no notice could arrive. `None` if the connection fails.
+/// Sends waiting notices. Returns when their sender is dropped, or at once if a pooler prevents notices from arriving;
+/// returns `None` if the connection fails.
 async fn send(client: &Client, waiting: &mut mpsc::Receiver<String>, boot: &str) -> Option<()> {
     if within(pooler::is_between(client)).await? {
         return Some(());
@@ -193,8 +196,8 @@ async fn notify(client: &Client, notice: &str) -> Option<()> {
         .map(drop)
 }
 
-/// Returns the result if it comes in time. A peer that accepts a connection and never answers, such as a paused pooler,
-/// must not stop this server's notices forever.
+/// Returns the result if there is one within [`ANSWER_TIMEOUT`]. A peer that accepts a connection and never answers,
+/// such as a paused pooler, must not stop this server's notices forever.
 async fn within<T, E>(asking: impl Future<Output = Result<T, E>>) -> Option<T> {
     tokio::time::timeout(ANSWER_TIMEOUT, asking)
         .await
@@ -202,7 +205,7 @@ async fn within<T, E>(asking: impl Future<Output = Result<T, E>>) -> Option<T> {
         .ok()
 }
 
-/// Joins IDs, each once, to as few notices as possible.
+/// Joins IDs, without duplicates, into as few notices as possible.
 fn notices(ids: &[String]) -> Vec<String> {
     let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
     let mut all: Vec<String> = Vec::new();
@@ -224,7 +227,7 @@ impl ReceivedNotices {
             self.is_live.store(true, Relaxed);
             return;
         }
-        // Without watchers, nobody needs it.
+        // This fails if there are no watchers, in which case nobody needs the notice.
         let _ = self.notices.send(notice.into());
     }
 }

@@ -1,4 +1,4 @@
-//! The sizes of the original files in the database, to compare them with those of their documents.
+//! The sizes of the original files in the database, for comparison with the sizes of their documents.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The original files of documents in the database, in pieces. They are deleted with their document's row.
+//! The original files of documents, stored in the database in pieces. They are deleted with the document's row.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use crate::domain::id::DocumentId;
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::Result;
 
-/// Time in ms after which pieces without a document's row are left over from an upload that failed: a day.
+/// Age in ms after which pieces whose document has no row count as left over from a failed upload: a day.
 const LEFT_OVER_AFTER: i64 = 24 * 3600 * 1000;
 
-/// Stores a piece of a file; they are numbered from 0.
+/// Stores a piece of a file, replacing one with the same number. Pieces are numbered from 0.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -43,7 +43,7 @@ pub fn stored_ids(db: &Reader) -> Result<BTreeSet<String>> {
     Ok(db.all(sql, [], |row| row.get(0))?.into_iter().collect())
 }
 
-/// Returns the recorded SHA-256 of a document of any user, in hexadecimal; `None` if it has no row.
+/// Returns the recorded SHA-256 of any user's document, in hexadecimal; `None` if the document has no row.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -52,7 +52,7 @@ pub fn recorded_hash(db: &Reader, id: &DocumentId) -> Result<Option<String>> {
     db.query_optional(sql, [id], |row| row.get(0))
 }
 
-/// Deletes a file that has been moved elsewhere.
+/// Deletes all pieces of a file.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -61,8 +61,8 @@ pub fn delete_all(db: &Writer, id: &DocumentId) -> Result<()> {
     db.run(sql, [id]).map(drop)
 }
 
-/// Deletes a file whose document was not stored. Keeps it if there is a row after all: the answer to its commit may have
-/// been lost with the connection.
+/// Deletes a file whose document was not stored. Keeps the file if the document has a row after all, because only the
+/// answer to its commit was lost.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -75,7 +75,7 @@ pub fn delete_unused(db: &Writer, id: &DocumentId) -> Result<()> {
     .map(drop)
 }
 
-/// Deletes files that were left over from uploads that failed.
+/// Deletes files that are left over from failed uploads.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

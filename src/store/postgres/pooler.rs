@@ -1,5 +1,5 @@
-//! Recognizes a pooler between this process and the server: PgBouncer and its like answer a connection themselves and
-//! pass its transactions on to any of their own.
+//! Detects a connection pooler between this process and the server. PgBouncer and similar poolers accept the client's
+//! connection themselves and run each transaction on any of their own connections to the server.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -10,13 +10,14 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::stream::UnboundStream;
 
-/// Bytes of a request to cancel a query: its length, a constant, the process, and its key, in 4 bytes each.
+/// Size of a request to cancel a query, in bytes: its length, a constant, the process, and the process's key, of 4
+/// bytes each.
 const CANCEL_BYTES: usize = 16;
-/// Bytes of the request to encrypt that comes before it if the connection is encrypted.
+/// Size in bytes of the request for encryption that comes first if the connection is encrypted.
 const ENCRYPT_BYTES: usize = 8;
 
-/// Returns whether the process that answers statements is another one than the server named when it accepted the
-/// connection. A pooler names one that does not exist.
+/// Returns whether there is a pooler: whether the process that answers statements is not the one that was named when
+/// the connection was accepted. A pooler names a process that does not exist.
 ///
 /// # Errors
 /// Returns an error if the server cannot be reached.
@@ -29,11 +30,11 @@ pub(super) async fn is_between(client: &Client) -> Result<bool, Error> {
     Ok(answering != Some(named_process(client).await?))
 }
 
-/// Returns the process that the server named. The client gives it away only in a request to cancel a query, which is
-/// written here instead of being sent.
+/// Returns the process that was named when the connection was accepted. The client reveals it only in a request to
+/// cancel a query, which is written to a buffer here instead of being sent.
 async fn named_process(client: &Client) -> Result<i32, Error> {
     let (near, mut far) = tokio::io::duplex(CANCEL_BYTES + ENCRYPT_BYTES);
-    // If it asks for encryption first: "yes".
+    // The answer "yes", in case the client first requests encryption.
     let _ = far.write_all(b"S").await;
     client
         .cancel_token()
@@ -47,7 +48,7 @@ async fn named_process(client: &Client) -> Result<i32, Error> {
     Ok(process.map_or(0, i32::from_be_bytes))
 }
 
-/// Leaves a stream that never leaves this process as it is.
+/// Leaves the stream unencrypted, because its bytes never leave this process.
 struct Unencrypted;
 
 impl TlsConnect<DuplexStream> for Unencrypted {

@@ -1,11 +1,11 @@
-//! Budget reservations of the servers on one database: a row per owner (a user or an API key) and server.
+//! Budget reservations of all servers on one database: one row per server and owner (a user or an API key).
 
 use crate::domain::money::MicroDollars;
 use crate::domain::usage::UsageAmount;
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::{Result, StoreError};
 
-/// Keeps other servers from reserving for this owner before the end of the transaction.
+/// Prevents other servers from reserving for this owner before the end of the transaction.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -13,8 +13,8 @@ pub fn lock_owner(db: &Writer, owner: &str) -> Result<()> {
     db.lock(owner)
 }
 
-/// Returns what other servers have reserved for an owner. Read it before what is spent: an amount that is recorded in
-/// between then counts twice, but is never missed.
+/// Returns what other servers have reserved for an owner. Read this before the amount spent: a charge that is recorded
+/// in between then counts twice, but is never missed.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -32,7 +32,7 @@ pub fn reserved_elsewhere(db: &Reader, owner: &str, boot: &str) -> Result<UsageA
     )
 }
 
-/// Stores what a server has reserved for an owner in all.
+/// Stores the total that a server has reserved for an owner, replacing the previous one.
 ///
 /// # Errors
 /// `Busy` if the server no longer counts as alive; another error if the database cannot be written.

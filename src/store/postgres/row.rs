@@ -1,4 +1,4 @@
-//! Parameters and columns in PostgreSQL's binary format.
+//! Conversion of parameters and columns to and from PostgreSQL's binary format.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ use crate::store::params::Value;
 
 type ConversionFailure = Box<dyn Error + Sync + Send>;
 
-/// A parameter, encoded as the type that the server expects.
+/// A parameter, encoded as the type that the server has reported.
 #[derive(Debug)]
 pub(super) struct EncodedParam<'a>(pub(super) Value<'a>);
 
@@ -43,8 +43,8 @@ impl ToSql for EncodedParam<'_> {
     to_sql_checked!();
 }
 
-/// A parameter of a statement whose types the server has not reported: as text, which it reads as the type that the
-/// statement needs.
+/// A parameter of a statement whose parameter types are unknown. It is sent as text, which the server converts to the
+/// type that the statement needs.
 #[derive(Debug)]
 pub(super) struct UntypedParam<'a>(pub(super) Value<'a>);
 
@@ -57,7 +57,7 @@ impl ToSql for UntypedParam<'_> {
         match self.0 {
             Value::Null => return Ok(IsNull::Yes),
             Value::Integer(number) => out.put_slice(number.to_string().as_bytes()),
-            // The shortest text that is read as the same number.
+            // The shortest text that converts back to the same number.
             Value::Real(number) => out.put_slice(number.to_string().as_bytes()),
             Value::Text(text) => put_text(text, out),
             Value::Blob(bytes) => out.put_slice(bytes),
@@ -79,7 +79,7 @@ impl ToSql for UntypedParam<'_> {
     to_sql_checked!();
 }
 
-/// Writes text without U+0000, which PostgreSQL cannot store.
+/// Writes text, replacing U+0000, which PostgreSQL cannot store, with U+FFFD.
 fn put_text(text: &str, out: &mut BytesMut) {
     for (number, part) in text.split('\0').enumerate() {
         if number > 0 {
@@ -115,7 +115,7 @@ impl<'a> FromSql<'a> for DecodedColumn<'a> {
     }
 }
 
-/// Reads a column of a row.
+/// Returns the value in the column at a position.
 ///
 /// # Errors
 /// Returns an error if there is no such column or its type is not supported.

@@ -1,10 +1,10 @@
-//! The PostgreSQL schema: the tables and indexes of `schema.sql` with PostgreSQL's types, and `additions.sql` in place
+//! The PostgreSQL schema: the tables and indexes of `schema.sql` with PostgreSQL's types, and `additions.sql` instead
 //! of the parts that only SQLite understands.
 
 /// Triggers, the full-text index, and functions.
 const ADDITIONS: &str = include_str!("additions.sql");
 
-/// Translates the SQLite schema for PostgreSQL.
+/// Translates the SQLite schema to PostgreSQL's, and appends the additions.
 pub fn translated(schema: &str) -> String {
     let mut out = String::new();
     for statement in statements(schema) {
@@ -21,7 +21,7 @@ pub fn translated(schema: &str) -> String {
     out
 }
 
-/// Splits the schema at semicolons outside triggers, and removes comments.
+/// Splits the schema into statements at semicolons, and removes comments.
 fn statements(schema: &str) -> Vec<String> {
     let lines = schema
         .lines()
@@ -48,7 +48,7 @@ fn translated_statement(statement: &str) -> String {
             "INTEGER" => "BIGINT",
             "REAL" => "DOUBLE PRECISION",
             "BLOB" => "BYTEA",
-            // IDs sort by bytes, as in SQLite.
+            // IDs must be sorted by bytes, as in SQLite.
             "TEXT" => "TEXT COLLATE \"C\"",
             other => other,
         };

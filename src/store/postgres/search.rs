@@ -9,12 +9,12 @@ use crate::store::connection::{Reader, Writer};
 use crate::store::error::Result;
 use crate::store::row::Row;
 
-/// Passages to read per statement when the whole index is built; their texts are in memory together.
+/// Number of passages to read per statement while the whole index is built. Their texts are in memory together.
 const INDEX_PASSAGES: i64 = 100;
-/// Turns to read per statement; one may have 400 KB of text.
+/// Number of turns to read per statement; a single turn may have 400 KB of text.
 const INDEX_TURNS: i64 = 10;
 
-/// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
+/// Calls `take` with the ID of each passage in a range of IDs that matches a part of a query, until it returns false.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -32,7 +32,7 @@ pub(in crate::store) fn for_each_passage(
     )
 }
 
-/// Passes passages to `take` like [`for_each_passage`], with a score for each, which is higher for a better match.
+/// Like [`for_each_passage`], but also passes a score for each passage, which is higher for better matches.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -42,7 +42,8 @@ pub(in crate::store) fn for_each_scored_passage(
     (first, last): (i64, i64),
     mut take: impl FnMut(i64, f64) -> bool,
 ) -> Result<()> {
-    // Weights of D (unused), C (terms), B (text), and A (heading); the 1 divides by the logarithm of the length.
+    // Weights of the labels D (unused), C (terms), B (text), and A (heading). The 1 divides the score by 1 + the
+    // logarithm of the length.
     db.each(
         "SELECT id, ts_rank('{0.1, 0.8, 1.0, 0.6}', words, CAST(CAST(?1 AS TEXT) AS tsquery), 1)
          FROM passage_words
@@ -52,7 +53,7 @@ pub(in crate::store) fn for_each_scored_passage(
     )
 }
 
-/// Passes the thread and the row of each of a user's matching turns to `take`, best first, until it returns false.
+/// Calls `take` with the thread and row of each of a user's matching turns, best first, until it returns false.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
@@ -81,7 +82,7 @@ pub(in crate::store) fn for_each_turn(
     )
 }
 
-/// Inserts passages of a document and indexes them.
+/// Inserts passages of a document and adds them to the index.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -111,7 +112,7 @@ pub(in crate::store) fn insert_passages(
     index_passages(db, document.as_str())
 }
 
-/// Indexes the passages of a document that are not in the index yet.
+/// Adds the passages of a document that are not in the index yet.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -126,7 +127,7 @@ fn index_passages(db: &Writer, document: &str) -> Result<()> {
     insert_passage_words(db, missing)
 }
 
-/// Indexes a single passage, without looking at the others of its document.
+/// Adds a single passage to the index, without reading the others of its document.
 ///
 /// # Errors
 /// Returns an error if it is in the index already, or the database cannot be written.
@@ -139,7 +140,8 @@ pub(in crate::store) fn index_passage(db: &Writer, document: &str, ordinal: i64)
     insert_passage_words(db, found)
 }
 
-/// Returns the key and the words of a row with a key and three texts.
+/// Returns the ID and the words of a row that consists of an ID and three texts: the first is labeled A, the second B,
+/// and the third C.
 fn passage_words(row: &Row<'_>) -> Result<(i64, String)> {
     let columns = [
         (row.text(1)?, 'A'),
@@ -157,7 +159,7 @@ fn insert_passage_words(db: &Writer, words: Vec<(i64, String)>) -> Result<()> {
     })
 }
 
-/// Builds the whole index, which is empty.
+/// Builds the whole index of passages and turns, which must be empty.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -193,7 +195,7 @@ pub(in crate::store) fn index_all(db: &Writer) -> Result<()> {
     Ok(())
 }
 
-/// Indexes the text of a turn that is already in `turn_texts`.
+/// Adds the text of a turn to the index. The turn must already be in `turn_texts`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -1,18 +1,18 @@
-//! The tables for several servers on one database, created in numbered steps; `quire_schema.server_steps` is the number
-//! of steps that a database has. Steps only add tables and columns, so that a server of the previous version keeps
-//! working.
+//! The tables that several servers on one database need, created in numbered steps. `quire_schema.server_steps` is the
+//! number of steps that have been run. Steps only add tables and columns, so that a server of the previous version
+//! keeps working.
 
 use crate::store::connection::Writer;
 use crate::store::error::{OpenError, Result};
 
-/// All steps, the oldest first. A step that a version was released with never changes.
+/// All steps, oldest first. A released step must never be changed.
 const STEPS: &[&str] = &[
     include_str!("servers.sql"),
     include_str!("servers_2.sql"),
     include_str!("servers_3.sql"),
 ];
-/// The tables of the first step with their columns. Databases that have them without a count are from before there was
-/// one.
+/// The tables of the first step with their columns. Databases that have these tables but no recorded number of steps
+/// date from before the number was recorded.
 const FIRST_TABLES: &[(&str, &[&str])] = &[
     ("servers", &["boot", "started", "until"]),
     ("leases", &["name", "server", "number"]),
@@ -27,10 +27,11 @@ const FIRST_TABLES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Runs the steps that a database does not have yet. A database with more steps is left as it is.
+/// Runs the steps that have not been run on a database yet. Does nothing if a newer version has run more steps.
 ///
 /// # Errors
-/// Returns `Damaged` if a table has other columns, or another error if the database cannot be written.
+/// Returns `Damaged` if a table of the first step has unexpected columns, or another error if the database cannot be
+/// written.
 pub(super) fn run(db: &Writer) -> std::result::Result<(), OpenError> {
     let columns = db.columns("quire_schema")?;
     let done = match columns.iter().any(|name| name == "server_steps") {
@@ -59,15 +60,15 @@ pub(super) fn run(db: &Writer) -> std::result::Result<(), OpenError> {
     Ok(())
 }
 
-/// Locks the tables that running servers use constantly, always in the same order. Waits only briefly: running servers
-/// queue behind this lock and would count as failed.
+/// Locks the tables that running servers use constantly, always in the same order. Waits only briefly, because running
+/// servers would queue behind this lock and count as dead.
 fn take_tables(db: &Writer) -> Result<()> {
     db.run_batch(
         "SET LOCAL lock_timeout = '500ms'; LOCK TABLE servers, leases IN ACCESS EXCLUSIVE MODE",
     )
 }
 
-/// Returns how many steps a database without a count has.
+/// Returns how many steps have been run on a database that does not record their number.
 fn uncounted(db: &Writer) -> std::result::Result<u32, OpenError> {
     let found = FIRST_TABLES
         .iter()

@@ -1,5 +1,5 @@
-//! Servers of one database, and the leases of what only one of them may do at a time. A server's row says how long it
-//! counts as alive; a lease is free once the row of its server is gone. All times are those of the database's clock.
+//! The servers of one database, and leases for what only one server may do at a time. A server's row contains the time
+//! until which it counts as alive; its leases are free once the row is gone. All times are from the database's clock.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,41 +8,41 @@ use crate::domain::id::AnalysisId;
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::{Result, StoreError};
 
-/// Name of the conflict when a server writes to a run that another server has taken over.
+/// Subject of the `Conflict` error when a server writes to a run whose lease has ended or passed to another server.
 pub const NEWER_LEASE: &str = "a newer lease of the run";
-/// Name of the conflict when a user already has the maximum number of runs.
+/// Subject of the `Conflict` error when a user already has the maximum number of runs.
 pub const TOO_MANY_RUNS: &str = "as many runs of a person as are allowed";
 /// Number of a run's first lease.
 const FIRST: i64 = 1;
 
-/// The right to drive a run: every write of the run names it.
+/// The right to drive a run. Every write to the run checks it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunLease(i64);
 
 impl RunLease {
-    /// The lease of a new run, which its server gets with [`lease_run`].
+    /// The first lease of a new run, which [`lease_run`] gives to a server.
     pub const NEW: Self = Self(FIRST);
 
-    /// The lease after this one.
+    /// Returns the lease that follows this one.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }
 
-    /// How many leases the run has had, with this one.
+    /// Returns how many leases the run has had, including this one.
     pub fn number(self) -> u64 {
         self.0.unsigned_abs()
     }
 }
 
-/// A command for a run, from a server that does not drive it.
+/// A command for a run, stored by a server that does not drive the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCommand {
-    /// Unique, but not in the order of commits.
+    /// Unique ID. IDs are not necessarily in the order of the commits.
     pub id: i64,
-    /// The run.
+    /// The run for which the command is.
     pub analysis: AnalysisId,
-    /// The run's lease.
+    /// The current lease of the run.
     pub lease: RunLease,
     /// Name of the command.
     pub command: String,
@@ -50,8 +50,8 @@ pub struct StoredCommand {
     pub argument: String,
 }
 
-/// Adds a server, alive for this long from now on. If it was one before, it has its leases again, except those that
-/// others have taken over.
+/// Registers a server, which then counts as alive for `lifetime`. If it was registered before, it has its leases again,
+/// except those that others have taken over.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -64,8 +64,8 @@ pub(in crate::store) fn enter(db: &Writer, boot: &str, lifetime: Duration) -> Re
     .map(drop)
 }
 
-/// Keeps a server alive for this long from now on. Returns false if its time was over already: others may have taken
-/// its leases.
+/// Extends the time for which a server counts as alive to `lifetime` from now. Returns false if it no longer counts as
+/// alive: others may have taken its leases.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -77,7 +77,7 @@ pub(in crate::store) fn renew(db: &Writer, boot: &str, lifetime: Duration) -> Re
     Ok(rows > 0)
 }
 
-/// Removes a server, which frees its leases.
+/// Removes a server's row, which frees the server's leases.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -86,7 +86,7 @@ pub(in crate::store) fn leave(db: &Writer, boot: &str) -> Result<()> {
         .map(drop)
 }
 
-/// Counts the servers that are alive.
+/// Returns the number of servers that count as alive.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -98,11 +98,12 @@ pub fn count_alive(db: &Reader) -> Result<u64> {
     )
 }
 
-/// Checks that an owner of runs has fewer than `most` on all servers, and keeps other servers from adding one before the
-/// end of the transaction.
+/// Checks that an owner has fewer than `most` runs on all servers together, and prevents other servers from adding one
+/// before the end of the transaction.
 ///
 /// # Errors
-/// `Conflict` with [`TOO_MANY_RUNS`] if there are as many; another error if the database cannot be read.
+/// `Conflict` with [`TOO_MANY_RUNS`] if the owner has at least `most` runs; another error if the database cannot be
+/// read.
 pub fn check_run_count(db: &Writer, owner: &str, most: u64) -> Result<()> {
     db.lock(&format!("runs of {owner}"))?;
     let sql = "SELECT count(*) FROM leases WHERE owner = ?1";
@@ -113,13 +114,13 @@ pub fn check_run_count(db: &Writer, owner: &str, most: u64) -> Result<()> {
     }
 }
 
-/// Gives a server the lease of a new run, [`RunLease::NEW`]. The run counts as one of its owner's until it ends, unless
-/// the owner is empty.
+/// Gives a server the lease of a new run, [`RunLease::NEW`]. The run counts as one of `owner`'s until it ends; with an
+/// empty `owner`, it is not counted.
 ///
 /// # Errors
 /// `Busy` if the server no longer counts as alive; another error if the database cannot be written.
 pub fn lease_run(db: &Writer, id: &AnalysisId, boot: &str, owner: &str) -> Result<()> {
-    // The lock keeps the row until the lease is visible, so that no one finds the lease without its server.
+    // The lock keeps the server's row until the lease is visible, so that no one sees the lease without the server.
     db.query_optional(
         "SELECT 1 FROM servers WHERE boot = ?1 FOR KEY SHARE",
         [boot],
@@ -133,21 +134,23 @@ pub fn lease_run(db: &Writer, id: &AnalysisId, boot: &str, owner: &str) -> Resul
     .map(drop)
 }
 
-/// Checks that a run still has this lease, and keeps it from being taken over before the end of the transaction.
+/// Checks that a run still has this lease, and prevents other servers from taking the run over before the end of the
+/// transaction.
 ///
 /// # Errors
-/// `Conflict` if another server has taken the run over, or it has ended; another error if the database cannot be read.
+/// `Conflict` if another server has taken the run over or the run has ended; another error if the database cannot be
+/// read.
 pub fn check_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
     let sql = "SELECT 1 FROM leases WHERE name = ?1 AND number = ?2 FOR SHARE";
     let held = db.query_optional(sql, (id, lease.0), |_| Ok(()))?;
     held.ok_or(StoreError::Conflict(NEWER_LEASE))
 }
 
-/// Ends a run's lease with the run, and drops the commands for it.
+/// Deletes the lease and the commands of a run that ends.
 ///
 /// # Errors
-/// `Conflict` if another server has taken the run over, or it has ended; another error if the database cannot be
-/// written.
+/// `Conflict` if another server has taken the run over or the run has already ended; another error if the database
+/// cannot be written.
 pub fn end_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
     let sql = "DELETE FROM leases WHERE name = ?1 AND number = ?2";
     match db.run(sql, (id, lease.0))? {
@@ -170,29 +173,29 @@ pub fn free_lease(db: &Writer, id: &AnalysisId, lease: RunLease) -> Result<()> {
     .map(drop)
 }
 
-/// Checks that a server counts as alive, and keeps its row until the end of the transaction.
+/// Checks that a server counts as alive, and prevents its row from being deleted before the end of the transaction.
 ///
 /// # Errors
-/// `Busy` if it does not; another error if the database cannot be read.
+/// `Busy` if the server does not count as alive; another error if the database cannot be read.
 pub fn check_alive(db: &Writer, boot: &str) -> Result<()> {
     let sql = "SELECT 1 FROM servers WHERE boot = ?1 AND until > quire_now() FOR KEY SHARE";
     let alive = db.query_optional(sql, [boot], |_| Ok(()))?;
     alive.ok_or(StoreError::Busy)
 }
 
-/// Declares the servers dead whose rows have expired, which frees their leases and ends their reservations. Only a server
-/// that has reached the database all the time may do so: see `Membership::may_declare_dead`.
+/// Deletes the rows of servers whose time has expired: they count as dead, and their leases and reservations end. Only
+/// a server that has been able to reach the database all the time may call this: see `Membership::may_declare_dead`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
 fn remove_expired(db: &Writer) -> Result<()> {
-    // Deleting a row locks and reads it again, so a server that has renewed it in the meantime is spared.
+    // DELETE locks each row and checks it again, so a server that has renewed its row in the meantime is spared.
     db.run("DELETE FROM servers WHERE until <= quire_now()", [])
         .map(drop)
 }
 
-/// Takes over unfinished runs of servers that are dead, oldest first. Asks inside the transaction whether this server may
-/// declare others dead, because the database may have been away while it waited.
+/// Takes over up to `limit` unfinished runs of dead servers, oldest first. Calls `may_declare_dead` inside the
+/// transaction, because the database may have been unavailable while this server waited for the transaction.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -208,14 +211,15 @@ pub fn take_over_lost_runs(
     take_over_runs(db, boot, limit)
 }
 
-/// Takes over unfinished runs of servers whose rows are gone, oldest first.
+/// Takes over up to `limit` unfinished runs whose servers have no row anymore, oldest first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(AnalysisId, RunLease)>> {
-    // Otherwise two servers could take the same lease, one after the other.
+    // Without this lock, two servers could take the same lease, one after the other.
     db.lock("take over runs")?;
-    // Leases of runs that were deleted, and missing ones of runs from before there were leases.
+    // Delete the leases of runs that have been deleted or have ended, and add leases to unfinished runs that have none
+    // because they date from before leases.
     db.run(
         "DELETE FROM leases WHERE starts_with(name, 'analysis_')
            AND NOT EXISTS (SELECT 1 FROM analyses a WHERE a.id = name AND a.finished = 0)",
@@ -242,7 +246,7 @@ pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(Analys
     Ok(taken)
 }
 
-/// Lists the runs of a server with their leases, oldest first.
+/// Lists the runs whose lease a server has, oldest first, with the leases.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -254,7 +258,7 @@ pub fn runs_of(db: &Reader, boot: &str) -> Result<Vec<(AnalysisId, RunLease)>> {
     )
 }
 
-/// Returns the lease that a server has of a run.
+/// Returns the lease of a run if this server has it.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -263,8 +267,8 @@ pub fn lease_of(db: &Reader, id: &AnalysisId, boot: &str) -> Result<Option<RunLe
     db.query_optional(sql, (id, boot), |row| Ok(RunLease(row.get(0)?)))
 }
 
-/// Gives a server new leases of those of its runs that still have these. Whatever wrote with the earlier ones no longer
-/// can.
+/// Renumbers the leases of a server's runs, so that nothing can write with the given leases anymore. Returns the runs
+/// with their new leases; omits runs that no longer have the given lease.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -284,8 +288,8 @@ pub fn lease_again(
     Ok(leased)
 }
 
-/// Takes or keeps a lease that is not a run's, unless another server has it whose row is not gone. Returns whether this
-/// one has it.
+/// Takes or keeps a lease that is not a run's, unless another server that still has a row holds it. Returns whether
+/// this server now has the lease; false if the server no longer counts as alive.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -313,7 +317,8 @@ pub fn drop_lease(db: &Writer, name: &str, boot: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Whether a server has a lease that is not a run's. It keeps the lease until the end of the transaction.
+/// Returns whether a server has a lease that is not a run's, and prevents others from taking the lease before the end
+/// of the transaction.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -322,7 +327,8 @@ pub fn holds_lease(db: &Writer, name: &str, boot: &str) -> Result<bool> {
     Ok(db.query_optional(sql, (name, boot), |_| Ok(()))?.is_some())
 }
 
-/// Deletes leases that are not runs', of servers that are gone or of things that no longer need one.
+/// Deletes leases that are not runs' if their server has no row, or if their document or experiment no longer needs
+/// one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -339,15 +345,15 @@ pub fn delete_unused_leases(db: &Writer) -> Result<()> {
     .map(drop)
 }
 
-/// Keeps other servers from recording or comparing their secret before the end of the transaction.
+/// Prevents other servers from recording or comparing their secret before the end of the transaction.
 ///
 /// # Errors
-/// `Busy` if another transaction has the lock for long; another error if the database cannot be read.
+/// `Busy` if another transaction holds the lock for too long; another error if the database cannot be read.
 pub fn lock_secret(db: &Writer) -> Result<()> {
     db.lock("secret")
 }
 
-/// Lists the leases of other servers, whose rows are not gone, with names that begin with a prefix.
+/// Lists the names of the leases that begin with a prefix and are held by other servers that have a row.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -366,14 +372,14 @@ pub fn leased_elsewhere(db: &Reader, prefix: &str, boot: &str) -> Result<BTreeSe
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn send_command(db: &Writer, id: &AnalysisId, command: &str, argument: &str) -> Result<bool> {
-    // The same command twice is one command.
+    // The same command sent twice is stored once.
     let sql = "INSERT INTO run_commands (analysis_id, command, argument)
                SELECT name, ?2, ?3 FROM leases WHERE name = ?1 FOR SHARE
                ON CONFLICT (analysis_id, command, argument) DO UPDATE SET argument = excluded.argument";
     Ok(db.run(sql, (id, command, argument))? > 0)
 }
 
-/// Returns the argument of a command for a run, if it was given.
+/// Returns the argument of a command for a run; `None` if the command was not sent.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -382,7 +388,7 @@ pub fn argument_of(db: &Reader, id: &AnalysisId, command: &str) -> Result<Option
     db.query_optional(sql, (id, command), |row| row.get(0))
 }
 
-/// Lists the commands for a server's runs in the order in which they were given.
+/// Lists the commands for the runs that a server drives, in the order of their IDs.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

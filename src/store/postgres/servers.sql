@@ -1,25 +1,27 @@
--- What only several servers on one database need; nothing of it exists in SQLite.
+-- What only several servers on one database need. None of it exists in SQLite.
 
--- The database's clock in milliseconds, also within a transaction: servers' clocks may differ.
+-- Returns the time of the database's clock in milliseconds, which advances within a transaction too. It is used because
+-- the clocks of servers may differ.
 CREATE FUNCTION quire_now() RETURNS BIGINT LANGUAGE SQL VOLATILE
     AS $$ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) $$;
 
--- A server counts as alive until `until`. `boot` is random, and the same until its process ends.
+-- A server counts as alive until `until`. `boot` is a random ID of the server's process.
 CREATE TABLE servers (
     boot    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     started BIGINT NOT NULL,
     until   BIGINT NOT NULL
 );
 
--- What only one server may do at a time: drive a run, by its ID, or clean up. `number` increases whenever it passes to
--- another server, so that a write of the earlier one is recognized. The server is empty if there is none.
+-- What only one server may do at a time, such as driving a run (named by its ID) or housekeeping. `number` increases
+-- whenever the lease passes to another server, so that a write by the previous server is recognized. `server` is empty
+-- if no server has the lease.
 CREATE TABLE leases (
     name   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     server TEXT COLLATE "C" NOT NULL,
     number BIGINT NOT NULL
 );
 
--- Commands for a run from servers that do not drive it, kept until it ends.
+-- Commands for a run from servers that do not drive it. They are kept until the run ends.
 CREATE TABLE run_commands (
     id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     analysis_id TEXT COLLATE "C" NOT NULL REFERENCES analyses (id) ON DELETE CASCADE,
@@ -28,8 +30,8 @@ CREATE TABLE run_commands (
     UNIQUE (analysis_id, command, argument)
 );
 
--- What each server has reserved of the budgets of a person or an API key, for calls that are not recorded yet. Ends
--- with the server.
+-- What each server has reserved of the budgets of users and API keys for calls that are not recorded yet. A server's
+-- reservations are deleted with its row.
 CREATE TABLE reservations (
     owner  TEXT COLLATE "C" NOT NULL,
     server TEXT COLLATE "C" NOT NULL REFERENCES servers (boot) ON DELETE CASCADE,
@@ -39,8 +41,8 @@ CREATE TABLE reservations (
 );
 CREATE INDEX reservations_server ON reservations (server);
 
--- The original files of documents in pieces, so that every server can read them. Written before their document's row,
--- hence without a reference to it.
+-- The original files of documents in pieces, so that every server can read them. They are written before their
+-- document's row, so they cannot refer to it.
 CREATE TABLE document_bytes (
     document_id TEXT COLLATE "C" NOT NULL,
     piece       BIGINT NOT NULL,
@@ -48,7 +50,7 @@ CREATE TABLE document_bytes (
     stored      BIGINT NOT NULL DEFAULT quire_now(),
     PRIMARY KEY (document_id, piece)
 );
--- Most files are compressed already.
+-- Most files are already compressed.
 ALTER TABLE document_bytes ALTER COLUMN bytes SET STORAGE EXTERNAL;
 
 CREATE FUNCTION document_bytes_removed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

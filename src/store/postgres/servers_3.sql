@@ -1,4 +1,4 @@
--- The parts of unfinished uploads in pieces, so that every server can take any part and join them all.
+-- The parts of unfinished uploads in pieces, so that every server can receive any part and join all of them.
 CREATE TABLE upload_bytes (
     upload_id TEXT COLLATE "C" NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
     part      BIGINT NOT NULL,
@@ -6,5 +6,5 @@ CREATE TABLE upload_bytes (
     bytes     BYTEA  NOT NULL,
     PRIMARY KEY (upload_id, part, piece)
 );
--- Most files are compressed already.
+-- Most files are already compressed.
 ALTER TABLE upload_bytes ALTER COLUMN bytes SET STORAGE EXTERNAL;

@@ -1,4 +1,4 @@
-//! A session: a connection to the server, with its prepared statements and transaction state.
+//! A session: a connection to the server with its prepared statements and the state of its transaction.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,31 +24,31 @@ use super::transaction_mark::TransactionMark;
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::params::Value;
 
-/// How long a statement may go unanswered before its session is abandoned. Longer than the time limit that the server
-/// itself has for the statements of a transaction.
+/// How long to wait for the answer to a statement before the session is abandoned. Longer than the server's own time
+/// limit for the statements of a transaction.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
-/// How long a new session may take, with the answers of a server that has accepted the connection.
+/// Timeout for opening a session, including the answers of a server that has accepted the connection.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Maximum number of prepared statements per session; above it, all are discarded and prepared again as needed.
 const MAX_STATEMENTS: usize = 400;
-/// Begins a transaction. The limits apply until its end, so that a pooler may pass the connection on. A server
-/// that is frozen midway must not keep its locks.
+/// Begins a transaction. The time limits apply only until its end, because a pooler may then give the connection to
+/// another client. They ensure that a Quire server that freezes within a transaction does not keep its locks.
 const BEGIN_WRITE: &str = "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '10s'; \
      SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /// Begins a transaction that sees a single snapshot of the database.
 const BEGIN_READ: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '30s'";
 
-/// Opens sessions on a server.
+/// Opens sessions on a database server.
 pub(in crate::store) struct PostgresServer {
     address: PostgresAddress,
-    /// The address without a pooler, and whether it leads to one nevertheless.
+    /// The address without a pooler, and whether it leads to a pooler nevertheless.
     direct: Option<(PostgresAddress, bool)>,
     thread: Arc<IoThread>,
 }
 
 impl PostgresServer {
-    /// Prepares for opening sessions. Does not connect yet.
+    /// Creates the opener of sessions and starts its thread. Does not connect yet.
     ///
     /// # Errors
     /// Returns an error if the address is not valid or no thread can be started.
@@ -61,8 +61,8 @@ impl PostgresServer {
         })
     }
 
-    /// Opens a read-write session at an address without a pooler, and uses that address from then on for what a pooler
-    /// does not allow.
+    /// Opens a read-write session at an address without a pooler. From then on, that address is used for whatever is
+    /// not possible through a pooler.
     ///
     /// # Errors
     /// Returns `Busy` if the server cannot be reached or rejects the connection.
@@ -75,7 +75,7 @@ impl PostgresServer {
         Ok(session)
     }
 
-    /// Returns whether there is an address without a pooler.
+    /// Returns whether an address without a pooler is configured, and whether it leads to a pooler nevertheless.
     pub(in crate::store) fn direct_connection(&self) -> DirectConnection {
         match self.direct {
             None => DirectConnection::NotConfigured,
@@ -84,9 +84,9 @@ impl PostgresServer {
         }
     }
 
-    /// Exchanges notices with the other servers of the database. `boot` is unique to this server.
+    /// Starts to exchange notices with the other servers of the database. `boot` is unique to this server.
     pub(in crate::store) fn start_notices(&self, boot: Arc<str>) -> RunNotices {
-        // Behind a pooler, the other address may still be able to listen.
+        // If the usual connection is pooled, the direct one may still be able to listen.
         let direct = self.direct.as_ref().filter(|(_, is_pooled)| !is_pooled);
         let address = direct.map_or(&self.address, |(address, _)| address);
         let address = address.clone();
@@ -103,7 +103,7 @@ impl PostgresServer {
 
     fn connect_to(&self, address: &PostgresAddress, writes: bool) -> Result<PostgresSession> {
         let address = address.clone();
-        // Connect on the socket thread, which then owns the connection.
+        // Connects on the socket thread, which then drives the connection.
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         self.thread.handle().spawn(async move {
             let connected = async {
@@ -139,13 +139,13 @@ pub(in crate::store) struct PostgresSession {
     client: Client,
     thread: Arc<IoThread>,
     statements: RefCell<HashMap<String, Statement>>,
-    /// Whether a pooler is in between, which may run each transaction on another connection: nothing may then outlast a
-    /// transaction, such as a prepared statement.
+    /// Whether there is a pooler, which may run each transaction on another connection. In this case, nothing may
+    /// outlast a transaction, such as a prepared statement.
     is_pooled: bool,
     writes: bool,
     is_broken: Cell<bool>,
     transaction: Transaction,
-    /// Identifies the current transaction while it is committed, if it has changed something.
+    /// Identifies the transaction being committed; `None` if it has changed nothing.
     mark: RefCell<Option<TransactionMark>>,
     rows_changed: Cell<u64>,
     answer_timeout: Cell<Duration>,
@@ -183,7 +183,8 @@ impl PostgresSession {
         self.send(self.client.query_raw(&statement, values))
     }
 
-    /// Changes rows and returns their number.
+    /// Runs a statement that changes rows, and returns their number. The prepared statement is cached, unless there is
+    /// a pooler.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -194,7 +195,7 @@ impl PostgresSession {
         }
     }
 
-    /// Changes rows with a statement that is not worth caching.
+    /// Like [`Self::execute`], but without caching the prepared statement.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -206,7 +207,7 @@ impl PostgresSession {
         self.execute_unnamed(sql, values)
     }
 
-    /// Runs a statement that the server forgets. It is parsed each time, but in the same round trip.
+    /// Runs an unnamed statement: the server parses it each time, but in the same round trip.
     fn execute_unnamed(&self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
         let values: Vec<_> = values.iter().copied().map(UntypedParam).collect();
         let values: Vec<(&(dyn ToSql + Sync), Type)> = values
@@ -237,8 +238,9 @@ impl PostgresSession {
         self.send(self.client.batch_execute(sql))
     }
 
-    /// Begins or ends a transaction, or sets, releases, or restores a savepoint. Only the end of a transaction that
-    /// writes waits for the server.
+    /// Begins or ends a transaction, or sets, releases, or restores a savepoint. Waits for the server only to roll a
+    /// transaction back or to commit one of a read-write session; other statements are sent with the next query or
+    /// without waiting.
     ///
     /// # Errors
     /// Returns an error if the server cannot be reached, or reports an error.
@@ -266,7 +268,8 @@ impl PostgresSession {
         }
     }
 
-    /// Asks how the transaction can be recognized, then commits it: if there is no answer, its outcome can be queried.
+    /// Reads a mark of the transaction and then commits it. If the answer to the commit is lost, the mark makes it
+    /// possible to query the outcome.
     fn commit(&self) -> Result<()> {
         let mark = self.send(self.client.simple_query(TransactionMark::QUERY))?;
         let mark = mark.iter().find_map(|message| match message {
@@ -279,7 +282,7 @@ impl PostgresSession {
         Ok(())
     }
 
-    /// Ends a transaction that has only read, without waiting for the answer, which nothing depends on.
+    /// Ends a transaction that has only read. Does not wait for the answer, because nothing depends on it.
     fn end_reading(&self) -> Result<()> {
         if !self.transaction.end() {
             return Ok(());
@@ -287,18 +290,19 @@ impl PostgresSession {
         let mut ending = pin!(self.client.batch_execute("COMMIT"));
         self.answer(async {
             let sent = poll_fn(|context| Poll::Ready(ending.as_mut().poll(context)));
-            // The first poll sends it.
+            // The first poll sends the statement.
             drop(sent.await);
             Ok(())
         })
     }
 
-    /// Returns whether a pooler is in between.
+    /// Returns whether there is a pooler between this process and the server.
     pub(in crate::store) fn is_pooled(&self) -> bool {
         self.is_pooled
     }
 
-    /// Identifies the transaction whose commit was sent, but not answered, if it changed something.
+    /// Returns the mark of the transaction whose commit was sent but not answered, if the transaction has changed
+    /// something.
     pub(in crate::store) fn lost_commit(&self) -> Option<TransactionMark> {
         match self.is_broken() {
             true => self.mark.borrow().clone(),
@@ -306,7 +310,7 @@ impl PostgresSession {
         }
     }
 
-    /// Returns whether a transaction is open. A broken session has none.
+    /// Returns whether a transaction is open; false if the session is broken.
     pub(in crate::store) fn in_transaction(&self) -> bool {
         self.transaction.is_open() && !self.is_broken()
     }
@@ -321,7 +325,7 @@ impl PostgresSession {
         self.is_broken.get() || self.client.is_closed()
     }
 
-    /// Waits no longer than this for an answer.
+    /// Sets how long to wait for the answer to each statement.
     pub(in crate::store) fn limit_answers(&self, timeout: Duration) {
         self.answer_timeout.set(timeout);
     }
@@ -343,7 +347,7 @@ impl PostgresSession {
         Ok(statement)
     }
 
-    /// Sends a query, with the statements of the transaction that were kept back, and waits for the answer.
+    /// Sends a query after the transaction's unsent statements, and waits for the answer.
     fn send<T>(
         &self,
         asking: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
@@ -353,14 +357,14 @@ impl PostgresSession {
             return self.answer(asking);
         }
         self.answer(async {
-            // In this order, and without waiting in between.
+            // Both are sent in this order, without waiting for the first answer.
             let (begun, answer) = tokio::join!(biased; self.client.batch_execute(&unsent), asking);
             begun.and(answer)
         })
     }
 
-    /// Waits for the server's answer. A broken session asks nothing: the connection may be open, and a late answer would
-    /// be taken for that to another statement.
+    /// Waits for the server's answer. Sends nothing in a broken session: its connection may still be open, and a late
+    /// answer would be taken for the answer to another statement.
     fn answer<T>(
         &self,
         asking: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
@@ -389,7 +393,7 @@ impl PostgresSession {
     }
 }
 
-/// The rows of a query, one at a time.
+/// The rows of a query, fetched one at a time.
 pub(in crate::store) struct PostgresRows<'s> {
     session: &'s PostgresSession,
     stream: Pin<&'s mut RowStream>,
@@ -397,7 +401,7 @@ pub(in crate::store) struct PostgresRows<'s> {
 }
 
 impl PostgresRows<'_> {
-    /// Fetches the next row, if there is one.
+    /// Fetches the next row. Returns `None` at the end.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -415,7 +419,7 @@ fn is_about_savepoint(sql: &str) -> bool {
     starts.iter().any(|start| sql.starts_with(start))
 }
 
-/// Converts parameters to PostgreSQL's syntax: `?1` becomes `$1`. No statement contains a question mark in a string.
+/// Converts parameters to PostgreSQL's syntax: `?1` becomes `$1`. No statement may contain a question mark in a string.
 fn numbered(sql: &str) -> String {
     sql.replace('?', "$")
 }

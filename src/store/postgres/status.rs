@@ -1,4 +1,4 @@
-//! Status of a database server and of the Quire servers that use it, for operators.
+//! Status of the database server and of the Quire servers that use it, for operators.
 
 use std::time::Duration;
 
@@ -6,42 +6,43 @@ use super::direct_connection::DirectConnection;
 use crate::store::connection::Reader;
 use crate::store::error::Result;
 
-/// A database server, as one of its clients sees it.
+/// Status of a database server, as far as the user of the database may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseServerStatus {
-    /// Number of open connections to all its databases.
+    /// Number of open connections to all databases of the server.
     pub connections: u64,
-    /// Number of these that are Quire's, in this database.
+    /// Number of the open connections that belong to Quire and to this database.
     pub own_connections: u64,
-    /// Maximum number of connections.
+    /// Maximum number of connections that the server accepts.
     pub max_connections: u64,
-    /// Whether a pooler is in between.
+    /// Whether there is a pooler between Quire and the server.
     pub is_pooled: bool,
-    /// Whether there is a connection without one.
+    /// Whether there is also a connection without a pooler.
     pub direct: DirectConnection,
-    /// Number of its replicas.
+    /// Number of replicas of the server.
     pub replicas: u64,
-    /// How many bytes of its log the slowest replica has not applied yet; `None` without replicas, or if its user may
-    /// not know.
+    /// Number of bytes of the server's log that the slowest replica has not applied yet; `None` if there are no
+    /// replicas or the user of the database may not see this.
     pub replica_lag_bytes: Option<u64>,
-    /// The Quire servers that are alive, oldest first.
+    /// The Quire servers that count as alive, oldest first.
     pub servers: Vec<LiveServer>,
 }
 
-/// A Quire server that is alive.
+/// A Quire server that counts as alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveServer {
-    /// The name under which it has leases.
+    /// Random ID of the server's process, under which it has leases.
     pub boot: String,
-    /// Version of its program; empty if it is from before versions were recorded.
+    /// Version of Quire that it runs; empty if it dates from before versions were recorded.
     pub version: String,
-    /// Time since its start.
+    /// Time since the server started.
     pub age: Duration,
-    /// Time since it last renewed its row.
+    /// Time since the server last renewed its row.
     pub silent: Duration,
 }
 
-/// Returns the status of the database server. `lifetime` is how long a server counts as alive.
+/// Returns the status of the database server. `lifetime` is how long a Quire server counts as alive after renewing its
+/// row.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -50,7 +51,8 @@ pub(in crate::store) fn status(
     lifetime: Duration,
     direct: DirectConnection,
 ) -> Result<DatabaseServerStatus> {
-    // Other people's sessions show only their database and user; background processes lack one of them.
+    // Only the database and the user are visible in the sessions of other users; background processes lack one of the
+    // two.
     let counts = "SELECT count(*),
             CAST(coalesce(sum(CASE WHEN datname = current_database() AND application_name = 'quire'
                                    THEN 1 ELSE 0 END), 0) AS BIGINT),
@@ -60,7 +62,7 @@ pub(in crate::store) fn status(
     let (connections, own_connections, max_connections) = db.query_one(counts, [], |row| {
         Ok((count(row.get(0)?), count(row.get(1)?), count(row.get(2)?)))
     })?;
-    // Quire connects to a primary only.
+    // pg_current_wal_lsn() fails on a replica, but Quire connects only to a primary.
     let (replicas, lag) = db.query_one(
         "SELECT count(*), CAST(coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), -1) AS BIGINT)
          FROM pg_stat_replication",

@@ -1,4 +1,4 @@
-//! The stream of a connection, in the form that tokio-postgres requires.
+//! The stream of a connection, as tokio-postgres requires it.
 
 use std::io;
 use std::pin::Pin;

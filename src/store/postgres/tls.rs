@@ -13,15 +13,15 @@ use tokio_rustls::client::TlsStream;
 use super::stream::UnboundStream;
 use crate::tls::client_config;
 
-/// A TLS connection.
+/// The TLS stream of a connection to a database server.
 pub(super) type EncryptedStream<S> = UnboundStream<TlsStream<S>>;
 
-/// Creates TLS connections.
+/// Creates the TLS configuration of each host.
 #[derive(Clone)]
 pub(super) struct Encryption(TlsConnector);
 
 impl Encryption {
-    /// Trusts the certificate authorities in this PEM text instead of the built-in ones.
+    /// Creates the configuration. Certificate authorities in `authorities` (PEM text) replace the built-in ones.
     ///
     /// # Errors
     /// Returns an error if the text does not contain a valid certificate.
@@ -31,7 +31,7 @@ impl Encryption {
     }
 }
 
-/// TLS for a single host.
+/// TLS for connections to a single host.
 pub(super) struct HostEncryption {
     connector: TlsConnector,
     /// `None` for a Unix socket, which needs no encryption.

@@ -1,22 +1,23 @@
-//! A session's transaction and savepoints. Their statements are not worth a round trip: they are kept back and sent
-//! together with the next query.
+//! The state of a session's transaction and savepoints. The statements that control them are not worth a round trip:
+//! they are kept and sent together with the next query.
 
 use std::cell::{Cell, RefCell};
 
 use crate::store::error::{Result, StoreError};
 
-/// The state of a transaction, as the server will have it once everything is sent.
+/// The state that the transaction will have once all its statements have been sent.
 #[derive(Default)]
 pub(super) struct Transaction {
-    /// Statements that have not been sent.
+    /// Statements that have not been sent yet, separated by semicolons.
     unsent: RefCell<String>,
     is_open: Cell<bool>,
-    /// Whether a statement has failed: the server then refuses all others until a savepoint is restored.
+    /// Whether a statement has failed; the server then refuses all others until a savepoint is restored or the
+    /// transaction ends.
     is_aborted: Cell<bool>,
 }
 
 impl Transaction {
-    /// Begins a transaction with these statements.
+    /// Begins a transaction; `sql` is sent with the next query.
     pub(super) fn begin(&self, sql: &str) {
         self.is_open.set(true);
         self.is_aborted.set(false);
@@ -41,24 +42,24 @@ impl Transaction {
         Ok(())
     }
 
-    /// Takes the statements to send before anything else.
+    /// Takes the statements that must be sent before the next query.
     pub(super) fn take_unsent(&self) -> String {
         self.unsent.take()
     }
 
-    /// Ends the transaction, and returns whether the server knows it.
+    /// Ends the transaction. Returns whether its beginning has been sent, so that the server must be told to end it.
     pub(super) fn end(&self) -> bool {
         self.is_open.set(false);
         self.is_aborted.set(false);
         !self.unsent.take().starts_with("BEGIN")
     }
 
-    /// Records that a statement has failed.
+    /// Records that a statement of the open transaction has failed.
     pub(super) fn abort(&self) {
         self.is_aborted.set(self.is_open.get());
     }
 
-    /// Returns whether a transaction has begun and not ended.
+    /// Returns whether a transaction has begun and not yet ended.
     pub(super) fn is_open(&self) -> bool {
         self.is_open.get()
     }

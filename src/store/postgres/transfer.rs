@@ -1,4 +1,4 @@
-//! A database on a server as the source or the target of a transfer.
+//! A PostgreSQL database as the source or the target of a transfer.
 
 use super::{migrate, search, servers};
 use crate::store::connection::{Reader, Writer};
@@ -11,7 +11,7 @@ pub(in crate::store) const TABLES_QUERY: &str =
     "SELECT CAST(table_name AS TEXT) FROM information_schema.tables
     WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'";
 
-/// Lists the columns of a table's primary key, in its order.
+/// Lists the columns of a table's primary key, in the key's order.
 pub(in crate::store) const KEY_QUERY: &str = "SELECT CAST(k.column_name AS TEXT)
     FROM information_schema.key_column_usage k
     JOIN information_schema.table_constraints c
@@ -19,8 +19,8 @@ pub(in crate::store) const KEY_QUERY: &str = "SELECT CAST(k.column_name AS TEXT)
     WHERE c.constraint_type = 'PRIMARY KEY' AND k.table_schema = current_schema()
       AND CAST(k.table_name AS TEXT) = ?1 ORDER BY k.ordinal_position";
 
-/// Tables that only this engine has: derived ones, those of running servers, and the documents' files, which are copied
-/// separately.
+/// Tables that exist only in PostgreSQL and are not copied: derived data, the state of running servers, and files,
+/// which are copied separately.
 pub(in crate::store) const OWN_TABLES: &[&str] = &[
     "quire_schema",
     "passage_words",
@@ -33,16 +33,16 @@ pub(in crate::store) const OWN_TABLES: &[&str] = &[
     "upload_bytes",
 ];
 
-/// What other sessions cannot do while all tables are locked.
+/// What other sessions cannot do while the tables are locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum LockMode {
-    /// Writing.
+    /// Other sessions cannot write.
     KeepUnchanged,
-    /// Writing, and locking rows.
+    /// Other sessions can neither write nor lock rows.
     KeepOut,
 }
 
-/// Begins a transaction that may last long: it waits while the other database works.
+/// Begins a transaction without time limits, because it waits while the other database is read or written.
 ///
 /// # Errors
 /// Returns an error if the server cannot be reached.
@@ -57,7 +57,8 @@ pub(in crate::store) fn begin(db: &Writer) -> Result<()> {
 /// Checks that a database has the current schema.
 ///
 /// # Errors
-/// `Older` without all tables for several servers; `Open` for a database that is newer, empty, or another program's.
+/// `Older` if the schema is older or lacks the tables for several servers; `Open` if the database is newer, empty, or
+/// another program's.
 pub(in crate::store) fn check_version(db: &Writer) -> std::result::Result<(), TransferError> {
     match migrate::version(db)? {
         Some(VERSION)
@@ -75,10 +76,10 @@ pub(in crate::store) fn check_version(db: &Writer) -> std::result::Result<(), Tr
     }
 }
 
-/// Checks that a database can store every text.
+/// Checks that the encoding of a database is UTF-8, so that it can store every text.
 ///
 /// # Errors
-/// `Encoding`; another error if the database cannot be read.
+/// `Encoding` if it is not; another error if the database cannot be read.
 pub(in crate::store) fn check_encoding(db: &Writer) -> std::result::Result<(), TransferError> {
     let sql = "SELECT CAST(current_setting('server_encoding') AS TEXT)";
     let name: String = db.query_one(sql, [], |row| row.get(0))?;
@@ -88,10 +89,10 @@ pub(in crate::store) fn check_encoding(db: &Writer) -> std::result::Result<(), T
     }
 }
 
-/// Checks that no server uses the database or still has to carry out a command.
+/// Checks that no server uses the database and no command waits to be carried out.
 ///
 /// # Errors
-/// `InUse` or `PendingCommands`; another error if the database cannot be read.
+/// `InUse` if a server uses it; `PendingCommands` if a command waits; another error if the database cannot be read.
 pub(in crate::store) fn check_unused(db: &Writer) -> std::result::Result<(), TransferError> {
     if count_alive(db)? > 0 {
         return Err(TransferError::InUse);
@@ -103,7 +104,7 @@ pub(in crate::store) fn check_unused(db: &Writer) -> std::result::Result<(), Tra
     }
 }
 
-/// Counts the servers that are alive.
+/// Returns the number of servers that count as alive.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -111,11 +112,11 @@ pub(in crate::store) fn count_alive(db: &Reader) -> Result<u64> {
     servers::count_alive(db)
 }
 
-/// Locks tables until the end of the transaction. A server that starts in the meantime cannot enter its row, and is
-/// refused.
+/// Locks these tables and those for several servers until the end of the transaction. A server that starts in the
+/// meantime cannot register, and fails to start.
 ///
 /// # Errors
-/// `Busy` if another transaction uses one for long; another error if the user may not lock them.
+/// `Busy` if another transaction uses one of the tables for too long; another error if the user may not lock them.
 pub(in crate::store) fn lock_tables(db: &Writer, names: &[&str], mode: LockMode) -> Result<()> {
     let mode = match mode {
         LockMode::KeepUnchanged => "SHARE",
@@ -126,7 +127,7 @@ pub(in crate::store) fn lock_tables(db: &Writer, names: &[&str], mode: LockMode)
     db.run_batch(&format!("LOCK TABLE {own}, {names} IN {mode} MODE"))
 }
 
-/// Creates the tables of an empty database; those of Quire may be there already.
+/// Creates the tables in an empty database. Succeeds if it already has Quire's tables.
 ///
 /// # Errors
 /// Returns the same errors as [`migrate::migrate`].
@@ -140,7 +141,7 @@ pub(in crate::store) fn create_tables(
     }
 }
 
-/// Builds the full-text index, and continues generated keys after the highest ones.
+/// Builds the full-text index, and sets the sequences of generated keys to continue after the highest keys.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -1,24 +1,24 @@
-//! The parts of unfinished uploads in the database, in pieces. They are deleted with their upload's row.
+//! The parts of unfinished uploads, stored in the database in pieces. They are deleted with the upload's row.
 //!
 //! Each piece is stored in a transaction of its own, under numbers that only this attempt to store the part uses. The
-//! last transaction gives the pieces their final numbers, from 0. So a part is there as a whole or not at all, even if
-//! it is sent twice at the same time.
+//! last transaction gives the pieces their final numbers, from 0. So a part is stored either completely or not at all,
+//! even if it is sent twice at the same time.
 
 use crate::domain::id::{UploadId, UserId};
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::{Result, StoreError};
 
-/// Numbers of pieces per attempt. The first as many are the final ones.
+/// Number of piece numbers that are reserved for each attempt. The range that starts at 0 is for the final numbers.
 const NUMBERS_PER_ATTEMPT: i64 = 1 << 24;
 
 /// An attempt to store a part.
 #[derive(Debug, Clone)]
 pub struct PartAttempt {
-    /// The upload.
+    /// The upload to which the part belongs.
     pub upload: UploadId,
     /// The part's number.
     pub part: u32,
-    /// A random number, which tells this attempt from others.
+    /// A random number that distinguishes this attempt from others.
     pub number: u32,
 }
 
@@ -32,7 +32,8 @@ impl PartAttempt {
     }
 }
 
-/// Stores a piece of a part; pieces are numbered from 0. It does not count until `complete`.
+/// Stores a piece of a part; an attempt's pieces are numbered from 0. The piece does not count until [`complete`] is
+/// called.
 ///
 /// # Errors
 /// Returns `Missing` if the upload has ended, or another error if the database cannot be written.
@@ -45,7 +46,7 @@ pub fn put_piece(db: &Writer, attempt: &PartAttempt, piece: u32, bytes: &[u8]) -
     .map(drop)
 }
 
-/// Replaces the part with the pieces of an attempt.
+/// Replaces the part with the pieces of an attempt. `pieces` is their number.
 ///
 /// # Errors
 /// Returns `Busy` if another server has deleted pieces of the attempt, or another error if the database cannot be
@@ -56,7 +57,7 @@ pub fn complete(db: &Writer, attempt: &PartAttempt, pieces: u32) -> Result<()> {
         (&attempt.upload, attempt.part, NUMBERS_PER_ATTEMPT),
     )?;
     let (first, last) = (attempt.first_piece(), attempt.last_piece());
-    // The bytes are stored apart from the rows, so this does not copy them.
+    // The bytes are stored apart from the rows, so this statement does not copy them.
     let completed = db.run(
         "UPDATE upload_bytes SET piece = piece - ?3
          WHERE upload_id = ?1 AND part = ?2 AND piece BETWEEN ?3 AND ?4",
@@ -64,12 +65,12 @@ pub fn complete(db: &Writer, attempt: &PartAttempt, pieces: u32) -> Result<()> {
     )?;
     match u32::try_from(completed) == Ok(pieces) {
         true => Ok(()),
-        // A server of an earlier version has stored the same part, and has deleted all other pieces of it.
+        // A server of an earlier version has stored the same part and deleted all other pieces of it.
         false => Err(StoreError::Busy),
     }
 }
 
-/// Returns a piece of a part; `None` after the last one.
+/// Returns a piece of a completed part; `None` after the last one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -81,7 +82,7 @@ pub fn piece(db: &Reader, (id, part): (&UploadId, u32), piece: i64) -> Result<Op
     )
 }
 
-/// Deletes the pieces of an attempt that failed.
+/// Deletes the pieces of a failed attempt.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -94,8 +95,8 @@ pub fn delete_attempt(db: &Writer, attempt: &PartAttempt) -> Result<()> {
     .map(drop)
 }
 
-/// Lists the parts of a user's upload that are in the database, in order. A server of an earlier version records parts
-/// that are only in its own folder.
+/// Lists the numbers of the parts of a user's upload that are in the database, ascending. Parts that a server of an
+/// earlier version received are not included, because it stores them only in its own folder.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -1,5 +1,5 @@
-//! Converts texts to word lists for the full-text index, and search expressions to its syntax. Words are case-folded
-//! here, so that a search finds the same results on every server, whatever its dictionaries.
+//! Converts texts to word lists for the full-text index, and search expressions to the index's query syntax. Words are
+//! folded here, so that a search finds the same results on every database server, whatever its dictionaries.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,15 +10,15 @@ use crate::store::error::{Result, StoreError};
 /// Distance between the positions of two columns, so that no phrase spans both.
 const COLUMN_GAP: u32 = 16;
 
-/// Maximum size of a `tsvector` that is written, in bytes. PostgreSQL refuses one with 1,048,576.
+/// Maximum size of a `tsvector` that is written, in bytes. PostgreSQL refuses one of 1,048,576 bytes.
 const MAX_VECTOR_BYTES: usize = 1_000_000;
-/// Bytes that a position takes in a `tsvector`.
+/// Size of a position in a `tsvector`, in bytes.
 const POSITION_BYTES: usize = 2;
-/// Bytes that a word takes there in addition to its letters: the number of its positions, and padding.
+/// Size of a word in a `tsvector` without its letters and positions, in bytes: the number of positions, and padding.
 const WORD_BYTES: usize = 3;
 
-/// Writes the words of several columns as the text of a `tsvector`, each labeled with its weight. Words beyond its
-/// maximum size are left out, the last ones first.
+/// Returns the text of a `tsvector` with the words of several columns, each labeled with its column's weight. Leaves
+/// out the last words if the `tsvector` would be too large.
 pub(super) fn vector(columns: &[(&str, char)]) -> String {
     let mut places: BTreeMap<String, Vec<(u32, char)>> = BTreeMap::new();
     let (mut position, mut bytes) = (0, 0);
@@ -38,7 +38,7 @@ pub(super) fn vector(columns: &[(&str, char)]) -> String {
     }
     let mut out = String::new();
     for (word, places) in places {
-        // Only letters, digits, and combining marks, so there is nothing to escape.
+        // A word has only letters, digits, and combining marks, so there is nothing to escape.
         let _ = write!(out, "'{word}':");
         for (number, (position, label)) in places.iter().enumerate() {
             let comma = if number > 0 { "," } else { "" };
@@ -49,8 +49,8 @@ pub(super) fn vector(columns: &[(&str, char)]) -> String {
     out
 }
 
-/// Translates an expression built by `domain::search`, with quoted phrases, `*`, AND, OR, and parentheses, to the text
-/// of a `tsquery` that finds words with any of these labels, or all words if there are no labels.
+/// Translates an expression built by `domain::search` (quoted phrases, `*`, AND, OR, and parentheses) to the text of a
+/// `tsquery`. With labels, it finds only words with one of these labels.
 ///
 /// # Errors
 /// Returns an error if the expression contains anything else.
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(words, "'an':18B 'ecu':1A,19B 'it':20B 's':21B ");
     }
 
-    /// Every one of these words is another one: with them all, PostgreSQL would refuse the row.
+    /// All these words are different; with all of them, PostgreSQL would refuse the row.
     #[test]
     fn words_beyond_the_maximum_size_are_left_out() {
         let texts = ["a", "b"].map(|letter| {

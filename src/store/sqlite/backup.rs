@@ -1,5 +1,5 @@
-//! Copies the database while it is in use, and verifies the copy before giving it its name. No incomplete copy ever has
-//! the requested name, and no file is replaced unless this is requested.
+//! Copies the database while it is in use. The copy gets the requested name only after it has been verified, so that no
+//! incomplete copy ever has this name. Replaces an existing file only on request.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,9 +14,9 @@ use crate::store::version::{APPLICATION_ID, VERSION};
 /// Why a backup failed, or why a file is not a valid backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupError {
-    /// A file with the requested name exists.
+    /// A file already has the requested name.
     Exists(PathBuf),
-    /// There is not enough disk space. Contains the number of free bytes, and the number needed for making the copy.
+    /// There is not enough disk space. Contains the number of free bytes, and the number needed while the copy is made.
     NoSpace(u64, u64),
     /// The copy is not a valid Quire database.
     Damaged(String),
@@ -66,7 +66,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Returns the number of rows in all tables.
+    /// Returns the total number of rows in all tables.
     pub fn all_rows(&self) -> u64 {
         self.rows.values().sum()
     }
@@ -98,7 +98,7 @@ pub(in crate::store) fn copy(
     source.execute_batch("BEGIN")?;
     let rows = count_rows(&source)?;
     let mut page_copy = Connection::open(&pages.0)?;
-    // This file is temporary. Only the compacted copy of it must survive a power failure.
+    // This file is temporary. Only its compacted copy must survive a power failure.
     page_copy.execute_batch("PRAGMA synchronous = OFF")?;
     if Backup::new(&source, &mut page_copy)?.step(-1)? != StepResult::Done {
         return Err(BackupError::Failed("the database is busy".into()));
@@ -115,7 +115,7 @@ pub(in crate::store) fn copy(
     Ok(verified)
 }
 
-/// Checks that there is enough space for making a copy, which temporarily takes twice the copy's size.
+/// Checks that there is enough space for making a copy, which temporarily takes twice the size of the database.
 fn check_space(source: &Connection, to: &Path) -> Result<(), BackupError> {
     let number = |sql: &str| source.query_row(sql, [], |row| row.get::<_, i64>(0));
     let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
@@ -127,7 +127,8 @@ fn check_space(source: &Connection, to: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Checks the integrity of the whole database, including its write-ahead log. Blocks.
+/// Checks the pages of the whole database, including its write-ahead log. Blocks. Returns false also if the database
+/// cannot be read.
 pub(in crate::store) fn is_intact(path: &Path) -> bool {
     let read = || {
         let db = Connection::open_with_flags(path, read_only())?;
@@ -171,11 +172,11 @@ fn has_same_rows(
     }
 }
 
-/// Checkpoints the write-ahead log of a database that no other process has open. The log is deleted afterward.
+/// Checkpoints the write-ahead log of a database that no other process has open; closing the database then deletes the
+/// log.
 ///
 /// # Errors
-/// Returns `Damaged` only if the database is damaged, or `Failed` if another process has it open or it cannot be
-/// written.
+/// Returns `Damaged` if the database is damaged, or `Failed` if another process has it open or it cannot be written.
 pub fn checkpoint_log(path: &Path) -> Result<(), BackupError> {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     let to_checkpoint_error = |error: rusqlite::Error| match error.sqlite_error_code() {
@@ -242,7 +243,7 @@ fn read_only() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
-/// A copy with a temporary name, which is deleted on drop unless it was renamed.
+/// A file with a temporary name, which is deleted on drop unless it was renamed.
 struct PartialBackup(PathBuf);
 
 impl PartialBackup {
@@ -281,7 +282,7 @@ impl PartialBackup {
 
 impl Drop for PartialBackup {
     fn drop(&mut self) {
-        // After a rename, nothing is left to delete, except possibly an empty log created by reading.
+        // After a rename, nothing is left to delete, except possibly an empty log that was created by reading.
         for end in ["", "-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(format!("{}{end}", self.0.display()));
         }

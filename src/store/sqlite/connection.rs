@@ -52,7 +52,7 @@ pub(in crate::store) fn value_of<'r>(row: &'r SqliteRow<'_>, position: usize) ->
     })
 }
 
-/// Binds the parameters of a statement, whose number must match.
+/// Binds values to the parameters of a statement, and checks that their numbers match.
 fn bind(statement: &mut Statement<'_>, values: &[Value<'_>]) -> Result<()> {
     for (index, value) in values.iter().enumerate() {
         statement.raw_bind_parameter(index + 1, Bound(*value))?;
@@ -78,7 +78,8 @@ impl SqliteConnection {
         Ok(Self::new(connection))
     }
 
-    /// Opens the read-write connection. `followed` is whether a replica follows the write-ahead log.
+    /// Opens a read-write connection, creating the file if needed. `followed` is whether a replica follows the
+    /// write-ahead log.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened or configured.
@@ -98,15 +99,14 @@ impl SqliteConnection {
         Ok(Self::new(connection))
     }
 
-    /// Opens a file for reading, with a lock that prevents other processes from writing. Changes neither the file nor
-    /// its write-ahead log.
+    /// Opens a file for reading, in a mode that changes neither the file nor its write-ahead log. Takes no lock.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened.
     pub(in crate::store) fn open_unchanged(path: &Path) -> rusqlite::Result<Self> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // Without this, the last connection to close would checkpoint the log and delete it. That is allowed only for
-        // an empty log, which opening a file without a log creates.
+        // Without this, the last connection to close would checkpoint the log and delete it. This may happen only to an
+        // empty log, which opening a file without a log creates.
         let log = format!("{}-wal", path.display());
         if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -142,7 +142,7 @@ impl SqliteConnection {
         take(&mut rows)
     }
 
-    /// Runs a statement that changes rows and returns their number. The compiled statement is cached.
+    /// Runs a statement that changes rows, and returns their number. The compiled statement is cached.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -174,7 +174,7 @@ impl SqliteConnection {
         self.noted(statement.raw_execute())
     }
 
-    /// Runs a rarely used query that returns one row. Neither its statement nor the pages that it reads stay cached.
+    /// Runs a query that returns one row, and frees the cache afterward, because the query is rarely used.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -183,7 +183,7 @@ impl SqliteConnection {
         self.free_cache()
     }
 
-    /// Frees the cached statements and pages, which are cached again when they are needed.
+    /// Frees the cached statements and pages.
     ///
     /// # Errors
     /// Returns an error if SQLite cannot free memory.
@@ -268,7 +268,7 @@ impl<'s> SqliteRows<'_, 's> {
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     // SQLITE_OPEN_URI is not set, so a path is taken literally, whatever characters it contains.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    // Set first, because each of the following statements may find the file locked.
+    // The timeout is set first, because each of the following statements may find the file locked.
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(128);
     // Without this, SQLite plans for the bound values and therefore replans whenever a cached statement runs, which

@@ -7,7 +7,7 @@ use crate::store::error::Result;
 /// out because deriving it from the schema took half of all instructions at startup. A test compares the two.
 const FIRST_PAGES_QUERY: &str = include_str!("first_pages.sql");
 
-/// Reads the first page of each table in the schema.
+/// Reads the first page of each table of the schema.
 ///
 /// # Errors
 /// Returns an error if a table is missing or its first page cannot be read.

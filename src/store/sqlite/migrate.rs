@@ -16,7 +16,7 @@ use crate::store::{analyses, comparisons};
 /// The current schema.
 pub(in crate::store) const CURRENT_SCHEMA: &str = include_str!("../../../schema.sql");
 
-/// The oldest schema version that exists.
+/// The oldest schema version that can be migrated.
 const OLDEST_VERSION: u32 = 1;
 
 type MigrationStep = fn(&Writer) -> Result<()>;
@@ -340,7 +340,8 @@ enum FileState {
     Version(u32),
 }
 
-/// Creates or migrates the database. Returns the path of the backup made beforehand, if there was one.
+/// Creates or migrates the database, or does nothing if it is current. Returns the path of the backup made before a
+/// migration.
 ///
 /// # Errors
 /// Returns `Newer`, `Foreign`, or `Damaged` for a file that must not be changed, or another error if the backup or the
@@ -357,7 +358,7 @@ pub(in crate::store) fn migrate(
     };
     // Dropping the transaction without a commit rolls it back.
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    // Checked again inside the transaction, because another process may have migrated the database first.
+    // The state is checked again inside the transaction, because another process may have migrated the database first.
     match inspect(connection)? {
         FileState::Version(VERSION) => return Ok(saved),
         FileState::Empty => connection.execute_batch(CURRENT_SCHEMA)?,
@@ -402,7 +403,7 @@ fn inspect(db: &Connection) -> std::result::Result<FileState, OpenError> {
     }
 }
 
-/// Makes a verified copy next to the database. Its name contains both schema versions.
+/// Makes a verified copy next to the database, and returns its path. The copy's name contains both schema versions.
 fn back_up_before_migration(path: &Path, old: u32) -> std::result::Result<PathBuf, OpenError> {
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
     let name = (1..1000)

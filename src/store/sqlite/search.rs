@@ -8,13 +8,13 @@ use crate::store::error::Result;
 use crate::store::row::Row;
 use crate::store::values::to_json;
 
-/// Maximum number of passages inserted per statement, which holds a copy of their text in memory: about 1 MB.
+/// Maximum number of passages inserted per statement. The statement holds a copy of their text in memory, about 1 MB.
 const MAX_ROWS: usize = 1_000;
 
 /// Inserts passages of a document. Triggers add them to the index.
 ///
-/// Each statement inserts up to [`MAX_ROWS`] passages: a statement that runs triggers flushes the data collected by the
-/// index, and with one statement per passage, merging the resulting small segments would take 50% longer.
+/// Each statement inserts up to [`MAX_ROWS`] passages, because a statement that runs triggers flushes the index's
+/// collected data. With one statement per passage, merging the resulting small segments would take 50% longer.
 ///
 /// # Errors
 ///
@@ -58,7 +58,8 @@ fn insert_rows(
     .map(drop)
 }
 
-/// Passes the passages within a range of rows that match a part of a query to `take` until it returns false.
+/// Calls `take` with the row ID of each passage in a range of row IDs that matches a part of a query, until it returns
+/// false.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -89,13 +90,14 @@ pub(in crate::store) fn for_each_scored_passage(
     mut take: impl FnMut(i64, f64) -> bool,
 ) -> Result<()> {
     let values = (part.expression(), first, last);
-    // A word in the heading counts less than one in the text. bm25() is lower for better matches.
+    // Words in the heading count less than words in the text. bm25() is lower for better matches, so its sign is
+    // changed.
     if !part.has_marks() {
         let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8) FROM passages_fts
                    WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
         return db.each(sql, values, |row| Ok(take(row.get(0)?, row.get(1)?)));
     }
-    // The index has compared only the letters between the marks.
+    // The index compares only the letters between the marks, so each candidate is compared with its text and heading.
     let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8), heading, text FROM passages_fts
                WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
     db.each(sql, values, |row| {
@@ -105,7 +107,7 @@ pub(in crate::store) fn for_each_scored_passage(
     })
 }
 
-/// Passes the thread and the row of each of a user's matching turns to `take`, best first, until it returns false.
+/// Calls `take` with the thread and row of each of a user's matching turns, best first, until it returns false.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.

@@ -18,7 +18,7 @@ pub(in crate::store) const KEY_QUERY: &str =
 /// Checks that a file has the current schema.
 ///
 /// # Errors
-/// `Older`, or `Open` if the file is newer or belongs to another program.
+/// `Older` if the schema is older; `Open` if the file is newer or belongs to another program.
 pub(in crate::store) fn check_version(db: &Writer) -> Result<(), TransferError> {
     let number = |sql: &str| db.query_one(sql, [], |row| row.get::<_, i64>(0));
     if number("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
@@ -36,7 +36,7 @@ pub(in crate::store) fn check_version(db: &Writer) -> Result<(), TransferError> 
     }
 }
 
-/// Creates a file to be filled by a single transfer.
+/// Creates a new file for a transfer to fill.
 ///
 /// # Errors
 /// Returns an error if the file already exists or cannot be created.

@@ -1,6 +1,6 @@
 //! Checks that a write-ahead log belongs to its database before anything opens the two together. SQLite applies any
-//! valid log to the file next to it. A log from another database (after folders were mixed up, or a backup was copied
-//! over a crashed database) would replace the file's contents.
+//! valid log to the file next to it: a log from another database, left after folders were mixed up or a backup was
+//! copied over a crashed database, would replace the file's contents.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::error::OpenError;
 use crate::store::version::APPLICATION_ID;
 
-/// Maximum number of accounts in the file that are looked up again after applying the log.
+/// Maximum number of accounts from the file that are looked up after applying the log.
 const MAX_COMPARED: u32 = 1_000;
 
 /// Refuses a log that belongs to another database. Changes neither the file nor the log.
@@ -41,7 +41,7 @@ pub fn check_log(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-// Returns the accounts in the file without its log.
+// Returns the IDs of up to [`MAX_COMPARED`] accounts in the file, read without its log.
 fn accounts_without_log(path: &Path) -> rusqlite::Result<Vec<String>> {
     const ESCAPED_CHARACTERS: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'/')
@@ -56,7 +56,8 @@ fn accounts_without_log(path: &Path) -> rusqlite::Result<Vec<String>> {
     query.query_map([MAX_COMPARED], |row| row.get(0))?.collect()
 }
 
-// Returns the application ID after applying the log, and whether at least one of these accounts still exists.
+// Returns the application ID after applying the log, and whether at least one of these accounts still exists (true if
+// there are none to look up).
 fn accounts_with_log(path: &Path, accounts: &[String]) -> rusqlite::Result<(i32, bool)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;

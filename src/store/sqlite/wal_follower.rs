@@ -1,5 +1,5 @@
 //! Lets a replica follow the write-ahead log. On the writer thread, the follower reads the log before each truncation,
-//! so that it misses nothing. Snapshots are read from the database file, which a read transaction keeps unchanged.
+//! so that it misses nothing. A snapshot is read from the database file, which a read transaction keeps unchanged.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,19 +8,19 @@ use std::sync::Arc;
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::{Result, StoreError};
 
-/// Size of the log, in bytes, above which it is checkpointed once the follower has read it. Without a follower, SQLite
+/// Size of the log, in bytes, above which it is checkpointed after the follower has read it. Without a follower, SQLite
 /// checkpoints automatically.
 const LARGE_LOG_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Follows the log. The methods are called between changes, while the log does not change. They must be fast, because
-/// every change waits for them.
+/// A follower of the log. Its methods are called between changes, while the log does not change. They must be fast,
+/// because every change waits for them.
 pub trait WalFollower: Send {
     /// Reads the entries added to the log since the last call. `foreign` is whether another process has changed the
     /// database since then.
     fn read_changes(&mut self, log: &Path, foreign: bool);
     /// Called after the log has been truncated, which happens only after `read_changes`.
     fn mark_emptied(&mut self);
-    /// Called just before a [`HeldSnapshot`] is returned. The log is empty then.
+    /// Called while the log is empty, just before a [`HeldSnapshot`] is returned.
     fn held(&mut self);
 }
 
@@ -97,7 +97,7 @@ impl WalLog {
         }
     }
 
-    /// Lets the follower read the log, and checkpoints and truncates it.
+    /// Lets the follower read the log, and then checkpoints and truncates the log.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -118,7 +118,7 @@ impl WalLog {
         Ok(())
     }
 
-    /// Truncates the log and keeps the database file unchanged from then on.
+    /// Truncates the log, and returns a snapshot during whose lifetime the database file does not change.
     ///
     /// # Errors
     /// Returns `Busy` if another connection is using the log, or another error if the database cannot be read or
@@ -129,7 +129,7 @@ impl WalLog {
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
         let reader = Reader::open_sqlite(&self.database)?;
         reader.run_batch("BEGIN")?;
-        // Because the log is empty, this reads from the file itself. After that, no checkpoint can change the file.
+        // Because the log is empty, this reads from the file itself. From then on, no checkpoint can change the file.
         let number = |sql| reader.query_one(sql, [], |row| row.get::<_, u32>(0));
         number("SELECT count(*) FROM sqlite_schema")?;
         let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
@@ -142,7 +142,7 @@ impl WalLog {
             None => Arc::new(File::open(&self.database).map_err(failed)?),
         };
         self.file = Some(Arc::clone(&file));
-        // This comes last: if anything above failed, there would be no snapshot on which later changes could build.
+        // This comes last: if a step above failed, later changes would have no snapshot to build on.
         if let Some(follower) = &mut self.follower {
             follower.held();
         }
@@ -155,7 +155,7 @@ impl WalLog {
     }
 }
 
-/// Returns a number that changes whenever another connection has changed the database.
+/// Returns a number that changes whenever another connection changes the database.
 fn data_version(db: &Writer) -> Result<i64> {
     db.query_one("PRAGMA data_version", [], |row| row.get(0))
 }

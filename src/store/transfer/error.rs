@@ -15,17 +15,17 @@ pub enum TransferError {
     InUse,
     /// The target already has rows in the table of this name.
     NotEmpty(String),
-    /// This many commands to runs have not been executed yet.
+    /// This many commands for runs have not been executed yet.
     PendingCommands(u64),
     /// The source contains a table of this name, which is not in the schema.
     UnknownTable(String),
     /// A row in the table of this name has U+0000 in its key, which PostgreSQL cannot store.
     UnusableKey(String),
-    /// The target rejected rows of a table.
+    /// The target rejected a batch of rows of a table.
     UnusableRows {
-        /// Primary key of the first of these rows.
+        /// Primary key of the first row in the rejected batch.
         first: String,
-        /// Primary key of the last of these rows.
+        /// Primary key of the last row in the rejected batch.
         last: String,
         /// Why the rows were rejected.
         why: StoreError,

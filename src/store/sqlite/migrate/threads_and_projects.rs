@@ -81,7 +81,7 @@ END;";
 /// Returns an error if the database cannot be read or written.
 pub(super) fn add_threads_and_projects(db: &Writer) -> Result<()> {
     db.run_batch(TABLE_STATEMENTS)?;
-    // Processed in batches of a thousand, so that a large history is not held in memory.
+    // IDs are read in batches of a thousand, so that those of a large history are not all held in memory.
     let mut after = String::new();
     loop {
         let ids: Vec<String> = db.all(
