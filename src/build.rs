@@ -1,5 +1,5 @@
-//! Prepares the embedded files of the binary: links the pages' scripts into chunks and their styles into sheets,
-//! compresses `assets/`, hashes the whole tree, builds the manual, and converts the patterns from TOML to JSON.
+//! Build script: prepares the files that the binary embeds. Links the pages' scripts into chunks and their styles into
+//! sheets, compresses `assets/`, hashes the whole tree, builds the manual, and converts the patterns from TOML to JSON.
 //! Downloads nothing, and is reproducible: the same commit gives the same bytes.
 
 #[path = "build/chunks.rs"]
@@ -90,8 +90,8 @@ fn main() -> BuildResult<()> {
     let is_debug = std::env::var("PROFILE").is_ok_and(|profile| profile == "debug");
     let rounds = zopfli_rounds(is_debug);
     for (name, bytes) in &files {
-        // Only debug builds also serve the single modules, to which source maps refer, for the browser's tools and
-        // for tests.
+        // Individual modules are served only in debug builds: source maps refer to them, and the browser's developer
+        // tools and tests read them.
         if !pages.contains(name) || is_debug && name.ends_with(".js") {
             write_gzipped(&folder, name, &with_tree_hash(name, bytes, &tree)?, rounds)?;
         }
@@ -118,8 +118,8 @@ fn export_versions(names: &[&str]) -> BuildResult<()> {
     Ok(())
 }
 
-/// Collects every file that is served unchanged. These are all except the patterns and the catalog, which only the
-/// program uses, and the files from which the manual is built.
+/// Collects the paths of all files to embed: everything except the patterns and the model catalog, which only the
+/// program uses, and the sources of the manual.
 fn collect_paths(folder: &Path, paths: &mut Vec<PathBuf>) -> BuildResult<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -157,7 +157,8 @@ fn hash_files(files: &[(String, Vec<u8>)]) -> String {
     format!("{hash:016x}")
 }
 
-/// Inserts the tree's hash into pages, whose asset URLs contain it so that assets can be cached forever.
+/// Replaces `__TREE__` with the tree's hash in HTML pages, web manifests, and the service worker. Asset URLs contain
+/// the hash, so that assets can be cached forever.
 fn with_tree_hash(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> {
     let is_named = name.ends_with(".html") || name.ends_with(".webmanifest") || name == "sw.js";
     if !is_named {
@@ -180,9 +181,9 @@ fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
     NonZeroU64::new(rounds)
 }
 
-/// Writes a file gzipped, without a timestamp, so that the same content gives the same bytes. Pages, styles,
-/// and the scripts of the pages are compressed with Zopfli, which saves another 4% but takes much longer; large
-/// files are not.
+/// Compresses a file with gzip, without a timestamp, so that the same content gives the same bytes. With `rounds`,
+/// pages, styles, and the pages' scripts are compressed with Zopfli unless they are large, which saves another 4% but
+/// takes much longer.
 fn write_gzipped(
     folder: &Path,
     name: &str,

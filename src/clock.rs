@@ -56,7 +56,7 @@ impl Stopwatch {
         }
     }
 
-    /// Returns the run's current time.
+    /// Returns the wall-clock time at the start plus the time elapsed since.
     pub fn now(&self) -> Timestamp {
         self.started_at + self.elapsed()
     }

@@ -45,7 +45,7 @@ impl LogLevel {
 static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Info as u8);
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// Sets the level and format of the whole process; called once by the running command.
+/// Sets the log level and format for the whole process. Called once, by the command that runs.
 pub fn configure(level: LogLevel, json: bool) {
     LEVEL.store(level as u8, Ordering::Relaxed);
     JSON.store(json, Ordering::Relaxed);
@@ -56,7 +56,7 @@ pub fn enabled(level: LogLevel) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// A named value of a record. By convention, the name of a request's ID is `request`.
+/// A named value of a record. By convention, the field with a request's ID is named `request`.
 pub type Field<'a> = (&'a str, &'a dyn Display);
 
 /// Logs an event that needs attention.
@@ -128,7 +128,7 @@ fn json_line(time: &str, level: LogLevel, message: &str, fields: &[Field]) -> St
     line
 }
 
-/// Maximum length of a value, in characters. The rest of a longer value rarely helps.
+/// Maximum length of a logged value, in characters. Longer values are truncated, because the rest rarely helps.
 const MAX_VALUE_CHARS: usize = 1000;
 
 fn loggable_value(name: &str, value: &dyn Display) -> String {
@@ -151,7 +151,7 @@ fn loggable_value(name: &str, value: &dyn Display) -> String {
     redact(&text[..cut_end])
 }
 
-/// Redacts texts with a known key or token prefix, which may occur in messages from other programs.
+/// Redacts keys and tokens, which messages from other programs may contain. They are recognized by their prefix.
 fn redact(text: &str) -> String {
     const TOKEN_PREFIXES: &[&str] = &["quire_", "sk-", "eyJ"];
     let mut safe = String::with_capacity(text.len());

@@ -1,5 +1,5 @@
-//! Runs the command named on the command line and returns its exit code, or reads one document if the server
-//! started the program to do so.
+//! Runs the command named on the command line and returns its exit code. If the server started the program as a child
+//! process, reads one document or runs an OCR program instead.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
-//! Operating-system calls: glibc's allocator settings, releasing memory after a burst, and the sandboxes of
-//! the processes that read documents. The only module with `unsafe`: three libc calls that take numbers and
-//! access no memory of the program.
+//! Operating-system calls: glibc's allocator settings, in-memory files, the terminal's width, and the sandboxes of the
+//! processes that read documents. The only module with `unsafe`: three libc calls that take numbers and access no
+//! memory of the program.
 #![allow(unsafe_code)]
 
 use landlock::{
@@ -54,31 +54,31 @@ pub fn open_without_waiting(path: &std::path::Path) -> std::io::Result<std::fs::
 /// Creates an empty file in memory, without a name in any folder.
 ///
 /// # Errors
-/// Returns an error if too many files are open.
+/// Returns an error if the system cannot create the file, for example because too many files are open.
 pub fn memory_file() -> std::io::Result<std::fs::File> {
     let file = rustix::fs::memfd_create("quire", rustix::fs::MemfdFlags::CLOEXEC)?;
     Ok(file.into())
 }
 
-/// Returns the width of the terminal in columns; `None` when the output is not a terminal.
+/// Returns the width of the terminal in columns, or `None` if neither stderr nor stdout is a terminal.
 pub fn terminal_width() -> Option<u16> {
     let size = tcgetwinsize(std::io::stderr()).or_else(|_| tcgetwinsize(std::io::stdout()));
     size.ok().map(|size| size.ws_col).filter(|width| *width > 0)
 }
 
-/// Resource limits of the document-reading process.
+/// Resource limits of a process that reads a document or runs an OCR program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SandboxLimits {
-    /// Address space, in bytes.
+    /// Maximum address space, in bytes.
     pub memory: u64,
-    /// CPU time, in seconds.
+    /// Maximum CPU time, in seconds.
     pub cpu_s: u64,
-    /// Wall-clock time, in seconds.
+    /// Maximum wall-clock time, in seconds.
     pub wall_s: u32,
 }
 
-/// Sandboxes this process permanently: from now on, it can only compute and use files that are already open.
-/// Returns whether a seccomp filter also blocks all other system calls; the resource limits apply either way.
+/// Sandboxes this process permanently: limits its resources and installs a seccomp filter, which leaves only computing
+/// and the files that are already open. Returns whether the filter was installed; without it, only the limits apply.
 ///
 /// # Errors
 /// Returns an error if a resource limit cannot be set.
@@ -88,9 +88,10 @@ pub fn enter_sandbox(limits: &SandboxLimits) -> std::io::Result<bool> {
     Ok(install_filter().is_some())
 }
 
-/// Sandboxes this process permanently, and the program that it becomes: the program can read the system's own files
-/// and `files`, and nothing else, such as the data folder. It can write only to files that are already open, use no
-/// network, and start no other process. The filters depend on the kernel; the resource limits apply either way.
+/// Sandboxes this process, and the program that later replaces it, permanently. The program can read only the system's
+/// own files and `files`, and therefore not the data folder. It can write only to files that are already open, use no
+/// network, and start no other process. Whether this is enforced depends on the kernel; the resource limits always
+/// apply.
 ///
 /// # Errors
 /// Returns an error if a resource limit cannot be set or the kernel refuses a ruleset.
@@ -112,7 +113,8 @@ pub fn enter_program_sandbox(
     Ok(())
 }
 
-/// Returns whether the kernel can keep a program from reading files: with Landlock, since Linux 5.13.
+/// Returns whether the kernel can restrict which files a program reads. This requires Landlock, available since Linux
+/// 5.13.
 pub fn can_protect_files() -> bool {
     Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -121,8 +123,8 @@ pub fn can_protect_files() -> bool {
         .is_ok()
 }
 
-/// Folders that a program of the system needs to start: the program, its libraries, and its data. A program in the
-/// sandbox can read everything in these folders.
+/// Folders and files that a system program needs to start: the executable, its libraries, and its data. A program in
+/// the sandbox can read everything in them.
 pub const SYSTEM_FOLDERS: &[&str] = &[
     "/bin",
     "/lib",
@@ -183,7 +185,7 @@ const ALLOWED_SYSTEM_CALLS: &[libc::c_long] = &[
     libc::SYS_restart_syscall,
     libc::SYS_getpid,
     libc::SYS_gettid,
-    // Needed by a process to signal itself when it aborts. The IDs of other processes cannot be guessed from inside.
+    // `abort` sends a signal to its own process. The IDs of other processes cannot be guessed from inside the sandbox.
     libc::SYS_tgkill,
     libc::SYS_exit,
     libc::SYS_exit_group,
@@ -204,8 +206,9 @@ fn install_filter() -> Option<()> {
     seccompiler::apply_filter(&program).ok()
 }
 
-/// System calls that a program in the sandbox cannot make: network, other processes, and the kernel's settings. They
-/// fail with EPERM. The rest cannot be listed, because it depends on the program's libraries.
+/// System calls denied to a program in the sandbox, because they concern the network, other processes, or kernel
+/// settings. They fail with EPERM. A list of allowed calls is not possible, because it would depend on the program's
+/// libraries.
 const DENIED_SYSTEM_CALLS: &[libc::c_long] = &[
     libc::SYS_socket,
     libc::SYS_socketpair,
@@ -239,7 +242,7 @@ const DENIED_SYSTEM_CALLS: &[libc::c_long] = &[
     libc::SYS_vfork,
 ];
 
-/// Installs the filters for programs. Does nothing if the kernel or the library does not support them.
+/// Installs the seccomp filters for programs. Does nothing if the kernel or the seccomp library does not support them.
 fn install_program_filters() {
     let deny = |call: &libc::c_long| (*call, Vec::new());
     let mut rules: std::collections::BTreeMap<_, _> =
@@ -256,7 +259,7 @@ fn install_program_filters() {
     {
         rules.insert(libc::SYS_clone, vec![rule]);
     }
-    // The process may signal and limit only itself; its process ID stays the same when it becomes the program.
+    // The process may signal and limit only itself. Its ID stays the same when the program replaces it.
     let own_pid = u64::from(std::process::id());
     rules.extend(deny_other_processes(libc::SYS_tgkill, &[own_pid]));
     rules.extend(deny_other_processes(libc::SYS_prlimit64, &[0, own_pid]));
@@ -268,7 +271,7 @@ fn install_program_filters() {
             .map(|(call, rules)| (call | X32_CALL_BIT, rules)),
     );
     deny_calls(rules, libc::EPERM);
-    // A filter cannot check the arguments of clone3. If it is missing, the C library uses clone.
+    // A filter cannot check the arguments of `clone3`. If that call does not exist, the C library uses `clone` instead.
     deny_calls([deny(&libc::SYS_clone3)].into(), libc::ENOSYS);
 }
 

@@ -1,6 +1,6 @@
-//! The document-reading child processes: one extracts the text of a file inside a sandbox, the other becomes the OCR
-//! program in a separate sandbox. A malicious file can affect only the process that reads it, which opens no files of
-//! the server and is given no secrets.
+//! The child processes that read documents: one extracts the text of a file inside a sandbox; the other is replaced by
+//! the OCR program in a sandbox of its own. A malicious file can affect only the process that reads it, which opens
+//! none of the server's files and is given no secrets.
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
@@ -15,7 +15,7 @@ use crate::extract::child_protocol::{OcrRequest, ReadRefusal, ReadRequest, Repor
 use crate::extract::{FileInput, extract_reporting, page_picture};
 use crate::system::{SandboxLimits, enter_program_sandbox, enter_sandbox};
 
-/// Reads a file from stdin according to the job, and writes frames to stdout.
+/// Enters the sandbox, reads the file on stdin as the job requests, and writes the result to stdout as frames.
 pub fn run(job: &str) -> ExitCode {
     let Ok(job) = serde_json::from_str::<ReadRequest>(job) else {
         return ExitCode::from(2);
@@ -35,7 +35,7 @@ pub fn run(job: &str) -> ExitCode {
             let _ = std::io::stderr().write_all(b"memory allocation failed");
             ExitCode::FAILURE
         }
-        // The parent has closed the pipe.
+        // Any other error means that the parent has closed the pipe.
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -106,7 +106,7 @@ fn read_document(job: &ReadRequest) -> std::io::Result<()> {
     };
     let mut progress = |done, total| {
         let mut out = shared.borrow_mut();
-        // If the pipe is closed, writing the next page fails and ends the reading.
+        // Errors are ignored: if the pipe is closed, writing the next page fails too and ends the reading.
         let write_result = ReportFrame::Progress { done, total }.write(&mut **out);
         let _ = write_result.and_then(|()| out.flush());
     };

@@ -5,10 +5,10 @@ use super::output::Output;
 use super::zip::{Zip, ZipError};
 use super::{FileInput, Unreadable, read_contained_file};
 
-/// Path fragments of system files, which contain nothing that a user wrote.
+/// Path fragments that identify system files, which are skipped because no user wrote them.
 const SYSTEM_FILES: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
 
-/// Reads each readable file in the archive; a note names each of the others.
+/// Reads each readable file in the archive, and adds a note for every file that is not readable.
 ///
 /// # Errors
 /// Returns [`Unreadable::NoText`] for an archive without files, [`Unreadable::Locked`] if all files are encrypted, or
@@ -40,8 +40,8 @@ pub(super) fn read(
         }
         if let Some(error) = error {
             out.add_note(format!("{name}: {}", error.message()));
-            // In most formats, a truncated file looks damaged, so an oversized file is skipped instead of being read
-            // in part.
+            // Only damaged files are read in part. An oversized file is skipped: cut off, it would look damaged in most
+            // formats.
             if error != ZipError::Damaged || bytes.is_empty() {
                 continue;
             }

@@ -1,5 +1,5 @@
-//! Calendars (iCalendar, RFC 5545) and address cards (vCard, RFC 6350): one entry per line, with folded lines joined,
-//! escapes decoded, and times written out. Images and attached files are omitted, with a note.
+//! Calendars (iCalendar, RFC 5545) and address cards (vCard, RFC 6350): one property per line, with folded lines
+//! joined, escapes decoded, and times written out. Images and attached files are omitted, with a note.
 
 /// Maximum length of a line in bytes; longer lines are truncated.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -18,7 +18,7 @@ pub fn is_calendar(text: &str) -> bool {
     })
 }
 
-/// Returns the entries as text, and notes for the user.
+/// Returns the text of a calendar or address card, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let mut out = String::new();
     let (mut attachments, mut time_zone_depth) = (0, 0);
@@ -40,7 +40,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
                 time_zone_depth -=
                     usize::from(time_zone_depth > 0 && value.eq_ignore_ascii_case("VTIMEZONE"))
             }
-            // The dates in a time zone definition are when its offset changes, not when an event takes place.
+            // A time zone definition contains the dates on which its offset changes, not the dates of events.
             _ if time_zone_depth > 0 || SKIPPED_PROPERTIES.contains(&name.as_str()) => {}
             _ if is_file(&parameters, &value) => attachments += 1,
             _ => out.push_str(&format_property(&name, &parameters, &value)),
@@ -55,8 +55,8 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (out.trim().to_owned(), notes)
 }
 
-/// Returns whether a value is the content of a file: a `data:` URL, or Base64, which is declared as `B` or
-/// `BASE64`.
+/// Returns whether a value is the content of a file: either a `data:` URL or base64, declared by `ENCODING=B` or
+/// `ENCODING=BASE64`.
 fn is_file(parameters: &str, value: &str) -> bool {
     let mut parameters = parameters.split(';');
     parameters.any(|parameter| parameter.to_ascii_uppercase().starts_with("ENCODING=B"))
@@ -144,7 +144,7 @@ fn format_property(name: &str, parameters: &str, value: &str) -> String {
     format!("{label}: {}{answer}\n", text.trim_matches([',', ' ']))
 }
 
-/// Returns an attendee's response to an invitation, from a `PARTSTAT` parameter.
+/// Returns an attendee's response to an invitation, from a `PARTSTAT` parameter; `None` if there was no response.
 fn answer(parameter: &str) -> Option<&'static str> {
     match parameter.to_ascii_uppercase().strip_prefix("PARTSTAT=")? {
         "ACCEPTED" => Some(" (accepted)"),
@@ -187,7 +187,7 @@ fn unescape(value: &str) -> String {
     out
 }
 
-/// Formats a time: `20260301T090000Z` becomes `2026-03-01 09:00 UTC`.
+/// Formats a list of times: `20260301T090000Z` becomes `2026-03-01 09:00 UTC`.
 fn format_time_list(value: &str, parameters: &str) -> String {
     let format_time = |text: &str| -> Option<String> {
         let (day, clock) = text.split_once('T').unwrap_or((text, ""));

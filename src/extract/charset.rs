@@ -1,5 +1,5 @@
-//! Decodes bytes in any common encoding to clean text. Detects the encoding by the byte order mark, then by content.
-//! Rejects binary data and counts replaced bytes.
+//! Decodes bytes in any common encoding to clean text. Detects the encoding by the byte order mark, a declaration in
+//! the text, or the content. Rejects binary data and counts replaced bytes.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
@@ -7,7 +7,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use super::Unreadable;
 use super::terminal;
 
-/// DecodedText text, its encoding, and what was lost.
+/// Decoded text, its encoding, and what was lost.
 #[derive(Debug, PartialEq)]
 pub struct DecodedText {
     /// The text, with `\n` line endings and no control characters except tab and form feed.
@@ -22,7 +22,7 @@ pub struct DecodedText {
     pub stray_byte_count: usize,
 }
 
-/// Number of bytes searched for an encoding declaration, in HTML and XML alike.
+/// Number of bytes at the start of a file that are searched for an encoding declaration.
 const MAX_DECLARATION_BYTES: usize = 1_024;
 /// Number of bytes used to detect the encoding: half a megabyte takes up to 70 ms.
 const MAX_DETECTION_BYTES: usize = 256 * 1024;
@@ -33,10 +33,11 @@ pub fn canonical_name(label: &str) -> Option<String> {
     Some(encoding.name().to_lowercase())
 }
 
-/// Decodes `bytes` in the encoding `chosen`, or in the detected one.
+/// Decodes `bytes` in the encoding with the label `chosen`. Without a known label, detects the encoding.
 ///
 /// # Errors
-/// Returns [`Unreadable::Binary`] if the bytes are not text in any encoding.
+/// Returns [`Unreadable::Binary`] if the bytes contain too many NULs, or the decoded text too many control or
+/// replacement characters.
 pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<DecodedText, Unreadable> {
     if let Some(encoding) = chosen.and_then(|label| Encoding::for_label(label.as_bytes())) {
         return decode_as(encoding, bytes);
@@ -72,7 +73,8 @@ pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<DecodedText, Unreada
 
 fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<DecodedText, Unreadable> {
     let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
-    // Also counts any U+FFFD in the original text; telling them apart is not worth a second decoder.
+    // This count includes any U+FFFD in the original text, because telling these apart from replacements would require
+    // a second decoder.
     let replaced = if had_errors {
         text.matches('\u{FFFD}').count()
     } else {
@@ -81,8 +83,8 @@ fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<DecodedText, U
     clean_text(&text, &encoding.name().to_lowercase(), replaced)
 }
 
-/// Normalizes line endings and drops control characters. Too many control characters or replaced bytes indicate
-/// binary data.
+/// Normalizes line endings and drops control characters. Fails if there are too many control characters or replaced
+/// bytes, which indicate binary data.
 fn clean_text(text: &str, encoding: &str, replaced: usize) -> Result<DecodedText, Unreadable> {
     let mut out = String::with_capacity(text.len());
     let (mut characters, mut dropped) = (0usize, 0usize);
@@ -204,7 +206,7 @@ fn decode_mixed(bytes: &[u8]) -> Option<Result<DecodedText, Unreadable>> {
     }))
 }
 
-/// Returns the encoding that an HTML, XML, CSS, or source file declares.
+/// Returns the encoding that an HTML, XML, or source file declares near its start.
 fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let head =
         String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_DECLARATION_BYTES)]).to_lowercase();

@@ -11,13 +11,13 @@ use super::{FileKind, ReadLimits, ReadReport, Unreadable, kind};
 use crate::domain::chunk::PageText;
 use crate::domain::document::PageWithoutText;
 
-/// Maximum size of a frame in bytes: the longest page with every character escaped.
+/// Maximum size of a frame in bytes. The longest page fits even if every character is escaped.
 const MAX_FRAME_BYTES: usize = 8 << 20;
 
 /// First argument that starts the program as a document reader. Not a user-facing command.
 pub const ARGUMENT: &str = "--read-document-from-stdin";
 
-/// The file that the child must read, and the limits to apply.
+/// A request to read the file on stdin, with the limits to apply.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReadRequest {
     /// The file's name, as a hint to distinguish kinds of text.
@@ -37,10 +37,10 @@ pub struct ReadRequest {
     pub picture: Option<u32>,
 }
 
-/// First argument that starts the program as the sandbox of an OCR program. Not a user-facing command.
+/// First argument that makes the program run an OCR program in a sandbox. Not a user-facing command.
 pub const OCR_ARGUMENT: &str = "--recognize-text-from-stdin";
 
-/// The OCR program to run on the image from standard input, and its limits.
+/// The OCR program to run on the image on stdin, and its limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OcrRequest {
     /// Absolute path of the executable.
@@ -55,7 +55,7 @@ pub struct OcrRequest {
     pub seconds: u32,
 }
 
-/// A message from the child.
+/// A message from the child process to the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportFrame {
@@ -86,14 +86,14 @@ pub enum ReportFrame {
     Done(SentReport),
     /// The file cannot be read.
     Refused {
-        /// How the server treats the file.
+        /// What is wrong with the file, which determines how the server treats it.
         reason: ReadRefusal,
         /// The reason, worded for the user.
         message: String,
     },
 }
 
-/// How the server treats a file that yielded no text.
+/// Why a file yielded no text, which determines how the server treats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadRefusal {
@@ -168,10 +168,10 @@ impl ReportFrame {
         out.write_all(&body)
     }
 
-    /// Reads the next frame, or `None` at the end of the stream.
+    /// Reads the next frame. Returns `None` if the stream ends before a complete length.
     ///
     /// # Errors
-    /// Returns an error if the stream fails or ends within a frame, or if the frame exceeds the size limit or is not
+    /// Returns an error if the stream fails or ends within the JSON, or if the frame exceeds the size limit or is not
     /// valid JSON.
     pub fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut length = [0; 4];
@@ -191,8 +191,8 @@ impl ReportFrame {
 }
 
 impl SentReport {
-    /// Converts to a report. Nothing that the child sends is trusted, so an unknown kind or media type is replaced by
-    /// a known one.
+    /// Converts the message to a report. Nothing that the child sends is trusted: an unknown kind or media type is
+    /// replaced by a known one.
     pub fn report(self) -> ReadReport {
         let file_kind: &FileKind = kind::by_name(&self.kind);
         ReadReport {

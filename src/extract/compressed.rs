@@ -11,11 +11,11 @@ use super::{FileInput, Unreadable, read, read_contained_file};
 
 /// Maximum number of files read from an archive.
 const MAX_FILES: usize = 20_000;
-/// Maximum ratio of unpacked to packed size.
+/// Maximum ratio of unpacked to packed size of a gzip file.
 const MAX_RATIO: usize = 300;
 /// Unpacked size in bytes up to which the ratio is not checked.
 const MIN_RATIO_CHECK_BYTES: usize = 16 << 20;
-/// Path fragments of system files and of entries that only hold metadata of the archive.
+/// Path fragments that identify system files and entries that only hold metadata of the archive.
 const SYSTEM_FILES: &[&str] = &["/._", ".DS_Store", "PaxHeader", "@LongLink"];
 
 /// Returns whether the bytes are gzip-compressed.
@@ -28,11 +28,11 @@ pub fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// Reads a compressed file or an archive. Returns its kind and encoding.
+/// Reads the file inside a gzip file. Returns its kind and encoding.
 ///
 /// # Errors
-/// Returns [`Unreadable::TooLarge`] if the file exceeds the limit, [`Unreadable::Broken`] if it cannot be unpacked, or
-/// the error of the file inside.
+/// Returns [`Unreadable::TooLarge`] if the unpacked file exceeds a limit, [`Unreadable::Broken`] if nothing can be
+/// unpacked, or the error of the file inside.
 pub(super) fn read_compressed(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -89,11 +89,11 @@ fn decompress(packed: &[u8], limit: usize, out: &mut Output<'_>) -> Result<Vec<u
     }
 }
 
-/// Reads each readable file in a tar archive; a note names each of the others.
+/// Reads each readable file in a tar archive, and adds a note for every file that is not readable.
 ///
 /// # Errors
-/// Returns [`Unreadable::TooDeep`] if too many archives enclose this one, [`Unreadable::NoText`] for an archive without
-/// files, or [`Unreadable::NothingInside`] if no file can be read.
+/// Returns [`Unreadable::TooDeep`] if too many files enclose this archive, [`Unreadable::Broken`] if it cannot be
+/// opened, [`Unreadable::NoText`] if it contains no files, or [`Unreadable::NothingInside`] if no file can be read.
 pub(super) fn read_archive(
     input: &FileInput<'_>,
     out: &mut Output<'_>,

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-/// All names of HTML5, sorted. Each is followed by U+001F, the characters that it stands for, and U+001E.
+/// All character reference names of HTML5, sorted. Each is followed by U+001F, the characters that it stands for, and
+/// U+001E.
 static NAMED_ENTITIES: &str = include_str!(concat!(env!("OUT_DIR"), "/entities.txt"));
 
 /// Length in bytes of the longest name, `CounterClockwiseContourIntegral`.
@@ -32,7 +33,8 @@ pub fn decode(text: &str) -> String {
     out
 }
 
-/// Returns the character for the reference at the start of `text`, and the reference's length in bytes.
+/// Decodes the reference at the start of `text`. Returns its text and its length in bytes, or `None` if it is not a
+/// known reference.
 fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
     let inner = &text[1..];
     if let Some(number) = inner.strip_prefix('#') {
@@ -59,7 +61,8 @@ fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
         .get(..length)
         .filter(|name| (2..=MAX_NAME_BYTES).contains(&name.len()))?;
     let is_closed = inner[length..].starts_with(';');
-    // Old pages omit the semicolon after these names; allowing that for other names would swallow ordinary words.
+    // Old pages omit the semicolon after these names. Decoding other names without a semicolon would corrupt ordinary
+    // words.
     if !is_closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {
         return None;
     }

@@ -39,7 +39,7 @@ const VOID_ELEMENTS: &[&str] = &[
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
     "track", "wbr",
 ];
-/// Elements with an optional end tag: a hidden one ends where the next element of the same kind begins.
+/// Elements whose end tag is optional. If one is hidden, it ends where the next element of the same kind begins.
 const UNCLOSED_ELEMENTS: &[&str] = &[
     "p", "li", "dt", "dd", "tr", "td", "th", "option", "rt", "rp",
 ];
@@ -54,7 +54,7 @@ pub struct RenderedPage {
     pub notes: Vec<String>,
 }
 
-/// Converts a page and puts its title above the text. Stops once the text exceeds `max_text` bytes. With `is_xml`, a
+/// Converts a page to text, with its title above. Stops once the text exceeds `max_text` bytes. With `is_xml`, a
 /// self-closing element has no content, even if the page is not well-formed.
 pub fn render(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut page_text = body(page, max_text, is_xml);
@@ -70,7 +70,7 @@ pub fn render(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     page_text
 }
 
-/// Converts a page without putting its title above the text.
+/// Converts a page to text, without its title above.
 pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut tokens = Tokens::new(page, is_xml);
     let (mut deleted, mut reading_aids, mut hidden, mut media, mut pictures) = (0, 0, 0, 0, 0);
@@ -158,7 +158,7 @@ fn is_code(name: &str) -> bool {
     matches!(name, "script" | "style")
 }
 
-/// Returns whether the element displays another file, other than an image.
+/// Returns whether the element displays a file other than an image, such as a video or another page.
 fn is_media(token: &Token) -> bool {
     let Token::Open { name, attributes } = token else {
         return false;
@@ -177,7 +177,8 @@ fn is_unnamed_picture(token: &Token) -> bool {
     matches!(token, Token::Open { name, attributes } if name == "img" && attribute(attributes, "alt").is_none())
 }
 
-/// Returns whether an element's text duplicates displayed content or is reported in another way.
+/// Returns whether an element's text need not be reported as hidden, because the same content is displayed or reported
+/// elsewhere.
 fn is_not_displayed(name: &str) -> bool {
     matches!(
         name,
@@ -208,7 +209,7 @@ struct DroppedElement {
     is_unclosed: bool,
     /// Whether the element also ends at the next block, as an HTML paragraph does.
     ends_at_block: bool,
-    /// Whether a menu's selected option or a drawing's text is open.
+    /// Whether the open element inside is a menu's selected option or the text of a drawing.
     is_choice_open: bool,
     /// Whether the text of a drawing or of a selected option has been written.
     has_choice: bool,
@@ -218,14 +219,14 @@ struct DroppedElement {
 }
 
 impl DroppedElement {
-    /// Returns whether a token is text that the element would show.
+    /// Returns whether a token contains text that the element would show if it were not dropped.
     fn contains_text(&self, token: &Token) -> bool {
         match token {
             Token::Text(text) => !text.trim().is_empty(),
             Token::Open { attributes, .. } => {
                 self.name == "datalist" && attribute(attributes, "value").is_some()
             }
-            // The content of these elements is raw markup, because the tokenizer does not split it.
+            // The tokenizer returns the content of these elements as a single piece of raw markup.
             Token::Raw(text) => {
                 matches!(&*self.name, "noframes" | "noembed") && !text.trim().is_empty()
             }
@@ -431,7 +432,7 @@ mod tests {
         check(&page, "# A & B\n\none\n\na < b two");
         // The page is not well-formed, but declared as XML.
         check(&page.replace("</p>", ""), "# A & B\n\none\n\na < b two");
-        // The page is not declared as XML. Browsers read it as HTML too, in which the script never ends.
+        // Without the declaration, the page is not XML. Browsers read it as HTML too, so the script never ends.
         check(
             &page
                 .replace("</p>", "")

@@ -3,7 +3,7 @@
 
 use serde::de::IgnoredAny;
 
-/// Returns whether the text is a single JSON value, or one value per line (JSON Lines).
+/// Returns whether the text is a JSON object or array, or at least two of them on separate lines (JSON Lines).
 pub fn is_json(text: &str) -> bool {
     let text = text.trim();
     text.starts_with(['{', '[']) && (is_one_value(text) || is_json_lines(text))
@@ -24,8 +24,8 @@ fn is_json_lines(text: &str) -> bool {
     count > 1
 }
 
-/// Returns the text to display, and notes for the user. Invalid or too deeply nested JSON is returned
-/// unchanged, with a note.
+/// Returns the JSON as text, and notes for the user. Indents JSON on a single long line, and decodes escaped letters.
+/// Invalid or too deeply nested JSON is returned unchanged, with a note.
 pub fn render(text: &str, max_text: usize, max_depth: usize) -> (String, Vec<String>) {
     let mut notes = Vec::new();
     if !is_json(text) {

@@ -1,5 +1,5 @@
-//! Detects the kind of a text by its content. The file name decides only between kinds that cannot be told apart by
-//! content. Does not deal with bytes or encodings.
+//! Detects the kind of a text by its content. The file name decides only between kinds that the content does not
+//! distinguish. Works on decoded text, not on bytes.
 
 use super::{calendar, json, notebook, subtitles, table};
 
@@ -171,7 +171,7 @@ pub fn by_name(name: &str) -> &'static FileKind {
         .unwrap_or(&KINDS[0])
 }
 
-/// The kind of a text file; for a table, with its delimiter.
+/// The kind of a text file. A table includes its delimiter.
 #[derive(Debug, PartialEq, Clone, Copy)]
 pub enum TextKind {
     /// A web page.
@@ -186,7 +186,7 @@ pub enum TextKind {
     Calendar,
     /// Subtitles.
     Subtitles,
-    /// Another row of `KINDS`, given by its name; the text is left unchanged.
+    /// Any other kind, given by its name in `KINDS`.
     Plain(&'static str),
 }
 

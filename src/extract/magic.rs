@@ -1,7 +1,7 @@
 //! Identifies the type of binary files by their magic bytes, without parsing them.
 
-/// Signature of a kind of file: its offset, its bytes, and the kind's name for the user. A signature of printable
-/// letters could also be the start of a text, so it counts only if there is a NUL among the first bytes.
+/// The signature of a file format: its offset, its bytes, and the format's name for the user. A signature of printable
+/// letters may also start a text, so it counts only if the first kilobyte contains a NUL.
 struct FileSignature {
     offset: usize,
     bytes: &'static [u8],
@@ -77,8 +77,8 @@ const SIGNATURES: &[FileSignature] = &[
 /// implementation note 13).
 const MAX_PDF_OFFSET: usize = 1_024;
 
-/// Returns whether a PDF starts here: immediately, or after other bytes if an object follows, which text about PDF does
-/// not contain.
+/// Returns whether a PDF starts within the first kilobyte. After the first 64 bytes, an object must follow, because a
+/// text about PDF may contain the signature too.
 fn is_pdf(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(MAX_PDF_OFFSET + 4)];
     let Some(at) = head.windows(5).position(|window| window == b"%PDF-") else {
@@ -88,7 +88,7 @@ fn is_pdf(bytes: &[u8]) -> bool {
     at < 64 || rest.windows(6).any(|window| window == b" 0 obj")
 }
 
-/// Returns the name of the file's kind, if its first bytes show that it is binary.
+/// Returns the name of the file's format, if its first bytes show that it is a known binary format.
 pub fn binary_kind(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
         return Some(compound_kind(bytes));
@@ -122,7 +122,7 @@ const COMPOUND_STREAMS: &[(&str, &str)] = &[
     ("__substg1.0_", "Outlook message (MSG)"),
 ];
 
-/// Returns the kind of an old Office file. All kinds share a container format and differ in their streams.
+/// Returns the kind of an old Office file. All kinds share one container format; their streams tell them apart.
 fn compound_kind(bytes: &[u8]) -> &'static str {
     let has_stream = |name: &str| {
         let utf16_name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -136,7 +136,8 @@ fn compound_kind(bytes: &[u8]) -> &'static str {
         .map_or("old Microsoft Office document", |(_, kind)| kind)
 }
 
-/// Returns the extension of a readable format in which the user can save such a file instead.
+/// Returns the extension of a readable format in which the user can save a file of this kind; `None` if there is no
+/// such format.
 pub fn suggested_extension(kind: &str) -> Option<&'static str> {
     match kind {
         "Word 97 document (DOC)" => Some(".docx"),

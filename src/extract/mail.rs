@@ -36,7 +36,7 @@ const SHOWN_FIELDS: &[&str] = &[
     "Keywords",
     "Comments",
 ];
-/// Header fields that occur only in emails.
+/// Header fields that are typical of emails. Several of them together identify an email.
 const EMAIL_FIELDS: &[&str] = &[
     "from",
     "to",
@@ -76,7 +76,7 @@ pub(super) fn is_mail(bytes: &[u8], has_mail_extension: bool) -> bool {
         && (has_mail_extension || has_origin)
 }
 
-/// Converts an email saved in UTF-16 to UTF-8.
+/// Converts an email saved in UTF-16 to UTF-8. Returns `None` if it does not start with a UTF-16 byte order mark.
 pub(super) fn utf16_to_utf8(bytes: &[u8]) -> Option<Vec<u8>> {
     let is_wide = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
     let decoded = is_wide
@@ -239,7 +239,7 @@ impl Mail {
             }
             return;
         }
-        // Prefer the plain-text alternative, unless it is empty, because some programs leave it empty.
+        // Prefer the plain-text alternative. If it is empty, as some programs leave it, prefer the others.
         let media = |fields: &[MailField<'_>]| header::parameters(fields, "content-type").value;
         let rank = |(fields, body): &&(Vec<MailField<'_>>, &[u8])| match media(fields).as_str() {
             "text/plain" | "" => {

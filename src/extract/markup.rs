@@ -39,7 +39,8 @@ const RAW_TEXT_ELEMENTS: &[&str] = &[
     "plaintext",
 ];
 
-/// Returns whether an XML element may contain other elements even though it would contain raw text in HTML.
+/// Returns whether an element contains markup in XML, even if it contains raw text in HTML. Scripts, styles, and titles
+/// contain raw text in both.
 fn is_markup(name: &str) -> bool {
     !matches!(name, "script" | "style" | "title")
 }
@@ -49,7 +50,8 @@ pub struct Tokens<'a> {
     text: &'a str,
     position: usize,
     raw_element: Option<String>,
-    /// Whether the page is XML: `<script/>` is then a complete element, and no element contains raw text.
+    /// Whether the page is XML: `<script/>` is then a complete element, and only scripts, styles, and titles contain
+    /// raw text.
     is_xml: bool,
     /// The self-closing element that was just opened.
     self_closing: Option<String>,
@@ -82,8 +84,8 @@ fn is_xhtml(text: &str) -> bool {
 }
 
 impl<'a> Tokens<'a> {
-    /// Starts at the beginning of `text`. With `is_xml`, the text is always parsed as XML, otherwise only if it is
-    /// XHTML.
+    /// Starts at the beginning of `text`. It is parsed as XML if `is_xml` is set, if it starts with an XML declaration,
+    /// or if it is well-formed XHTML.
     pub fn new(text: &'a str, is_xml: bool) -> Self {
         Self {
             text,
@@ -216,8 +218,8 @@ fn find_end_tag(text: &str, name: &str) -> Option<usize> {
     })
 }
 
-/// Returns the length in bytes of a comment after its `<!--`, including the end delimiter. `<!-->` is a complete
-/// comment.
+/// Returns the length in bytes of the rest of a comment after its `<!--`, including the end delimiter; `None` if it
+/// never ends. `<!-->` is a complete comment.
 fn comment_length(comment: &str) -> Option<usize> {
     if comment.starts_with('>') {
         return Some(1);
@@ -228,7 +230,7 @@ fn comment_length(comment: &str) -> Option<usize> {
     text_before.find("--!>").map(|at| at + 4).or(plain)
 }
 
-/// Returns the offset of the `>` that ends a tag, ignoring any inside quoted attribute values.
+/// Returns the offset of the `>` that ends a tag, ignoring any inside quoted attribute values; `None` if there is none.
 fn tag_end(attributes: &str) -> Option<usize> {
     let (mut quote, mut after_equals) = (0u8, false);
     for (at, &byte) in attributes.as_bytes().iter().enumerate() {
@@ -249,7 +251,8 @@ fn tag_end(attributes: &str) -> Option<usize> {
     }
 }
 
-/// Returns the value of an attribute with character references decoded; empty if the attribute has no value.
+/// Returns the value of an attribute, with character references decoded. Returns an empty string if the attribute has
+/// no value, or `None` if it is missing.
 pub fn attribute(attributes: &str, target: &str) -> Option<String> {
     let mut rest = attributes.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
     while !rest.is_empty() {

@@ -3,7 +3,7 @@
 
 use super::tex;
 
-/// Converts a text according to its file name extension, and also returns notes for the user. Returns `None`
+/// Converts a text in the markup language of its file name extension. Also returns notes for the user. Returns `None`
 /// for other extensions.
 pub fn render(text: &str, extension: &str) -> Option<(String, Vec<String>)> {
     match extension {
@@ -15,8 +15,8 @@ pub fn render(text: &str, extension: &str) -> Option<(String, Vec<String>)> {
     }
 }
 
-/// Converts headings that are underlined with repeated characters. The order in which these characters first occur
-/// determines the levels.
+/// Converts headings that are underlined with a repeated character. Levels are assigned to the characters in the order
+/// in which they first occur.
 fn convert_underlined(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let is_rule = |line: &str| {
@@ -30,7 +30,7 @@ fn convert_underlined(text: &str) -> String {
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
-        // A line above the title belongs to the heading.
+        // If there is a line above the title too, it belongs to the heading.
         let has_line_above = is_rule(line) && lines.get(at + 2).is_some_and(|below| *below == line);
         let title = if has_line_above { lines[at + 1] } else { line };
         let rule = lines

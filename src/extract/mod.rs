@@ -57,7 +57,7 @@ pub struct ReadLimits {
     pub depth: usize,
     /// Maximum number of rows in a table.
     pub rows: usize,
-    /// Maximum number of pages.
+    /// Maximum number of pages with text; the rest is omitted, with a note.
     pub pages: usize,
 }
 
@@ -112,10 +112,10 @@ pub fn encoding_named(label: &str) -> Option<String> {
     charset::canonical_name(label)
 }
 
-/// Number of bytes at the start of a file that are enough for `recognize`.
+/// Number of bytes at the start of a file that `recognize` needs.
 pub const HEAD: usize = 64 * 1024;
 
-/// Checks by a file's first bytes whether it may be of a readable kind.
+/// Checks whether a file may be readable, based on its first bytes.
 ///
 /// # Errors
 /// Returns [`Unreadable::Locked`] for an encrypted Office file, or [`Unreadable::Unsupported`] for any other known
@@ -133,7 +133,7 @@ pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
     }
 }
 
-/// Reads a file and passes its pages to `sink` as they are read, until `sink` returns false.
+/// Reads a file and passes its pages to `sink` one by one, until `sink` returns false.
 ///
 /// # Errors
 /// Returns [`Unreadable`] with the reason if the file cannot be read.
@@ -144,7 +144,7 @@ pub fn extract(
     extract_reporting(input, sink, &mut |_, _| {})
 }
 
-/// Reads a file like [`extract`], and reports progress for each additional percent: the amount done and the total, in
+/// Reads a file like [`extract`], and reports progress at most once per percent: the amount done and the total, in
 /// pages, chapters, or bytes.
 ///
 /// # Errors
@@ -261,7 +261,7 @@ const MAX_PICTURE_BYTES: usize = 5 << 20;
 /// Maximum length of an image's longer side, in pixels, that every provider accepts.
 const MAX_PICTURE_SIDE: u32 = 8_000;
 
-/// Reports an image, which has no text. Vision models receive it unchanged.
+/// Returns the report on an image, which has no text. Vision models receive the image unchanged.
 fn read_image(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
     let header = picture::parse_header(bytes).ok_or(Unreadable::Damaged)?;
     if bytes.len() > MAX_PICTURE_BYTES || header.width.max(header.height) > MAX_PICTURE_SIDE {
@@ -286,7 +286,7 @@ fn read_image(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
 /// Media types of images.
 const CONTENT_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp"];
 
-/// End of the note about an image file whose text is not extracted.
+/// End of the note about an image file, whose text is not extracted.
 pub const NO_TEXT_NOTE: &str = "; no text is extracted";
 
 /// Name of the kind of image files.

@@ -1,5 +1,5 @@
-//! Jupyter notebooks: the cells in order, with code as code, and the text of outputs. Images and other binary outputs
-//! are omitted, with a note.
+//! Jupyter notebooks: the cells in order, with their code and the text of their outputs. Images and other binary
+//! outputs are omitted, with a note.
 
 use serde_json::Value;
 
@@ -141,7 +141,7 @@ impl NotebookText {
         };
         let plain_text = terminal::strip_control_codes(&plain_text);
         let plain_text = match output["evalue"].as_str() {
-            // The traceback usually ends with the message.
+            // Add the error message only if the traceback does not end with it.
             Some(message) if !plain_text.contains(message) => {
                 format!("{plain_text}\n{}: {message}", join_text(&output["ename"]))
             }

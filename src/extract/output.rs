@@ -18,7 +18,7 @@ const MAX_NOTES: usize = 50;
 /// Maximum number of pages without text to record; additional ones are only counted.
 const MAX_GAPS: usize = 5_000;
 
-/// The limit has been reached, or the receiver is gone. The reader stops immediately.
+/// The text or page limit has been reached, or the receiver accepts no more pages. The reader stops immediately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputFull;
 
@@ -33,14 +33,14 @@ pub struct Output<'a> {
     next_page: u32,
     /// Number of pages before the current file, if it is inside another one.
     base: u32,
-    /// Names of the enclosing files and of the current file.
+    /// Names of the files inside the outermost file that lead to the current one; empty for the outermost file.
     path: Vec<String>,
     full: bool,
     last_page: u32,
     pub(super) pages: u32,
     pub(super) words: u64,
     pub(super) notes: Vec<String>,
-    /// Number of dropped notes above the limit.
+    /// Number of notes dropped because there were too many.
     dropped_note_count: usize,
     pub(super) gaps: Vec<PageWithoutText>,
     pub(super) recognized: Vec<u32>,
@@ -99,7 +99,7 @@ impl<'a> Output<'a> {
         self.next_page - self.base
     }
 
-    /// Runs `read` for a file inside the current one. Its pages follow the previous ones, under its name.
+    /// Runs `read` for the file `name` inside the current one. Its pages follow the previous pages, under its name.
     pub(super) fn read_contained<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let previous_base = std::mem::replace(&mut self.base, self.next_page - 1);
         self.path.push(name.to_owned());
@@ -109,17 +109,17 @@ impl<'a> Output<'a> {
         read
     }
 
-    /// Returns the number of files that enclose the current one.
+    /// Returns the number of files that enclose the current one; 0 for the outermost file.
     pub(super) fn depth(&self) -> usize {
         self.path.len()
     }
 
-    /// Returns whether the limit has been reached.
+    /// Returns whether a limit has been reached or the receiver accepts no more pages.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Prefixes a note with the path of the inner file that the note is about.
+    /// Prefixes a title or note with the path of the inner file to which it belongs.
     fn with_path(&self, text: &str) -> String {
         match (self.path.is_empty(), text.is_empty()) {
             (true, _) => text.to_owned(),
@@ -133,13 +133,13 @@ impl<'a> Output<'a> {
         self.limits
     }
 
-    /// Returns how many more bytes of text fit.
+    /// Returns how many more bytes of text fit within the limit.
     pub fn remaining_bytes(&self) -> usize {
         self.limits.text.saturating_sub(self.text_bytes)
     }
 
-    /// Adds a page with its own number; numbers only increase. A page without words is skipped; the reader reports the
-    /// reason with `add_textless_page`.
+    /// Adds a page with its own number. A number that does not increase is replaced by the next one. A page without
+    /// words is skipped; the reader reports the reason with `add_textless_page`.
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit has been reached or the receiver is gone.
@@ -199,7 +199,7 @@ impl<'a> Output<'a> {
         if is_accepted { Ok(()) } else { Err(OutputFull) }
     }
 
-    /// Adds text from a format without pages, split into sections of about a printed page under one title.
+    /// Adds text from a format without pages under one title, split into sections of about the size of a printed page.
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit has been reached or the receiver is gone.
@@ -228,7 +228,7 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Adds a note for the user about the whole document.
+    /// Adds a note for the user about the current file, unless the same note exists.
     pub fn add_note(&mut self, note: String) {
         let note = self.with_path(&note);
         if self.notes.contains(&note) {
@@ -256,7 +256,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Records a page without text, and the reason. `picture` is whether the page can be shown to a vision model as an
+    /// Records that a page has no text, and why. `picture` is whether the page can be shown to a vision model as an
     /// image.
     pub fn add_textless_page(&mut self, page: u32, why: impl Into<String>, picture: bool) {
         let page = page.saturating_add(self.base);
@@ -270,8 +270,8 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Returns the offset at which a section ends: after the last paragraph that fits, or else the last line, or else the
-/// last word.
+/// Returns the offset at which a section ends: before a heading, or else after a paragraph, a line, or a word. A short
+/// remainder stays in the same section.
 fn section_end(text: &str) -> usize {
     if text.len() <= MAX_SECTION_BYTES {
         // Two sections of similar size read better than a full one followed by a short remainder.

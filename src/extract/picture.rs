@@ -1,4 +1,4 @@
-//! Detects the format and size of images by their first bytes. The content is for vision models; no text is extracted.
+//! Detects the format and size of images from their first bytes. Images are for vision models; no text is extracted.
 
 /// Image properties from the file header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
     .find_map(|(is_match, name)| is_match.then_some(name))
 }
 
-/// Parses the header. Returns `None` for another format or an invalid header.
+/// Parses the header of an image. Returns `None` for another format or an invalid header.
 pub fn parse_header(bytes: &[u8]) -> Option<ImageHeader> {
     let content_type = content_type(bytes)?;
     let (width, height) = match content_type {

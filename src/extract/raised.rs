@@ -1,5 +1,5 @@
-//! Superscript, subscript, and struck-out text as plain text: `10^3` for a power, `[1]` for a note reference, `x_1` for
-//! an index, `~~old~~` for struck-out text. Independent of markup: the readers report the position.
+//! Writes superscript, subscript, and struck-out text as plain text: `10^3` for a power, `[1]` for a note reference,
+//! `x_1` for an index, and `~~old~~` for struck-out text. Independent of markup: the readers report the position.
 
 /// Vertical position of a piece of text relative to its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +19,14 @@ pub struct RunStyle {
     pub struck: bool,
 }
 
-/// Maximum length of a superscript or subscript in characters; longer text is a line with its own style.
+/// Maximum length in characters of a superscript or subscript; longer text is not marked.
 const MAX_MARK_CHARS: usize = 24;
-/// Letters after a digit that form an ordinal or a trademark and do not change the number: `1st`, `2e`, `No`.
+/// Superscripts that form an ordinal number, an abbreviation, or a trademark rather than a power: `1st`, `2e`, `No`.
 const ORDINALS: &[&str] = &[
     "st", "nd", "rd", "th", "e", "er", "re", "ers", "res", "me", "mes", "ème", "eme", "ième",
     "lle", "nde", "o", "os", "a", "as", "º", "ª", "te", "de", "tm", "sm",
 ];
-/// Units that can have exponents; on other words of three or more letters, a superscript is a note reference.
+/// Units of two or more letters that can have exponents. After other long words, a superscript is a note reference.
 const UNITS: &[&str] = &[
     "mm", "cm", "dm", "km", "nm", "µm", "μm", "ft", "in", "yd", "mi", "sec", "min", "mol", "kg",
     "ha",
@@ -105,7 +105,8 @@ fn superscript_after_word(
     }
 }
 
-/// Formats a subscript that follows `before`. `H2O` and `CO2` keep the form that people search for.
+/// Formats a subscript that follows `before`. `H2O` and `CO2` are written without an underscore, as people search for
+/// them.
 pub fn subscript(before: &str, text: &str) -> String {
     let mark = text.trim();
     let last = before.chars().next_back();
@@ -133,7 +134,7 @@ fn power_text(mark: &str) -> String {
     format!("^{}", parenthesize(mark))
 }
 
-/// Puts the superscript or subscript in parentheses if it is more than a single number or word.
+/// Puts a superscript or subscript in parentheses if it is more than a single number or word.
 fn parenthesize(mark: &str) -> String {
     let inner = mark.trim_start_matches(['-', '−', '+']);
     let is_one = inner

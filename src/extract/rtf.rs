@@ -72,7 +72,7 @@ struct RtfState {
     is_hidden: bool,
     in_font_table: bool,
     font: i32,
-    /// Number of fallback characters after `\u`, for programs without Unicode support.
+    /// Number of characters to skip after `\u`, because they repeat its character for programs without Unicode support.
     fallback_chars: Option<usize>,
     outline: Option<usize>,
     note: Option<usize>,
@@ -80,10 +80,10 @@ struct RtfState {
     is_comment: bool,
     /// Start of a list item's number or bullet in the paragraph's text.
     mark_start: Option<usize>,
-    /// Whether a group contains the same text twice: a version for old programs, which is skipped, and one in Unicode.
+    /// Whether the group contains the same text twice: in a version for old programs, which is skipped, and in Unicode.
     is_duplicated: bool,
     style: RunStyle,
-    /// The kind of header or footer that contains the text; `None` for the document text.
+    /// The kind of header or footer to which the text belongs; `None` for the document text.
     header_or_footer_kind: Option<&'static str>,
 }
 
@@ -130,7 +130,7 @@ impl Rtf<'_, '_> {
         self.state = RtfState::default();
         self.end_paragraph()?;
         if !self.row.is_empty() || !self.cell.is_empty() {
-            // A row without an end still counts as a row.
+            // A row that the file does not end still counts as a row.
             self.end_cell();
             self.end_row()?;
         }
@@ -274,7 +274,7 @@ impl Rtf<'_, '_> {
                 }
             }
             b'*' => {
-                // Groups with text, including the text boxes of old programs (`do`).
+                // Destinations that contain text, including the text boxes of old programs (`do`).
                 let destinations: [&[u8]; 5] =
                     [b"shpinst", b"footnote", b"annotation", b"ud", b"do"];
                 let word = rest.get(2..).unwrap_or_default();
@@ -352,7 +352,7 @@ impl Rtf<'_, '_> {
                 (self.state.is_duplicated, self.state.is_skipped) = (true, true)
             }
             "ud" if self.state.is_duplicated => self.state.is_skipped = false,
-            // Check boxes and lists (types 1 and 2); the text of other fields is in the document.
+            // Counts check boxes and lists (types 1 and 2). The text of other fields is part of the document.
             "fftype" => self.omitted.field_count += usize::from(number.unwrap_or(0) > 0),
             "mmath" => self.omitted.formula_count += usize::from(!self.state.is_skipped),
             "fonttbl" => (self.state.in_font_table, self.state.is_skipped) = (true, true),
@@ -445,7 +445,7 @@ impl Rtf<'_, '_> {
         }
         let text = std::mem::take(&mut self.text);
         if !self.row.is_empty() {
-            // Inside a row, this is another line of the cell that is still open.
+            // Inside a row, the paragraph is another line of the open cell.
             self.cell.push_str(text.trim());
             self.cell.push('\n');
             return Ok(());

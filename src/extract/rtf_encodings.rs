@@ -2,7 +2,7 @@
 
 use encoding_rs::Encoding;
 
-/// Returns the encoding for a Windows character set number.
+/// Returns the encoding for a Windows character set number; `None` if it is unknown.
 pub fn encoding_of_charset(number: i32) -> Option<&'static Encoding> {
     let label = match number {
         77 => "macintosh",
@@ -24,7 +24,7 @@ pub fn encoding_of_charset(number: i32) -> Option<&'static Encoding> {
     Encoding::for_label(label.as_bytes())
 }
 
-/// Returns the encoding for a Windows code page number.
+/// Returns the encoding for a Windows code page number; `None` if it is unknown.
 pub fn encoding_of_code_page(number: i32) -> Option<&'static Encoding> {
     match number {
         932 => Some(encoding_rs::SHIFT_JIS),

@@ -1,4 +1,4 @@
-//! Subtitles (SubRip and WebVTT): the spoken words, each cue with its start time. Cue numbers, positions, and
+//! Subtitles (SubRip and WebVTT): the spoken words of each cue, with its start time. Cue numbers, positions, and
 //! formatting are omitted.
 
 /// Returns whether the text is a subtitle file.
@@ -15,7 +15,7 @@ pub fn is_subtitles(text: &str) -> bool {
         || start_time(first).is_some()
 }
 
-/// Returns the text with one cue per line, and notes for the user.
+/// Returns the subtitles with one cue per line, and notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let (mut out, mut comments) = (String::new(), 0);
     for block in text.split("\n\n") {
@@ -44,7 +44,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (out, notes)
 }
 
-/// Returns the start time of a cue, to the second.
+/// Returns the start time of a cue, to the second; `None` if the line is not the timing of a cue.
 fn start_time(line: &str) -> Option<String> {
     let (start, end) = line.split_once("-->")?;
     let start = start.trim();
@@ -59,7 +59,7 @@ fn start_time(line: &str) -> Option<String> {
         .then(|| start.split(['.', ',']).next().unwrap_or(start).to_owned())
 }
 
-/// Removes tags from a line; a speaker's name precedes the words.
+/// Removes tags from a line. A speaker's name in a tag is written before the words.
 fn strip_tags(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;

@@ -5,13 +5,13 @@ use csv::{ReaderBuilder, StringRecord};
 
 /// Column delimiters to try.
 const DELIMITERS: &[u8] = b",;\t|";
-/// Maximum number of rows above the header.
+/// Maximum number of rows above the header, such as a title.
 const MAX_PREAMBLE: usize = 12;
 /// Number of rows examined to find the delimiter.
 const SAMPLE_ROWS: usize = 50;
 
-/// Detects the delimiter that makes `text` a table, if there is one. With `named` (the file name indicates a table), a
-/// difference of one row or column is tolerated.
+/// Detects the delimiter that makes `text` a table, if there is one. With `named` (the file name indicates a table),
+/// most rows must have several columns; otherwise, all rows must have the same number of columns.
 pub fn sniff(text: &str, named: bool) -> Option<u8> {
     if let Some((delimiter, _)) = separator_line(text) {
         return Some(delimiter);
@@ -51,7 +51,8 @@ fn separator_line(text: &str) -> Option<(u8, &str)> {
     }
 }
 
-/// Returns the number of rows above the header: titles and remarks that fill fewer cells than the table has columns.
+/// Returns the number of rows above the header: titles and remarks, which have fewer filled cells than the table has
+/// columns.
 fn preamble_rows(text: &str, delimiter: u8) -> usize {
     let widths = row_widths(text, delimiter);
     let count = |width: usize| widths.iter().filter(|&&other| other == width).count();
@@ -71,7 +72,7 @@ fn preamble_rows(text: &str, delimiter: u8) -> usize {
 }
 
 fn row_widths(text: &str, delimiter: u8) -> Vec<usize> {
-    // If the sample ends inside a quoted cell, only its last row is affected, and that row is ignored.
+    // If the sample ends inside a quoted cell, only the last row is affected, so that row is ignored.
     let end = text
         .char_indices()
         .nth(64 * 1024)
@@ -98,7 +99,7 @@ pub(super) fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
         .from_reader(text.as_bytes())
 }
 
-/// Returns the table as text, and notes for the user.
+/// Returns the table as lines of text, and notes for the user.
 pub fn render(
     text: &str,
     delimiter: u8,
@@ -150,7 +151,8 @@ pub fn render(
     (out, notes)
 }
 
-/// Returns whether the first row names the columns: its cells are short, distinct, and contain letters.
+/// Returns whether a row names the columns: it has several cells, which are short, distinct, not numbers, and contain
+/// letters.
 fn is_header(row: &StringRecord) -> bool {
     let mut seen_names = std::collections::BTreeSet::new();
     row.len() > 1
@@ -182,8 +184,8 @@ fn write_row(out: &mut String, row: &StringRecord, header: Option<&StringRecord>
     out.push('\n');
 }
 
-/// A table whose rows arrive one at a time. Written as lines that name their columns if the first row is a header,
-/// which is decided when the second row arrives.
+/// A table whose rows arrive one at a time. If the first row is a header, the other rows are written with the names of
+/// their columns. Whether it is one is decided when the second row arrives.
 #[derive(Debug, Default)]
 pub struct Grid {
     header: Option<StringRecord>,
@@ -203,7 +205,7 @@ impl Grid {
         }
     }
 
-    /// Adds the next row. `named` is whether the file itself declares it a header row.
+    /// Adds the next row. `named` is whether the file itself declares the row to be a header.
     pub fn row(&mut self, cells: &[String], named: bool, out: &mut String) {
         let filled = cells.len() - cells.iter().rev().take_while(|cell| is_blank(cell)).count();
         let row = StringRecord::from_iter(&cells[..filled]);
@@ -218,7 +220,7 @@ impl Grid {
                 self.write_header(row, out);
                 return;
             }
-            // A single cell above a table is its title.
+            // A single cell above a table is its title, so the table has not begun.
             self.has_begun = row.len() > 1;
             if self.has_begun {
                 self.first_row = Some(row);
@@ -248,9 +250,9 @@ impl Grid {
         (self.header, self.has_begun) = (Some(row), true);
     }
 
-    /// Returns whether the first row names the columns: its cells look like names, and a number is below one of them.
-    /// In a spreadsheet, three or more columns suffice without a number; in a text document, a row of words may just
-    /// as well be the first line of a form.
+    /// Returns whether the first row names the columns: its cells look like names, and below one of them is a number.
+    /// In a spreadsheet, three or more columns suffice without a number; in a text document, a row of words may just as
+    /// well be the first line of a form.
     fn is_header_row(&self, first: &StringRecord, second: &StringRecord) -> bool {
         let number = |cell: &str| cell.chars().any(|c| c.is_ascii_digit());
         let counts = second

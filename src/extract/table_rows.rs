@@ -1,9 +1,9 @@
-//! The rows of a table, cell by cell, for callers that need more than its text.
+//! The cells of a table, row by row, for callers that need more than its text.
 
 use super::table;
 
-/// Returns the first `max_rows` rows, each with its starting line number; `None` if the text is not even a table with a
-/// single column.
+/// Returns the first `max_rows` rows, each with the line number at which it starts; `None` if the text has no rows or
+/// cannot be parsed.
 pub fn records(text: &str, max_rows: usize) -> Option<Vec<(usize, Vec<String>)>> {
     let text = text.trim_start_matches('\u{feff}');
     let delimiter = table::sniff(text, true).unwrap_or(b',');

@@ -1,5 +1,5 @@
-//! Converts text to what a terminal would show: without the escape sequences for colors, and with each overstrike (a
-//! letter, a backspace, and the letter again for bold, or an underscore for underlining) read once.
+//! Converts text to what a terminal would show: without escape sequences, and with each overstrike read once (a letter,
+//! a backspace, and the letter again for bold, or an underscore for underlining).
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ pub fn strip_control_codes(text: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// Handles a backspace between two characters, keeping the visible one.
+/// Handles a backspace between two characters: keeps the one that stays visible. Returns the text that remains.
 fn overstrike<'a>(out: &mut String, next: &'a str) -> &'a str {
     let char_before = out.chars().next_back().filter(|c| !c.is_control());
     let Some(over) = next.chars().next().filter(|c| !c.is_control()) else {
@@ -44,7 +44,7 @@ fn overstrike<'a>(out: &mut String, next: &'a str) -> &'a str {
     if over == '_' {
         return &next[over.len_utf8()..];
     }
-    // A typing correction: the later character is the visible one.
+    // This is a correction: the later character replaces the earlier one.
     out.pop();
     next
 }

@@ -1,4 +1,4 @@
-//! Converts LaTeX to text: headings, items, and notes. Formulas are left as written.
+//! Converts LaTeX to text: headings, list items, and notes. Formulas are left as written.
 
 mod macros;
 mod preamble;
@@ -6,7 +6,7 @@ mod preamble;
 use macros::TexMacros;
 use preamble::{title_block, without_disabled};
 
-/// Returns the text of a LaTeX document, with its headings, items, and formulas, and notes for the user.
+/// Converts a LaTeX document to text with headings, list items, and formulas. Also returns notes for the user.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let mut comments = 0;
     let mut uncommented = String::with_capacity(text.len());
@@ -19,7 +19,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
             uncommented.push('\n');
             continue;
         };
-        // A comment also hides the newline after it.
+        // A comment includes the newline after it.
         uncommented.push_str(&line[..at]);
         if line[..at].trim().is_empty() && uncommented.ends_with('\n') {
             continue;
@@ -46,7 +46,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (replace_commands(&printed), notes)
 }
 
-/// Returns the name of the command that starts here; empty for an escaped symbol.
+/// Returns the name of the command at the start of `text`; empty for an escaped symbol.
 fn command_name(text: &str) -> &str {
     let letters = text
         .bytes()
@@ -66,7 +66,7 @@ fn comment_start(line: &str) -> Option<usize> {
     })
 }
 
-/// Returns the content of the group that starts here, and the text after it.
+/// Returns the content of the braced group at the start of `text`, and the text after the group.
 fn braced_group(text: &str) -> Option<(&str, &str)> {
     let mut depth = 0;
     let mut escaped = false;
@@ -184,7 +184,7 @@ const LETTERS: &[(&str, &str)] = &[
     ("ddag", "‡"),
 ];
 
-/// Writes a letter with its accent, or the command itself if there is no accented form.
+/// Writes a letter with its accent. If there is no accented form, writes the command itself.
 fn write_accented(mark: &str, letter: &str, out: &mut String) {
     let letter = match letter.trim() {
         "\\i" => "i",
@@ -201,7 +201,7 @@ fn write_accented(mark: &str, letter: &str, out: &mut String) {
     }
 }
 
-/// Returns the number of an environment's mandatory arguments, which describe its layout and are not printed.
+/// Returns the number of an environment's mandatory arguments that describe its layout. These are not printed.
 fn layout_arguments(environment: &str) -> usize {
     match environment {
         "tabular*" | "tabularx" => 2,
@@ -244,7 +244,7 @@ fn replace_commands(text: &str) -> String {
     out
 }
 
-/// Handles the command that starts here, and returns the text after it.
+/// Replaces the command at the start of `text`, and returns the text after it.
 fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
     let name = command_name(text);
     let letters = name.len();
@@ -310,7 +310,7 @@ fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
     }
 }
 
-/// Handles an escaped character or a line break.
+/// Replaces an escaped character or a line break, and returns the text after it.
 fn replace_symbol<'a>(text: &'a str, out: &mut String) -> &'a str {
     let sign = text.chars().next();
     match sign {
@@ -339,7 +339,7 @@ fn replace_symbol<'a>(text: &'a str, out: &mut String) -> &'a str {
     &text[sign.map_or(0, char::len_utf8)..]
 }
 
-/// Decodes `\&`, `\%`, and `~` inside a group; other commands stay as they are.
+/// Decodes `\&`, `\%`, and `~` inside a group; other commands are left as written.
 fn replace_inner(words: &str) -> String {
     words
         .replace("\\&", "&")
@@ -381,7 +381,7 @@ mod tests {
             ("\\begin{minipage}[t][2cm]{5cm}{Note} a", "{Note} a"),
             ("\\begin{minipage}\n[t]\n{5cm}{Note} a", "{Note} a"),
             ("\\begin{quote}{Note} a", "{Note} a"),
-            // Malformed arguments are not dropped.
+            // Malformed arguments are kept as text.
             ("\\begin{tabular}[t Name", "[t Name"),
             ("\\begin{tabular} Name", " Name"),
         ] {

@@ -4,10 +4,10 @@ use super::kind::{self, TextKind};
 use super::{FileInput, FileKind, Output, OutputFull, Unreadable};
 use super::{calendar, charset, html, json, markup_text, notebook, subtitles, table};
 
-/// Reads a text file in any known encoding; a form feed starts a new page.
+/// Reads a text file in the chosen or detected encoding. A form feed starts a new page.
 ///
 /// # Errors
-/// Returns [`Unreadable::Binary`] if the bytes are not text in any known encoding.
+/// Returns [`Unreadable::Binary`] if the bytes are not text.
 pub(super) fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -35,7 +35,7 @@ pub(super) fn read(
     let mut bytes_before = 0;
     let mut parts = text.split('\u{C}').enumerate();
     let has_page_breaks = text.contains('\u{C}');
-    // `OutputFull` means that the limit has been reached; the text so far has been passed on.
+    // `OutputFull` means that a limit has been reached or the receiver is gone; the text so far has been passed on.
     let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match has_page_breaks {
         true => {
             out.progress(bytes_before, text.len());
@@ -47,7 +47,7 @@ pub(super) fn read(
     Ok((kind, decoded.encoding))
 }
 
-/// Converts a text with the formatter for its kind. Returns the kind, the title, and the converted text.
+/// Converts a text according to its kind. Returns the kind, the title, and the converted text.
 fn render(
     text: String,
     input: &FileInput<'_>,

@@ -15,15 +15,15 @@ pub enum Unreadable {
     Binary,
     /// The file is readable but contains no words.
     NoText,
-    /// The file starts like an image but has no valid header.
+    /// The file starts like an image, but its header is invalid.
     Damaged,
     /// The file needs a password.
     Locked,
     /// None of the files inside can be read.
     NothingInside,
-    /// The file is nested too deeply in archives.
+    /// The file is nested in too many other files.
     TooDeep,
-    /// The file contains no words, only images that cannot be shown individually.
+    /// The file contains no words, only images that cannot be shown to a model individually.
     PicturesOnly,
     /// The file is of a known kind, but nothing in it can be parsed.
     Broken(&'static str),
@@ -34,7 +34,7 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    /// Returns the reason as a sentence for the user.
+    /// Returns the reason in words for the user.
     pub fn message(self) -> String {
         match self {
             Self::Empty => "the file is empty".to_owned(),

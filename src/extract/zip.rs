@@ -1,6 +1,6 @@
-//! The ZIP container of office files, books, and archives: finds the entries and inflates one at a time, within
-//! limits. Trusts no size, offset, or count in the file. Nothing is written to disk, so a path in it is only a
-//! name. Refuses encrypted entries and methods other than deflate.
+//! The ZIP container of office files, e-books, and archives: finds the entries and unpacks one at a time, within
+//! limits. Trusts no size, offset, or count in the file. Writes nothing to disk, so a path in it is only a name.
+//! Refuses encrypted entries and compression methods other than deflate.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
@@ -31,11 +31,11 @@ const DIRECTORY_END: &[u8] = b"PK\x05\x06";
 pub enum ZipError {
     /// The entry is encrypted.
     Locked,
-    /// The compression method is not deflate.
+    /// The entry is compressed, but not with deflate.
     Method,
-    /// The bytes do not match their checksum or cannot be inflated.
+    /// The entry's bytes are missing, do not match their checksum, or cannot be unpacked.
     Damaged,
-    /// The entry exceeds a limit on its size or compression ratio.
+    /// The entry exceeds a limit on its size or compression ratio, or the container its limit.
     TooLarge,
 }
 
@@ -81,7 +81,8 @@ pub fn is_zip(bytes: &[u8]) -> bool {
 }
 
 impl<'a> Zip<'a> {
-    /// Locates the entries through the central directory, or by scanning for local headers if it is missing.
+    /// Locates the entries through the central directory, or by scanning for local headers if it is missing or
+    /// unusable.
     pub fn open(bytes: &'a [u8]) -> Self {
         let listed_entries = read_directory(bytes).filter(|entries| !entries.is_empty());
         let is_repaired = listed_entries.is_none() && !bytes.starts_with(DIRECTORY_END);
@@ -93,7 +94,8 @@ impl<'a> Zip<'a> {
         }
     }
 
-    /// Returns the entry with this path. Ignores case, as the programs that write such files do.
+    /// Returns the entry with this path. If none has exactly this path, ignores case, as the programs that write such
+    /// files do.
     pub fn find(&self, name: &str) -> Option<&Entry> {
         let exact = self.entries.iter().find(|entry| entry.name == name);
         exact.or_else(|| {
@@ -103,11 +105,11 @@ impl<'a> Zip<'a> {
         })
     }
 
-    /// Returns the entry's inflated bytes as a stream.
+    /// Returns the entry's unpacked bytes as a stream.
     ///
     /// # Errors
-    /// Returns [`ZipError::Locked`] for an encrypted entry, [`ZipError::Method`] for an unsupported method, or
-    /// [`ZipError::Damaged`] if the header is missing or invalid.
+    /// Returns [`ZipError::Locked`] for an encrypted entry, [`ZipError::Method`] for an unsupported compression method,
+    /// or [`ZipError::Damaged`] if the entry's data is outside the file.
     pub fn stream(&self, entry: &Entry) -> Result<Inflated<'_>, ZipError> {
         if entry.is_encrypted {
             return Err(ZipError::Locked);
@@ -133,8 +135,8 @@ impl<'a> Zip<'a> {
         })
     }
 
-    /// Passes an entry's inflated bytes to `take` in chunks that overlap by `overlap` bytes, each with whether it
-    /// is the last one. Does not count toward the container's limit, because the entry is read again later.
+    /// Passes an entry's unpacked bytes to `take` in chunks that overlap by `overlap` bytes, and whether each is the
+    /// last one. They do not count toward the container's limit, because the entry is read again later.
     pub fn scan(&self, entry: &Entry, overlap: usize, take: &mut dyn FnMut(&[u8], bool)) {
         let bytes_before = self.inflated_bytes.get();
         let Ok(mut stream) = self.stream(entry) else {
@@ -158,8 +160,8 @@ impl<'a> Zip<'a> {
         self.inflated_bytes.set(bytes_before);
     }
 
-    /// Returns the inflated bytes, at most `limit`. For a damaged entry, returns the bytes before the damage along with
-    /// the error.
+    /// Returns the entry's unpacked bytes, at most `limit`. If it is longer or damaged, returns the bytes up to there,
+    /// together with the error.
     pub fn read(&self, entry: &Entry, limit: usize) -> (Vec<u8>, Option<ZipError>) {
         let mut stream = match self.stream(entry) {
             Ok(stream) => stream,
@@ -173,7 +175,8 @@ impl<'a> Zip<'a> {
             (None, Ok(length)) if length == limit && has_more(&mut stream) => {
                 Some(ZipError::TooLarge)
             }
-            // At exactly the limit, the end of the stream may not have been reached, and with it the checksum.
+            // If exactly `limit` bytes were read, the check for more may have reached the end, where the checksum is
+            // compared.
             (None, Ok(_)) => stream.error,
         };
         (bytes, error)
@@ -249,7 +252,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]) as usize)
 }
 
-/// Reads the entries from the directory at the end of the file. Returns `None` if it is missing or unusable.
+/// Reads the entries from the central directory at the end of the file. Returns `None` if it is missing or unusable.
 fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     // The comment after the end record is at most 64 KiB long; some garbage after it is tolerated.
     let from = bytes.len().saturating_sub(80 * 1024);
@@ -258,7 +261,7 @@ fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
             .windows(4)
             .rposition(|mark| mark == DIRECTORY_END)?;
     let (size, declared_offset) = (u32_at(bytes, end + 12)?, u32_at(bytes, end + 16)?);
-    // Data before the container shifts all offsets by the same amount.
+    // Any data before the container shifts all offsets by the same amount.
     let begins = |at: &usize| {
         bytes
             .get(*at..)
@@ -299,9 +302,10 @@ fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-/// Reads ZIP64 values: sizes that do not fit in 32 bits are in an extra field, each only if needed.
+/// Replaces values that do not fit in 32 bits by their ZIP64 values. These are in an extra field, which contains only
+/// the values that are needed.
 fn zip64_values(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
-    // The 32-bit value that refers to the extra field.
+    // Marks a 32-bit value as stored in the extra field.
     const IN_EXTRA_FIELD: usize = u32::MAX as usize;
     let mut at = 0;
     while let (Some(id), Some(length)) = (u16_at(extras, at), u16_at(extras, at + 2)) {
@@ -326,7 +330,7 @@ fn data_offset(bytes: &[u8], local: usize) -> Option<usize> {
     Some(local + 30 + u16_at(header, 26)? + u16_at(header, 28)?)
 }
 
-/// Finds the entries of a truncated file by their local headers.
+/// Finds the entries by their local headers, in a file without a usable directory.
 fn entries_by_local_headers(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut at = 0;
@@ -352,7 +356,7 @@ fn entry_from_local_header(bytes: &[u8], at: usize) -> Option<Entry> {
     let start = at + 30 + name_length + u16_at(header, 28)?;
     let rest = bytes.get(start..)?;
     let declared_size = u32_at(header, 18)?;
-    // A streamed entry: the size follows the data, so the data extends to the next header.
+    // In a streamed entry, the size follows the data, so the data extends to the next header.
     let streamed = flags & 8 != 0;
     let packed_size = if streamed || declared_size > rest.len() {
         let next = [LOCAL_HEADER, DIRECTORY_ENTRY]
@@ -407,15 +411,15 @@ fn decode_name(bytes: &[u8], flags: usize) -> String {
         .collect()
 }
 
-/// A reader that limits the number of bytes read between two refills, so that no single piece of markup is held in
-/// memory as a whole, however long it is.
+/// A buffered reader that allows only a limited number of bytes to be read between two refills. This bounds the size of
+/// a single piece of markup in memory.
 pub struct MeteredReader<R> {
     inner: R,
     remaining_bytes: usize,
 }
 
 impl<R> MeteredReader<R> {
-    /// Creates the reader. Nothing can be read before `refill`.
+    /// Creates a reader that returns nothing before the first `refill`.
     pub fn new(inner: R) -> Self {
         Self {
             inner,
@@ -423,7 +427,7 @@ impl<R> MeteredReader<R> {
         }
     }
 
-    /// Allows up to `bytes` more bytes to be read.
+    /// Allows `bytes` more bytes to be read until the next refill.
     pub fn refill(&mut self, bytes: usize) {
         self.remaining_bytes = bytes;
     }

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use super::assets::{EmbeddedFiles, TREE_HASH};
 use super::preload;
 
-/// Maximum compressed size of the landing page with everything it needs to be usable, in bytes.
+/// Maximum compressed size of the landing page with everything that it needs to be usable, in bytes.
 const MAX_FIRST_PAGE_BYTES: usize = 34_000;
 /// Maximum compressed size of a thread with a result, in bytes. Files that are loaded only for a formula, for code, or
 /// for another view do not count.
 const MAX_THREAD_BYTES: usize = 86_000;
 /// Maximum compressed size of the guided page before a run, in bytes.
 const MAX_GUIDED_BYTES: usize = 54_000;
-/// Maximum compressed size of a project's page, which extends that of a thread, in bytes.
+/// Maximum compressed size of a project's page, which contains everything that a thread's page does, in bytes.
 const MAX_PROJECT_BYTES: usize = 90_000;
 /// Maximum compressed size of any other page, in bytes.
 const MAX_PAGE_BYTES: usize = 84_000;
@@ -29,7 +29,7 @@ fn compressed_size(name: &str) -> usize {
     file.data.len()
 }
 
-/// Returns the files that a page loads before it is usable: those in its HTML and in the `Link` header.
+/// Returns the files that a page loads before it is usable: those that its HTML and its `Link` header refer to.
 fn files_of(path: &str, is_signed_in: bool) -> BTreeSet<String> {
     let links = preload::links(path, false, is_signed_in).expect(path);
     let start = format!("</assets/{TREE_HASH}/");

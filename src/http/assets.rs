@@ -1,5 +1,5 @@
-//! Static assets of the web pages, embedded in gzip format. They are sent as they are to clients that accept gzip, and
-//! decompressed for others. Release builds read nothing from disk, so no path can escape a folder.
+//! Static assets of the web pages, embedded in gzip format. Clients that accept gzip receive them unchanged; for
+//! others, they are decompressed. Release builds read nothing from disk, so no path can escape a folder.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -29,12 +29,12 @@ pub const TREE_HASH: &str = env!("QUIRE_TREE");
 pub enum CachePolicy {
     /// Cached for one year, because the URL changes with the content.
     Immutable,
-    /// Cached, but before each use the client must ask the server whether the copy is still current.
+    /// Cached, but a client must ask the server before each use whether its copy is still current.
     Revalidate,
 }
 
-/// Returns the response for an embedded file: compressed if the client accepts it, and 304 if the client's copy is
-/// current.
+/// Returns the response for an embedded file. It is compressed if the client accepts gzip, and is 304 if the client's
+/// copy is current.
 ///
 /// # Errors
 /// `Missing` if there is no such file; `Internal` if the embedded file is damaged.
@@ -68,8 +68,8 @@ pub fn asset_reply(
         .header(VARY, "accept-encoding"))
 }
 
-/// Returns the response for an embedded text into which `rewrite` has inserted the base path, or 304 if the client's
-/// copy is current.
+/// Returns the response for an embedded text, in which `rewrite` inserts the base path. It is 304 if the client's copy
+/// is current.
 ///
 /// # Errors
 /// `Internal` if there is no such file, or if it is damaged or not UTF-8.
@@ -142,7 +142,8 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// Returns whether `Accept-Encoding` allows gzip, by name or by `*`, with a weight above zero.
+/// Returns whether `Accept-Encoding` allows gzip, by name or by `*`, with a weight above zero. The name takes
+/// precedence.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut any = false;
     for line in headers.get_all(ACCEPT_ENCODING) {

@@ -1,5 +1,5 @@
 //! Authentication: extracts a request's credential and resolves it to a caller. Also finds the client's address behind
-//! proxies and detects cross-site requests. Nothing in this module depends on the route.
+//! proxies and detects cross-site requests. Nothing here depends on a request's route.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub enum AuthCookie {
     Access,
     /// The refresh token, which renews the access token.
     Refresh,
-    /// The device cookie, which marks a browser that has signed in before. It survives signing out and grants no
+    /// The device cookie, which marks a browser that has signed in before. It is kept after signing out and grants no
     /// access.
     Device,
 }
@@ -43,8 +43,8 @@ impl AuthCookie {
             (Self::Device, false, _) => "quire_device",
         }
     }
-    /// Returns the cookie's `Path`, which keeps the cookie from other paths on the host. With the `__Host-` prefix, it
-    /// must be `/`.
+    /// Returns the cookie's `Path`, so that browsers do not send it to other paths on the host. With the `__Host-`
+    /// prefix, the path must be `/`.
     pub fn path(self, scope: CookieScope<'_>) -> String {
         match (self, scope.is_secure, scope.base) {
             (_, true, "") => "/".to_owned(),
@@ -55,7 +55,7 @@ impl AuthCookie {
     }
 }
 
-/// Where a cookie is sent: only over HTTPS or not, and under which path.
+/// What determines a cookie's name and path: whether it is sent only over HTTPS, and the base path.
 #[derive(Debug, Clone, Copy)]
 pub struct CookieScope<'a> {
     /// Whether the cookie is marked `Secure`.
@@ -80,8 +80,8 @@ pub fn is_secure(app: &App, https: bool) -> bool {
     https || public.is_some_and(|url| url.starts_with("https://"))
 }
 
-/// Headers other than `Authorization` that may contain an API key. They are used by Anthropic and Quire, Azure, and
-/// Google.
+/// Headers other than `Authorization` that may contain an API key: `x-api-key` is used by Anthropic and Quire,
+/// `api-key` by Azure, and `x-goog-api-key` by Google.
 const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
 
 /// Whether a header of the request contains a credential. Browsers never add one on their own.
@@ -90,8 +90,8 @@ pub fn has_credential_header(headers: &HeaderMap) -> bool {
         || KEY_HEADERS.iter().any(|name| headers.contains_key(*name))
 }
 
-/// Moves the API key from the query parameter `key`, where Google's older clients send it, to the header that newer
-/// ones use.
+/// Moves an API key from the query parameter `key`, where Google's older clients send it, to the header that newer
+/// clients use. Does nothing if a header already contains a credential.
 pub(super) fn move_query_key_to_header(request: &mut Parts) {
     if has_credential_header(&request.headers) {
         return;
@@ -159,7 +159,7 @@ pub fn credential(
     scope: CookieScope<'_>,
 ) -> Result<Option<Credential>, ApiError> {
     let has_key = KEY_HEADERS.iter().any(|name| headers.contains_key(*name));
-    // Some clients send both headers and leave the one that is not configured blank.
+    // Some clients send both headers and leave the unused one blank.
     let authorization = headers.get(AUTHORIZATION);
     let authorization = authorization.filter(|value| !(has_key && is_blank(value)));
     if let Some(value) = authorization {
@@ -223,7 +223,7 @@ fn unauthenticated_error(text: &str) -> ApiError {
     Error::new(Kind::SignInNeeded, text).into()
 }
 
-/// Returns the value of a cookie in the request.
+/// Returns the value of a cookie in the request; `None` if the cookie is missing.
 pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(COOKIE).into_iter();
     lines
@@ -232,16 +232,17 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Whether another site may have made a browser send this request (CSRF), either to misuse this server's cookies or to
-/// reach a server that only the browser's machine can reach. A request with a credential header is safe, because
-/// browsers never add one on their own.
+/// Whether another site may have made a browser send this request (CSRF), either to misuse the cookies for this server
+/// or to reach a server that only the browser's machine can reach. A request with a credential header is safe, because
+/// browsers never add such a header on their own.
 pub fn is_cross_site(request: &Parts, app: &App) -> bool {
     let headers = &request.headers;
     if has_credential_header(headers) {
         return false;
     }
     if headers.contains_key(ORIGIN) {
-        // A loopback server is reached only by browsers on this machine, but any DNS name can resolve to 127.0.0.1.
+        // Only browsers on this machine reach a loopback server, but any DNS name can resolve to 127.0.0.1, so the host
+        // name must be checked as well.
         let is_loopback = app.config.host.is_loopback() && app.config.trusted_proxies.is_empty();
         return !has_same_origin(request, app, is_loopback);
     }
@@ -258,7 +259,7 @@ pub fn has_cross_site_origin(request: &Parts, app: &App) -> bool {
 /// Whether `Origin` matches the requested host, `PUBLIC_URL`, or `CORS_ORIGINS`. With `strict`, a matching host counts
 /// only if it is an IP address or `localhost`, because of DNS rebinding.
 fn has_same_origin(request: &Parts, app: &App, strict: bool) -> bool {
-    // Several `Origin` headers are ambiguous.
+    // If there are several `Origin` headers, it is unclear which one counts.
     let mut origins = request.headers.get_all(ORIGIN).iter();
     let (Some(origin), None) = (origins.next(), origins.next()) else {
         return false;
@@ -282,7 +283,7 @@ fn has_same_origin(request: &Parts, app: &App, strict: bool) -> bool {
         || app.config.cors_origins.contains(&origin)
 }
 
-/// Returns the host and port in the request. An absolute request target takes precedence over `Host`.
+/// Returns the host and port that the request is for. An absolute request target takes precedence over `Host`.
 fn requested_authority(request: &Parts) -> Option<&str> {
     match request.uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -326,9 +327,9 @@ const PROXY_HEADERS: &[&str] = &[
     "x-vercel-",
 ];
 
-/// Whether a request appears to come directly from this machine, rather than through a proxy on it or from a web page
-/// whose host name resolves to it. Local clients address a loopback host, whereas proxies forward their public host or
-/// use HTTP/1.0 (nginx before 1.29.7).
+/// Whether a request appears to come directly from a program on this machine. Requests through a proxy on it are
+/// excluded, and so are those of web pages whose host name resolves to it. Local clients address a loopback host,
+/// whereas proxies forward their public host or use HTTP/1.0 (nginx before 1.29.7).
 pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
     let is_proxy_header = |name: &HeaderName| {
         let mut prefixes = PROXY_HEADERS.iter();
@@ -340,8 +341,8 @@ pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
         && !request.headers.keys().any(is_proxy_header)
 }
 
-/// Returns the client's address and whether it uses HTTPS. Forwarding headers count only if a trusted proxy sends them:
-/// the client's address is the last one in `X-Forwarded-For` that is not a trusted proxy's.
+/// Returns the client's address and whether it uses HTTPS. Forwarding headers count only if a trusted proxy sends them.
+/// In `X-Forwarded-For`, the client's address is the last one that does not belong to a trusted proxy.
 pub fn client_address(headers: &HeaderMap, peer: IpAddr, app: &App) -> (IpAddr, bool) {
     let trusted = |address: IpAddr| {
         let networks = &app.config.trusted_proxies;

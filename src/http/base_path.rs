@@ -1,6 +1,6 @@
 //! The base path: the path of `PUBLIC_URL`, such as `/quire`, under which a proxy serves Quire. It is removed from
-//! requests unless the proxy already did so, and added to the addresses in responses. All other code uses the paths of
-//! the route table.
+//! requests, unless the proxy has already removed it, and added to the addresses in responses. All other code uses
+//! paths without the base path.
 
 use hyper::Uri;
 use hyper::header::{HeaderValue, LOCATION};
@@ -37,7 +37,7 @@ pub(super) fn add_to_location(reply: &mut Reply, base: &str) {
     }
 }
 
-/// Adds the base path to the links in the HTML page, and as `data-base` for its scripts.
+/// Adds the base path to the links in an HTML page, and sets it as `data-base` for the page's scripts.
 pub(super) fn add_to_page(html: &str, base: &str) -> String {
     html.replace("href=\"/", &format!("href=\"{base}/"))
         .replace("src=\"/", &format!("src=\"{base}/"))
@@ -49,7 +49,7 @@ pub(super) fn add_to_manifest(json: &str, base: &str) -> String {
     json.replace("\"/", &format!("\"{base}/"))
 }
 
-/// Adds the base path to the server URL of the OpenAPI description.
+/// Sets the server URL of the OpenAPI description to the base path.
 pub(super) fn add_to_openapi(json: &str, base: &str) -> String {
     json.replacen(r#"{"url":"/"}"#, &format!(r#"{{"url":"{base}"}}"#), 1)
 }

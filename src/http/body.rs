@@ -19,7 +19,7 @@ use crate::app::Kind;
 /// The maximum size of a route's request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLimit {
-    /// This many bytes; the body is read into memory.
+    /// This number of bytes; the body is read into memory.
     Bytes(u64),
     /// The configured size limit of documents; the body is streamed.
     Upload,
@@ -30,7 +30,7 @@ pub enum BodyLimit {
 pub enum BodyError {
     /// The body exceeds the limit, in bytes.
     TooLarge(u64),
-    /// The client stopped sending for too long.
+    /// The client sent nothing for too long.
     TimedOut,
     /// The client disconnected, or the body's framing is invalid.
     Broken,
@@ -85,9 +85,9 @@ pub fn format_size(bytes: u64) -> String {
     }
 }
 
-/// A body that has not been read yet, shared by the handler, which may take it, and the dispatcher, which discards it
-/// otherwise. If it stayed unread, hyper would close the connection, sometimes before the client has read the response,
-/// and the client's next request would be lost.
+/// A body that has not been read yet. The handler may take it; otherwise, the dispatcher discards it. If it stayed
+/// unread, hyper would close the connection, sometimes before the client has read the response, and the client's next
+/// request would be lost.
 #[derive(Clone)]
 pub(super) struct UnreadBody(Arc<Mutex<Option<Incoming>>>);
 
@@ -95,7 +95,7 @@ impl UnreadBody {
     pub(super) fn new(body: Incoming) -> Self {
         Self(Arc::new(Mutex::new(Some(body))))
     }
-    /// Takes the body. Returns `None` after the first call.
+    /// Takes the body. Returns `None` if it has already been taken.
     pub(super) fn take(&self) -> Option<Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -117,7 +117,7 @@ pub struct CountedBody {
     max_bytes: u64,
     received_bytes: u64,
     timeout: Duration,
-    // Created only when reading has to wait, because most bodies arrive before they are read.
+    // Created only when reading has to wait. Most bodies arrive before they are read.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -197,11 +197,11 @@ impl Body for CountedBody {
     }
 }
 
-/// Reads the whole body into memory.
+/// Reads the whole body into memory. If the body exceeds its limit, discards the rest before failing.
 ///
 /// # Errors
-/// `TooLarge` if the body exceeds its limit; `TimedOut` if it does not arrive within `timeout` or stalls;
-/// `Broken` if it ends early.
+/// `TooLarge` if the body exceeds its limit; `RequestTimeout` if it does not arrive within `timeout` or stalls;
+/// `BadRequest` if it ends early.
 pub(super) async fn collect(mut body: CountedBody, timeout: Duration) -> Result<Vec<u8>, ApiError> {
     let length = body.content_length().unwrap_or(0).min(body.max_bytes);
     let mut bytes = Vec::with_capacity(length as usize);

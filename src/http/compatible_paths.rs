@@ -14,8 +14,9 @@ pub(super) const COMPATIBLE_PATHS: &[&str] = &[
     "/messages/count_tokens",
 ];
 
-/// Returns the canonical form of a path of the compatible APIs, or `None` for any other path. Accepts paths without
-/// `/v1`, with doubled slashes, or with a trailing slash, because clients and their base URLs differ.
+/// Returns the canonical form of a path of the compatible APIs, which starts with `/v1`, or `None` for any other path.
+/// Accepts paths without `/v1`, with doubled slashes, or with a trailing slash, because clients and their base URLs
+/// differ.
 pub fn canonical_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
     let without_slash = single.strip_suffix('/').unwrap_or(&single);
@@ -25,8 +26,8 @@ pub fn canonical_path(path: &str) -> Option<String> {
     is_known.then(|| format!("/v1{endpoint}"))
 }
 
-/// Returns the path that was meant by a path such as `/v1/v1/messages` or `/api/v1/models`, which results from a wrong
-/// base URL. Returns `None` if that is not clear.
+/// Returns the path that a client with a wrong base URL meant, for a path such as `/v1/v1/messages` or
+/// `/api/v1/models`. Returns `None` if that is unclear.
 pub fn intended_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
     let without_slash = single.strip_suffix('/').unwrap_or(&single);

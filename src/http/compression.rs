@@ -1,4 +1,4 @@
-//! Compresses JSON responses, and omits bodies that the client already has. Streams are never changed.
+//! Compresses JSON responses, and omits bodies of which the client already has a copy. Streams are never changed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
@@ -14,9 +14,10 @@ use super::assets::accepts_gzip;
 use super::etag;
 use super::reply::Reply;
 
-/// Minimum size of a body that is compressed, in bytes. A smaller body fits into one packet anyway.
+/// Minimum size of a body to compress, in bytes. A smaller body fits into one packet anyway.
 const MIN_BYTES: usize = 1024;
-/// Maximum size of a body that is compressed on the runtime's thread, in bytes. This takes about a millisecond.
+/// Maximum size of a body that is compressed on the async runtime's own thread, in bytes. This takes about a
+/// millisecond.
 const MAX_INLINE_BYTES: usize = 64 * 1024;
 /// Compression level, from 1 to 9. Level 3 compresses a typical result from 36 KB to 8 KB in half the time of the
 /// default level.
@@ -26,13 +27,14 @@ const GZIP_LEVEL: u32 = 3;
 #[derive(Debug)]
 pub struct ResponseCoding {
     gzip: bool,
-    /// The request's headers if the response gets an entity tag; otherwise `None`.
+    /// The request's headers, to compare with the response's entity tag; `None` if the response gets no tag.
     known_etag: Option<HeaderMap>,
 }
 
 impl ResponseCoding {
-    /// Reads the accepted encodings from the request. Model answers under `/v1` are never compressed: most of their
-    /// clients are on the same network, and compressing an answer would take longer than sending it.
+    /// Determines the encoding from a request. Only responses to GET requests and to paths below `/api/` are
+    /// compressed. Model answers under `/v1` are not: most clients are on the same network, and compressing an answer
+    /// would take longer than sending it.
     pub fn from_request(request: &Parts, has_tag: bool) -> Self {
         let is_api = request.method == Method::GET || request.uri.path().starts_with("/api/");
         Self {
@@ -41,8 +43,8 @@ impl ResponseCoding {
         }
     }
 
-    /// Omits a body that the client already has, and compresses a JSON body of at least 1 KB if the client accepts
-    /// gzip.
+    /// Omits a body of which the client already has a copy, and compresses a JSON body of at least 1 KiB if the client
+    /// accepts gzip.
     pub async fn apply(self, reply: Reply) -> Reply {
         let reply = match &self.known_etag {
             Some(headers) => revalidate(reply, headers),
@@ -64,7 +66,7 @@ impl ResponseCoding {
             }
         };
         let headers = reply.headers_mut();
-        // Written as a single header line, because some caches read only the first.
+        // `Vary` is written as a single header line, because some caches read only the first.
         let others = headers.get(VARY).and_then(|value| value.to_str().ok());
         let vary = others.map(|others| format!("{others}, accept-encoding"));
         let vary = vary.and_then(|vary| HeaderValue::from_str(&vary).ok());
@@ -87,7 +89,8 @@ fn gzip(body: &[u8]) -> Option<Bytes> {
     Some(encoder.finish().ok()?.into())
 }
 
-/// Adds a weak entity tag to a JSON response, and omits a body that the client already has.
+/// Adds a weak entity tag to a successful JSON response. If the client already has a copy of the body, returns 304
+/// instead.
 fn revalidate(reply: Reply, request: &HeaderMap) -> Reply {
     let Some(body) = reply.json_body().filter(|_| reply.code() == StatusCode::OK) else {
         return reply;
@@ -143,7 +146,8 @@ mod tests {
         assert_eq!(text.as_bytes(), large().json_body().unwrap());
         let plain = compress_reply(false, large());
         assert_eq!(encoding(&plain), "");
-        // Caches must know that other clients get a different response.
+        // Even an uncompressed response must have `Vary`, so that caches do not send it to clients that would get a
+        // compressed one.
         assert_eq!(plain.headers()[VARY], "accept-encoding");
         for other in [
             Reply::json(&json!({ "text": "thin" })),

@@ -1,6 +1,6 @@
-//! Tracks the state of each connection (idle, receiving headers, responding, or stalled on a write) and when it began.
-//! Unlike hyper's header timeout, which needs a timer per request and counts idle connections as slow, this costs two
-//! stores per request and one timer per connection.
+//! Tracks each connection's state (idle, receiving headers, responding, or stalled on a write) and when it began.
+//! Compared with hyper's header timeout, which needs a timer per request and counts idle connections as slow, this
+//! costs only two stores per request and one timer per connection.
 
 use std::cell::RefCell;
 use std::io::{self, Write as _};
@@ -21,10 +21,10 @@ use tokio_rustls::server::TlsStream;
 use super::head::{HeadGuard, HeadRefusal};
 use crate::clock;
 
-/// How long a new connection may still send its first request when the server stops.
+/// How long a new connection may wait to send its first request after the server begins to stop.
 pub const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
-/// A command from the server to its connections. The variants are in the order in which they are sent.
+/// A command from the server to its connections. The server sends the commands in the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerCommand {
     /// Serve requests as usual.
@@ -40,11 +40,11 @@ pub enum ServerCommand {
 pub struct Timeouts {
     /// Maximum time from the first to the last byte of a request head.
     pub headers: Duration,
-    /// Maximum time without a request, and maximum time for which writing a response may make no progress.
+    /// Maximum time without a request, and maximum time without progress in writing a response.
     pub idle: Duration,
 }
 
-/// The timeout that a connection exceeded.
+/// Which of its timeouts a connection has exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpiredTimeout {
     /// The idle timeout: the connection is closed without a response.
@@ -80,8 +80,8 @@ impl ConnectionActivity {
             refusal: OnceLock::new(),
         })
     }
-    /// Returns why the request that this one stands for was refused, or `None` if this request is not such a
-    /// placeholder.
+    /// Returns why the client's request was refused, if `request` is the placeholder for it. Returns `None` for a
+    /// regular request.
     pub fn refusal<B>(&self, request: &Request<B>) -> Option<HeadRefusal> {
         let refusal = self.refusal.get().copied();
         refusal.filter(|_| request.headers().contains_key(REFUSED_HEADER))
@@ -92,7 +92,7 @@ impl ConnectionActivity {
         self.is_fresh.store(false, Relaxed);
         BusyGuard(self.clone())
     }
-    /// Whether no request has arrived yet. A new connection will probably send one soon.
+    /// Whether no request has arrived yet. The first one usually arrives soon.
     pub fn is_fresh(&self) -> bool {
         self.is_fresh.load(Relaxed)
     }
@@ -140,7 +140,7 @@ impl Drop for BusyGuard {
     }
 }
 
-/// The transport of a connection. TLS is boxed, so that plain connections do not need memory for it.
+/// The transport of a connection. The TLS stream is boxed, so that plain connections do not reserve memory for it.
 pub enum Socket {
     /// An unencrypted TCP connection.
     Plain(TcpStream),
@@ -149,10 +149,10 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Writes as many bytes as it can without blocking. Over TLS, also sends `close_notify`.
+    /// Writes as many bytes as possible without blocking. Over TLS, also ends the session with `close_notify`.
     ///
     /// # Errors
-    /// Returns an error if the socket rejects the write or would block.
+    /// Returns an error if the socket rejects the write or cannot accept bytes now.
     pub fn try_write_final(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.try_write(bytes).map(drop),
@@ -228,14 +228,14 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Header that marks the placeholder for a refused request. hyper handles the placeholder like a request, so the error
-/// response is sent in order, after the responses to earlier pipelined requests.
+/// Header that marks the placeholder for a refused request. The socket passes the placeholder to hyper in place of that
+/// request, so that the error response follows the responses to earlier pipelined requests.
 const REFUSED_HEADER: &str = "x-quire-refused";
 const PLACEHOLDER_REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\nx-quire-refused: 1\r\n\r\n";
 /// Number of bytes per read from the socket.
 const READ_SIZE: usize = 16 << 10;
-/// Number of reads that are dropped after a refused head, before its response is sent. If unread bytes were left,
+/// Number of reads whose bytes are dropped before the response to a refused head is sent. If unread bytes were left,
 /// closing the socket would reset the connection, and the client could lose the response.
 const MAX_DISCARDED_READS: usize = 16;
 
@@ -251,7 +251,7 @@ pub struct ActivitySocket {
     guard: HeadGuard,
     /// Bytes that have been checked but not yet read by hyper.
     ready: Bytes,
-    /// Whether reading has ended, because a head or a body was refused.
+    /// Whether no more input is read, because a head or a body was refused.
     is_closed: bool,
 }
 
@@ -266,7 +266,8 @@ impl ActivitySocket {
             is_closed: false,
         }
     }
-    /// Checks the bytes received, and returns how many of them can be passed on without copying them to `ready`.
+    /// Checks the bytes received. Returns how many of them hyper may read from the caller's buffer; `ready` holds any
+    /// others that have been checked.
     fn check(&mut self, received: &[u8]) -> usize {
         let is_held = self.guard.has_partial_head();
         let (passed, refusal) = if is_held {
@@ -281,7 +282,7 @@ impl ActivitySocket {
         };
         if let Some(refusal) = refusal {
             self.is_closed = true;
-            // A malformed body only ends the input, so that the request's handler gets the error.
+            // After a malformed body, the input simply ends, so that the request's handler gets the error.
             if refusal != HeadRefusal::Body {
                 let _ = self.activity.refusal.set(refusal);
                 let mut ready = std::mem::take(&mut self.ready).to_vec();
@@ -291,7 +292,7 @@ impl ActivitySocket {
         }
         passed
     }
-    /// Reads and drops bytes that have already arrived and will not be processed.
+    /// Reads and drops bytes that have already arrived, because they will not be processed.
     fn discard_received(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) {
         for _ in 0..MAX_DISCARDED_READS {
             let mut chunk = ReadBuf::new(scratch);
@@ -301,7 +302,7 @@ impl ActivitySocket {
             }
         }
     }
-    /// Returns the socket, for example to write final bytes to it.
+    /// Returns the inner socket, to which final bytes may be written.
     pub fn into_socket(self) -> Socket {
         self.socket.into_inner()
     }
@@ -348,7 +349,7 @@ impl Read for ActivitySocket {
                 Poll::Ready(Ok::<_, io::Error>(Some(passed)))
             });
             match ready!(passed)? {
-                // The head is incomplete or has been moved to `ready`.
+                // The head is incomplete, or its bytes are now in `ready`.
                 Some(0) => {}
                 Some(_) | None => return Poll::Ready(Ok(())),
             }

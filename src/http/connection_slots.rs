@@ -1,5 +1,6 @@
-//! Limits the number of open connections, in total and per address. At a limit, the connection that has been idle for
-//! the longest time is closed to make room. If the address has used up its share, that is one of its own connections.
+//! Limits the number of open connections, in total and per address. When a limit is reached, the connection that has
+//! been idle for the longest time is closed to make room; when an address has used up its share, only its own
+//! connections are considered.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ use super::connection::ConnectionActivity;
 use super::rate_limiter::network;
 use super::shared::SharedState;
 
-/// Maximum number of idle connections asked, one after another, to close for a new connection.
+/// Maximum number of idle connections that are asked to close, one after another, for a new connection.
 const MAX_EVICTIONS: usize = 4;
 /// How long to wait for an idle connection to close. It closes immediately unless a request has just arrived on it.
 const EVICTION_TIMEOUT: Duration = Duration::from_millis(100);
@@ -68,8 +69,8 @@ impl ConnectionSlots {
         let _ = self.permits.acquire_many(self.max_connections as u32).await;
     }
 
-    /// Takes a slot for a connection from this address, closing idle connections if necessary. Returns `None` if no
-    /// slot can be freed.
+    /// Takes a slot for a connection from this address, and closes idle connections if necessary. Returns `None` if no
+    /// slot becomes free.
     pub async fn admit(
         self: &Arc<Self>,
         shared: &Arc<SharedState>,
@@ -87,7 +88,8 @@ impl ConnectionSlots {
         None
     }
 
-    /// Takes a slot. If none is free, returns the signal that closes an idle connection, if there is one.
+    /// Takes a slot. If none is free, returns the signal that makes an idle connection close, or `None` if no
+    /// connection is idle.
     fn try_admit(
         self: &Arc<Self>,
         shared: &Arc<SharedState>,
@@ -166,7 +168,7 @@ impl Drop for ConnectionPermit {
         }
         drop(state);
         self.shared.stats.open_connections.fetch_sub(1, Relaxed);
-        // The permit is released before notifying, because the task that wakes up looks for a free one.
+        // The permit is released before the notification, because the task that wakes up looks for a free one.
         drop(self.permit.take());
         self.slots.slot_freed.notify_one();
     }

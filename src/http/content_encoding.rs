@@ -1,5 +1,5 @@
-//! Decodes request bodies that have a `Content-Encoding`. The route's body limit also applies to the decompressed size,
-//! so a decompression bomb costs no more than a body of that size.
+//! Decodes request bodies that have a `Content-Encoding`. The route's body limit also applies to the decoded size, so a
+//! decompression bomb costs no more than a body of that size.
 
 use std::io::{self, Read};
 

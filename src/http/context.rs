@@ -1,5 +1,5 @@
-//! The request context passed to handlers: the app, the request, and the client's address. Its methods parse input into
-//! checked types. Makes no authorization decisions.
+//! The request context passed to handlers: the app, the request, and facts about the client. Its methods parse input
+//! into checked types. Makes no authorization decisions.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::{content_encoding, json};
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 
-/// A request without its body, and what the server knows about its client.
+/// A request, apart from its body, and what the server knows about its client.
 pub struct RequestContext {
     /// The app, which provides the services that handlers call.
     pub app: Arc<App>,
@@ -41,7 +41,7 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// Returns a decoded path parameter, or an empty string if the route has no parameter of this name.
+    /// Returns a decoded path parameter; empty if the route has no parameter of this name.
     pub fn param(&self, name: &str) -> &str {
         let mut matching = self.params.iter().filter(|(known, _)| *known == name);
         matching.next().map_or("", |(_, value)| value)
@@ -50,7 +50,7 @@ impl RequestContext {
     pub fn query(&self, name: &str) -> Option<String> {
         query_value(self.request.uri.query()?, name)
     }
-    /// Returns a numeric query parameter between `min` and `max`, or `default` if it is absent.
+    /// Returns a numeric query parameter from `min` to `max`, or `default` if it is absent.
     ///
     /// # Errors
     /// `BadInput` if the value is not a whole number in this range.
@@ -81,7 +81,7 @@ impl RequestContext {
         let cursor = self.query("cursor").filter(|cursor| !cursor.is_empty());
         Ok((limit as u32, cursor))
     }
-    /// Returns a header's value if it is printable ASCII.
+    /// Returns a header's value; `None` if it is missing or not printable ASCII.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.request.headers.get(name)?.to_str().ok()
     }
@@ -89,7 +89,7 @@ impl RequestContext {
     pub fn cookie(&self, name: &str) -> Option<&str> {
         super::auth::cookie(&self.request.headers, name)
     }
-    /// Returns the value of the device cookie, which has not been verified yet.
+    /// Returns the value of the device cookie, which may be forged.
     pub fn device_cookie(&self) -> Option<&str> {
         let scope = super::auth::CookieScope::from_app(&self.app, self.https);
         self.cookie(super::auth::AuthCookie::Device.name(scope))
@@ -105,7 +105,7 @@ impl RequestContext {
             .is_some_and(|accept| accept.contains("text/event-stream"))
     }
 
-    /// Parses the body as JSON. Types need `#[serde(deny_unknown_fields)]` if unknown fields are to be errors.
+    /// Parses the body as JSON. Unknown fields are errors only for types with `#[serde(deny_unknown_fields)]`.
     ///
     /// # Errors
     /// `UnsupportedType` for another content type; `BadRequest`, with line and column, for malformed JSON; `BadInput`,
@@ -158,8 +158,8 @@ impl RequestContext {
             _ => Ok(()),
         }
     }
-    /// Returns the body as a stream that enforces the route's limit. A client that stops sending for too long is cut
-    /// off.
+    /// Returns the body as a stream that enforces the route's limit. The stream fails if the client sends nothing for
+    /// too long.
     ///
     /// # Errors
     /// `Internal` if the body was already taken.
@@ -169,7 +169,7 @@ impl RequestContext {
         let timeout = self.app.config.limits.body_timeout;
         Ok(CountedBody::new(incoming, self.max_body(), timeout))
     }
-    /// Returns the route's body limit, in bytes.
+    /// Returns the route's body limit in bytes, including the rest of the form for an upload.
     fn max_body(&self) -> u64 {
         match self.limit {
             BodyLimit::Bytes(max) => max,

@@ -69,7 +69,7 @@ pub enum PendingResponse {
     Future(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
 
-/// Facts about a request that do not depend on its route.
+/// What is known about a request before it is routed.
 struct RequestMeta {
     started: Instant,
     id: Arc<str>,
@@ -89,7 +89,7 @@ impl Dispatcher {
         }
     }
 
-    /// Responds to a request. Errors become responses.
+    /// Responds to a request: immediately, or with a future that runs the route's handler. Errors become responses.
     pub fn respond(
         self: &Arc<Self>,
         mut request: Request<Incoming>,
@@ -120,14 +120,14 @@ impl Dispatcher {
                     .record_response(area, reply.code(), started);
                 PendingResponse::Ready(reply)
             }
-            // Boxed, so that an idle connection does not need the memory of a running handler.
+            // Boxed, so that an idle connection does not reserve memory for a running handler.
             matched => {
                 PendingResponse::Future(Box::pin(self.clone().handle(request, meta, matched)))
             }
         }
     }
 
-    /// Returns the error response to a request whose head was refused.
+    /// Returns the error response for a request whose head or body framing was refused.
     pub fn refuse(
         &self,
         headers: &HeaderMap,
@@ -253,7 +253,7 @@ impl Dispatcher {
         limiter.check(key, now, cx.app.limits()).await
     }
 
-    /// Runs the checks in their fixed order, and then the handler. Sets `caller_id` for the request log.
+    /// Checks a request in a fixed order, and then runs the handler. Sets `caller_id` for the request log.
     async fn run(
         &self,
         route: &'static Route,
@@ -276,8 +276,8 @@ impl Dispatcher {
         let caller = if authenticates {
             let caller = auth::resolve_caller(&cx.app, headers, cx.https, cx.now).await;
             if caller.is_err() && route.rate_limited {
-                // Requests with invalid credentials count against the limit of the device or the address, which limits
-                // guessing.
+                // Requests with invalid credentials count against the limit of the device or address, so that guessing
+                // is slow.
                 self.count(None, &cx).await?;
             }
             caller?
@@ -352,7 +352,7 @@ impl Dispatcher {
     }
 }
 
-/// Awaits a handler's response, but ends the request if the caller's account is locked or deleted meanwhile.
+/// Awaits a handler's response. If the caller's account is locked or deleted meanwhile, ends the request with an error.
 async fn while_present(
     in_flight_guard: Option<InFlightGuard>,
     response: HandlerFuture,
@@ -361,7 +361,7 @@ async fn while_present(
         return response.await;
     };
     tokio::select! {
-        // The response is polled first, so that administrators who lock their own account still get one.
+        // The response is polled first, so that administrators who lock their own account still get it.
         biased;
         reply = response => Ok(reply?.abort_when(async move { in_flight_guard.wait_for_end().await })),
         () = in_flight_guard.wait_for_end() => {
@@ -390,7 +390,7 @@ fn client_format(route_format: ErrorFormat, headers: &HeaderMap) -> ErrorFormat 
     }
 }
 
-/// Logs an error's private part and builds the response.
+/// Logs the private part of an error, if there is one, and builds the response.
 fn error_response(error: &ApiError, id: &str, format: ErrorFormat) -> Reply {
     if let Some(private) = error.private_message() {
         log::error("request failed", &[("request", &id), ("why", &private)]);

@@ -30,7 +30,7 @@ pub enum ErrorCause {
 
 use ErrorCause::App;
 
-/// One row per cause: status, error code, OpenAI's error type, and default resolution.
+/// One row per cause: the cause, status, error code, OpenAI's error type, and default resolution.
 #[rustfmt::skip]
 pub static ERROR_TABLE: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::BadRequest),      400, "BAD_REQUEST",            "invalid_request_error", "correct the request"),
@@ -67,7 +67,7 @@ pub enum ErrorFormat {
     Gemini,
 }
 
-/// An error to send as a response. Boxed to keep `Result`s small, because most of them are not errors.
+/// An error to send as a response. Boxed to keep `Result`s small, because most results are successful.
 #[derive(Debug)]
 pub struct ApiError(Box<ErrorDetails>);
 
@@ -95,7 +95,7 @@ impl ApiError {
     pub fn new(kind: Kind, public: impl Into<String>) -> Self {
         Error::new(kind, public).into()
     }
-    /// Whether the request must not be repeated, because it has been or may have been carried out.
+    /// Whether the request must not be repeated, because it has or may have taken effect.
     pub(super) fn is_final(&self) -> bool {
         self.0.error.is_final
     }
@@ -110,7 +110,8 @@ impl ApiError {
         error.0.allow = Some(allow);
         error
     }
-    /// Creates a 404 error for an unknown path. If the client's base URL appears to be wrong, suggests the right path.
+    /// Creates a 404 error for an unknown path. If the client's base URL appears to be wrong, the error suggests the
+    /// right path.
     pub(super) fn unknown_path(method: &Method, path: &str) -> Self {
         let excerpt: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
         let intended = intended_path(path);
@@ -139,7 +140,8 @@ impl ApiError {
         )
         .closing_connection()
     }
-    /// Creates the error for a refused request head or a malformed chunked body. The connection is closed.
+    /// Creates the error for a refused request head or a malformed chunked body. The connection is closed after the
+    /// response.
     pub(super) fn head_refused(refusal: head::HeadRefusal) -> Self {
         use head::HeadRefusal::{Body, Malformed, TooLarge, Version};
         let (cause, text) = match refusal {
@@ -162,7 +164,7 @@ impl ApiError {
         };
         Self::with_cause(cause, Error::new(Kind::BadRequest, text)).closing_connection()
     }
-    /// Creates a 416 error for a range outside the content, whose length is in bytes.
+    /// Creates a 416 error for a range outside the content. `length` is the length of the content in bytes.
     pub(super) fn range_not_satisfiable(length: u64) -> Self {
         let text = format!("the range is not within the {length} bytes of the content");
         let mut error = Self::with_cause(
@@ -172,12 +174,12 @@ impl ApiError {
         error.0.content_length = Some(length);
         error
     }
-    /// Closes the connection after the response, so that the rest of the request is not read.
+    /// Makes the server close the connection after the response, so that it need not read the rest of the request.
     pub fn closing_connection(mut self) -> Self {
         self.0.closes_connection = true;
         self
     }
-    /// Adds the caller's rate limit, which is sent in the `x-ratelimit-*` headers.
+    /// Adds the state of the caller's rate limit, which is sent in the `x-ratelimit-*` headers.
     pub(super) fn rate_limit(mut self, status: Option<RateLimitStatus>) -> Self {
         self.0.rate_limit = status;
         self
@@ -220,7 +222,7 @@ impl ApiError {
     }
 
     /// Returns the HTTP status in the formats of vendors: the provider's own status if it sent one, 400 for an invalid
-    /// field, and 429 for an exhausted budget.
+    /// field, 429 for an exhausted budget, and otherwise the same status as in Quire's format.
     pub(super) fn vendor_status(&self) -> StatusCode {
         let upstream = self.0.error.upstream_status;
         if let Some(status) = upstream.and_then(|status| StatusCode::from_u16(status).ok()) {
@@ -232,7 +234,7 @@ impl ApiError {
             _ => self.status(),
         }
     }
-    /// Returns the error body in a vendor's format, which a failed stream also uses.
+    /// Returns the error body in a vendor's format, which the last event of a failed stream also uses.
     pub fn vendor_body(&self, format: ErrorFormat, request_id: &str) -> Value {
         let error = &self.0.error;
         let message = match error.resolution.as_str() {
@@ -258,8 +260,7 @@ impl ApiError {
             let status = google_status(code);
             return json!({ "error": { "code": code, "message": message, "status": status } });
         }
-        // The account with the provider is out of credit: the provider sent 402, or 429 for a quota that waiting does
-        // not restore.
+        // The provider sends 402 or 429 if the account with it is out of credit, which waiting does not change.
         let is_out_of_credit = self.0.cause == App(Kind::UpstreamFailed)
             && matches!(error.upstream_status, Some(402 | 429));
         let code = match self.0.cause {
@@ -341,7 +342,7 @@ mod tests {
     fn codes_are_unique_and_every_kind_has_one() {
         let mut codes = BTreeSet::new();
         for row in ERROR_TABLE {
-            // Only an unknown path and a missing resource share a code.
+            // Codes must be unique, except that an unknown path and a missing resource share one.
             assert!(
                 row.0 == ErrorCause::UnknownPath || codes.insert(row.2),
                 "{} twice",

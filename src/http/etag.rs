@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110, section 13).
+//! Conditional requests: `If-None-Match` (RFC 9110, section 13).
 
 use hyper::HeaderMap;
 use hyper::header::IF_NONE_MATCH;

@@ -1,6 +1,6 @@
 //! Validates request heads before hyper parses them, and tracks bodies to find where the next head begins. To prevent
 //! request smuggling, refuses anything that another server on the way could parse differently: bare LF, folded lines,
-//! several lengths or hosts, and transfer codings other than a single `chunked` (RFC 9112, sections 2.2, 3.2, 5, 6,
+//! more than one length or host, and transfer codings other than a single `chunked` (RFC 9112, sections 2.2, 3.2, 5, 6,
 //! 7.1). Does no I/O.
 
 use hyper::Uri;
@@ -19,7 +19,7 @@ const MAX_CHUNK_DIGITS: u8 = 15;
 /// Why a request head or body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadRefusal {
-    /// The head is malformed, for this reason (status 400).
+    /// The head is malformed, with the reason (status 400).
     Malformed(&'static str),
     /// The head is too long or has too many lines (status 431).
     TooLarge,
@@ -88,8 +88,8 @@ impl HeadGuard {
         std::mem::take(&mut self.held)
     }
 
-    /// Returns how many of these bytes may be passed on. The remaining bytes are refused, or held back as an incomplete
-    /// head.
+    /// Returns how many of these bytes may be passed on to hyper. The remaining bytes are refused, or are held back
+    /// because they are the start of a head.
     pub fn scan(&mut self, bytes: &[u8]) -> (usize, Option<HeadRefusal>) {
         let mut at = 0;
         while at < bytes.len() {
@@ -130,8 +130,8 @@ impl HeadGuard {
 }
 
 impl HeadReader {
-    /// Parses the head at the start of `bytes`. Returns its length in bytes and the state that follows it, or `None` if
-    /// the head is incomplete.
+    /// Parses the head at the start of `bytes`. Returns its length in bytes and the state after it, or `None` if the
+    /// head is incomplete.
     fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, HeadState)>, HeadRefusal> {
         loop {
             // Another protocol is refused at its first byte, so that the outcome does not depend on packet sizes.
@@ -155,7 +155,7 @@ impl HeadReader {
                 return Err(Malformed("a line does not end with CR LF"));
             };
             match (self.line_count, line.is_empty()) {
-                // Some clients send an extra empty line after a body.
+                // Skip an empty line before the head, because some clients send one after a body.
                 (0, true) => continue,
                 (0, false) => self.request_line(line)?,
                 (_, true) => return Ok(Some((self.line_start, self.framing()?))),
@@ -252,7 +252,7 @@ impl HeadReader {
 impl ChunkState {
     const START: Self = Self::Size { digits: 0, size: 0 };
 
-    /// Returns how many of these bytes belong to the body, and whether the body ends with them.
+    /// Returns how many of these bytes belong to the body, and whether the body ends after them.
     fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), HeadRefusal> {
         let mut at = 0;
         while at < bytes.len() {
@@ -336,7 +336,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether a request target has one of the four forms of RFC 9112, section 3.2, and suits the method.
+/// Whether a request target has one of the four forms in RFC 9112, section 3.2, and its form is allowed for the method.
 fn is_valid_target(method: &[u8], target: &[u8]) -> bool {
     match target {
         _ if method == b"CONNECT" => host::is_valid(target),
@@ -350,13 +350,13 @@ fn is_valid_target(method: &[u8], target: &[u8]) -> bool {
 fn is_path(target: &[u8]) -> bool {
     let is_common =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"/._~%?&=+-:,@!$'()*;".contains(byte);
-    // A fragment must not be sent in a request, and servers differ in whether they remove it.
+    // Clients must not send a fragment, and servers differ in whether they remove it.
     let is_unambiguous = || target.is_ascii() && !target.contains(&b'#');
     target.iter().all(is_common) || is_unambiguous() && Uri::try_from(target).is_ok()
 }
 
-/// Whether a target is in absolute form, which clients send to proxies. Its authority takes precedence over `Host`
-/// (section 3.2.2).
+/// Whether a target is in absolute form, which clients send to proxies. Its authority takes precedence over `Host` (RFC
+/// 9112, section 3.2.2).
 fn is_absolute(target: &[u8]) -> bool {
     let strip_scheme = |scheme: &[u8]| {
         let (start, rest) = target.split_at_checked(scheme.len())?;

@@ -1,4 +1,4 @@
-//! Common response headers: security headers on every response, and CORS.
+//! Common response headers: the security headers of every response, and the headers for CORS.
 
 use hyper::HeaderMap;
 use hyper::header::{
@@ -14,10 +14,10 @@ use crate::app::App;
 /// The content security policy of the web pages: no inline scripts or styles, no other origins, and no framing.
 pub const PAGE_CSP: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Name of the header with the request ID, which the client or the server chooses.
+/// Name of the header with the request ID, which the client may choose; otherwise, the server generates it.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The common response headers that depend on the request.
+/// The values of the common response headers that depend on the request.
 #[derive(Default)]
 pub struct CommonHeaders {
     hsts: bool,
@@ -76,7 +76,8 @@ impl CommonHeaders {
                 headers.insert(name, HeaderValue::from_static(value));
             }
         } else if headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
-            // Without these headers, the browser rejects a preflight request from an origin that is not allowed.
+            // Without these three headers, the browser rejects the preflight request, because the origin is not
+            // allowed.
             headers.remove(ACCESS_CONTROL_ALLOW_METHODS);
             headers.remove(ACCESS_CONTROL_ALLOW_HEADERS);
             headers.remove(ACCESS_CONTROL_MAX_AGE);
@@ -95,7 +96,8 @@ pub fn forbid_caching(reply: &mut Reply) {
     }
 }
 
-/// Turns a response into the answer to a CORS preflight request. Without `methods`, returns the response unchanged.
+/// Turns a response into the answer to a CORS preflight request with these methods. Without `methods`, returns the
+/// response unchanged.
 pub fn preflight(reply: Reply, methods: Option<&String>) -> Reply {
     let Some(methods) = methods else {
         return reply;

@@ -30,20 +30,21 @@ pub(super) fn is_valid(authority: &[u8]) -> bool {
     has_valid_port && has_valid_host
 }
 
-/// Whether the host needs no DNS lookup, because it is an IP address, `localhost`, or a name below `localhost`. Such a
-/// host cannot be used for DNS rebinding.
+/// Whether a DNS lookup is unnecessary, because the host is an IP address, `localhost`, or a name below `localhost`.
+/// Such a host cannot be used for DNS rebinding.
 pub(super) fn is_ip_literal(authority: &str) -> bool {
     split(authority.as_bytes()).is_some_and(|(name, _)| network::ip_literal(name).is_some())
 }
 
-/// Whether the host is this machine, as can be told without DNS: `localhost`, a name below it, an address in
-/// 127.0.0.0/8, or `::1`.
+/// Whether the host is this machine. Only hosts that need no DNS lookup count: `localhost`, a name below it, an address
+/// in 127.0.0.0/8, or `::1`.
 pub(super) fn is_loopback(authority: &str) -> bool {
     let host = split(authority.as_bytes()).and_then(|(name, _)| network::ip_literal(name));
     host.is_some_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Splits an authority into the host and the text after the colon that separates it from the port.
+/// Splits an authority into its host and, if a colon follows the host, the text of its port. Returns `None` if it is
+/// malformed.
 fn split(authority: &[u8]) -> Option<(&str, Option<&str>)> {
     let text = std::str::from_utf8(authority).ok()?;
     let end = match text.strip_prefix('[') {

@@ -1,5 +1,5 @@
-//! Parses JSON bodies into typed values, with errors that name the location of the problem. Apart from content types,
-//! nothing here depends on HTTP.
+//! Parses JSON bodies into typed values. Errors name the location of the problem. Apart from content types, nothing
+//! here depends on HTTP.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
 use crate::domain::json;
 
-/// Whether a content type is JSON, with or without a `+json` suffix.
+/// Whether a content type is JSON: `application/json`, or an `application` type with the suffix `+json`.
 pub fn is_json(content_type: &str) -> bool {
     let name = content_type.split(';').next().unwrap_or_default().trim();
     let name = name.to_ascii_lowercase();
@@ -54,7 +54,8 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
 /// # Errors
 /// `BadInput`, with the path of the field, if a value does not match the type.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    // Only errors from parsing text have a location, so the value is converted to text and parsed again.
+    // Only parsing from text gives errors a location, so a value that does not match is converted to text and parsed
+    // again.
     T::deserialize(&value).or_else(|_| read(value.to_string().as_bytes()))
 }
 
@@ -74,7 +75,8 @@ fn wrong_shape_error(text: &[u8], error: &serde_json::Error) -> Error {
     let mut path = path_at(text, offset(text, error.line(), error.column()));
     let quoted = problem.split('`').nth(1).unwrap_or_default().to_owned();
     let (kind, message) = if problem.starts_with("missing field") {
-        // `serde_json` reports a missing field at the end of the object, so the last key is not to blame.
+        // `serde_json` reports a missing field at the end of its object, so the last key read is not part of the
+        // field's path.
         path.retain(|part| !part.is_last);
         path.push(JsonPart::named(&quoted));
         ("missing", "is needed".to_owned())
@@ -103,7 +105,7 @@ fn wrong_shape_error(text: &[u8], error: &serde_json::Error) -> Error {
     }])
 }
 
-/// Returns the message of `serde_json` without the location at its end, truncated to 300 characters.
+/// Returns a message of `serde_json`, without the location at its end and truncated to 300 characters.
 fn message_without_location(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text
@@ -121,7 +123,7 @@ fn offset(text: &[u8], line: usize, column: usize) -> usize {
 /// One step of a path to a JSON value.
 struct JsonPart {
     name: String,
-    /// Whether this is the innermost step: the last key or index read in the innermost open container.
+    /// Whether this is the last step: the last key or index that was read in the innermost open container.
     is_last: bool,
 }
 
@@ -147,7 +149,7 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         match text[at] {
             b'{' => open_values.push(OpenValue::Object { key: None }),
             b'[' => open_values.push(OpenValue::Array { index: 0 }),
-            // The last byte may close the very container that the error is about, so that container stays open.
+            // The last byte may close the container that the error is about. That container must stay in the path.
             b'}' | b']' if at + 1 < end => drop(open_values.pop()),
             b',' => match open_values.last_mut() {
                 Some(OpenValue::Array { index }) => *index += 1,

@@ -1,5 +1,5 @@
-//! The embedded manual: its topics in Markdown, from the files that the page `/manual` loads too. This module does not
-//! render them.
+//! The embedded manual: its topics in Markdown, from the same files that the page `/manual` loads. Rendering is left to
+//! the caller.
 
 use serde::Deserialize;
 

@@ -1,5 +1,6 @@
-//! Server statistics per minute for the last day, in a ring buffer. Minutes in which the server did not run are absent,
-//! so that such a gap is not mistaken for a lack of traffic. Contains only counts, nothing about individual users.
+//! Server statistics per minute for the last day, in a ring buffer. Minutes in which the server did not run are
+//! missing, so that they are not mistaken for minutes without traffic. Contains only counts, and nothing about
+//! individual users.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -10,13 +11,13 @@ use crate::app::App;
 use crate::app::health::{Activity, ProcessStats};
 use crate::clock;
 
-/// Capacity of the ring buffer: one day, in minutes. It takes up 46 KB.
+/// Capacity of the ring buffer in minutes: one day. It takes up 46 KB.
 const MAX_MINUTES: usize = 24 * 60;
 
 /// The statistics of one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MinuteCounts {
-    /// The minute, as a number since the Unix epoch.
+    /// The minute, counted from the Unix epoch.
     pub at: u32,
     /// Number of requests, not including health checks and requests for metrics.
     pub requests: u32,
@@ -52,7 +53,7 @@ struct MinuteTotals {
 }
 
 impl MinuteStats {
-    /// Returns the recorded minutes from `from` on, which is a number of minutes since the Unix epoch.
+    /// Returns the recorded minutes from the minute `from` on, which is counted from the Unix epoch.
     pub fn since(&self, from: u32) -> Vec<MinuteCounts> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = ring.minutes.partition_point(|minute| minute.at < from);
@@ -103,7 +104,7 @@ impl MinuteStats {
         if ring.minutes.len() == MAX_MINUTES {
             ring.minutes.pop_front();
         }
-        // If the clock was set back, the minute is skipped, so that minutes stay in order.
+        // If the clock was set back, the minute is not recorded, so that minutes stay in order.
         if ring.minutes.back().is_none_or(|last| last.at < at) {
             ring.minutes.push_back(minute);
         }
@@ -131,7 +132,7 @@ mod tests {
         };
         hours.add(100, totals(20), &activity, 4096);
         hours.add(101, totals(20), &activity, 4096);
-        // Minutes 102 to 199 are missing; then the clock is set back.
+        // Minutes 102 to 199 are missing. After minute 200, the clock is set back.
         hours.add(200, totals(50), &activity, u64::MAX);
         hours.add(150, totals(51), &activity, 4096);
         let all = hours.since(0);

@@ -1,6 +1,6 @@
 //! Percent-encoding in paths and query strings.
 
-/// Returns the first value of a query parameter, decoded.
+/// Returns the first value of a query parameter, decoded; `None` if it is missing or invalid.
 pub fn query_value(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -8,8 +8,8 @@ pub fn query_value(query: &str, name: &str) -> Option<String> {
     })
 }
 
-/// Decodes percent-encoding. With `plus_is_space`, `+` becomes a space, as in a query string. Returns `None` if the
-/// result is not UTF-8 or contains NUL.
+/// Decodes percent-encoding. With `plus_is_space`, `+` becomes a space, as in a query string. Returns `None` if an
+/// escape is malformed, or if the result is not UTF-8 or contains NUL.
 pub fn decode(text: &str, plus_is_space: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -6,11 +6,11 @@ const ANALYZE: &str = "pages/analyze";
 /// The module of the guided page when it shows a result.
 const ANALYZE_RESULT: &str = "pages/analyze#result";
 
-/// The header value of each page module, one per line, in a file that the build script generates.
+/// The header values, one line per page module, from a file that the build script generates.
 static LINKS: &str = include_str!(concat!(env!("OUT_DIR"), "/preloads.txt"));
 
-/// Returns the `Link` header for the page at a path, or `None` if no header is needed. `has_id` is whether the query
-/// names an analysis.
+/// Returns the `Link` header for the page at a path, or `None` if it needs no header. `has_id` is whether the query
+/// contains the ID of an analysis.
 pub fn links(path: &str, has_id: bool, is_signed_in: bool) -> Option<&'static str> {
     let page = match page_module(path, is_signed_in)? {
         ANALYZE if has_id || path.starts_with("/history/") => ANALYZE_RESULT,
@@ -22,7 +22,7 @@ pub fn links(path: &str, has_id: bool, is_signed_in: bool) -> Option<&'static st
         .map(|(_, links)| links)
 }
 
-/// Returns the module that shows a path, following the table in `assets/js/router.js`.
+/// Returns the module that renders the page at a path, according to the table in `assets/js/router.js`.
 fn page_module(path: &str, is_signed_in: bool) -> Option<&'static str> {
     let mut parts = path.trim_matches('/').split('/');
     let module = match (parts.next()?, parts.next()) {
@@ -30,14 +30,14 @@ fn page_module(path: &str, is_signed_in: bool) -> Option<&'static str> {
         ("analyze", None) => ANALYZE,
         ("orchestrator", None) => "pages/orchestrator",
         ("modelrunner", None) => "pages/modelrunner",
-        // Without an account, this page shows just one sentence and needs none of these files.
+        // Signed-out visitors see only one sentence on this page, which needs none of these files.
         ("experiments", None) if !is_signed_in => return None,
         ("experiments", None) => "pages/experiments",
         ("documents", None) => "pages/documents",
         ("manual", _) => "pages/manual",
         ("login", None) => "pages/login",
         ("share", Some(_)) => "pages/share",
-        // All other pages need an account.
+        // All other pages show the sign-in form to visitors without an account.
         _ if !is_signed_in => "pages/login",
         ("", None) | ("t", Some(_)) => "pages/thread",
         ("projects", Some(_)) => "pages/project",

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-/// The part of the content to send, and the status that goes with it.
+/// Which part of the content to send, and with which status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RangePart {
     /// The whole content, with status 200.
@@ -14,7 +14,8 @@ pub enum RangePart {
     NotSatisfiable,
 }
 
-/// Evaluates `Range` and `If-Range` for content of `length` bytes. `etag` is a strong entity tag, including its quotes.
+/// Evaluates `Range` and `If-Range` for content of `length` bytes. `etag` is the content's strong entity tag, including
+/// its quotes.
 pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64) -> RangePart {
     // A date or a weak tag cannot prove that the content has not changed.
     if if_range.is_some_and(|tag| tag.trim() != etag) {
@@ -41,7 +42,7 @@ pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64
     }
 }
 
-/// Parses an optional number. Returns `Some(None)` if the text is empty, and `None` if it is malformed.
+/// Parses an optional number. Returns `Some(None)` if the text is empty, and `None` if it is not a number.
 fn number(text: &str) -> Option<Option<u64>> {
     match text {
         "" => Some(None),

@@ -10,9 +10,9 @@ use crate::domain::time::Timestamp;
 /// The state of a caller's rate limit after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
-    /// The maximum number of requests in the bucket.
+    /// The maximum number of requests that the bucket allows at once.
     pub limit: u32,
-    /// The number of requests left in the bucket.
+    /// The number of requests that the bucket still allows.
     pub remaining: u32,
     /// The time until the bucket is full again.
     pub time_to_reset: Duration,

@@ -14,8 +14,8 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
 
-/// Maximum number of buckets per generation. There are two generations: the newer one has the recent callers, and when
-/// it is full, the older one is dropped as a whole.
+/// Maximum number of buckets per generation. There are two generations, of which the newer one contains the recent
+/// callers. When it is full, it becomes the older one, and the buckets of the previous older one are dropped.
 const MAX_BUCKETS: usize = 4096;
 
 /// The token buckets of all callers.
@@ -25,7 +25,7 @@ pub struct RateLimiter {
     generations: Mutex<[HashMap<u64, TokenBucket>; 2]>,
 }
 
-/// Whose requests are counted together.
+/// The caller against whose limit a request counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateKey<'a> {
     /// A signed-in user.
@@ -37,7 +37,7 @@ pub enum RateKey<'a> {
 }
 
 impl RateLimiter {
-    /// Creates a limiter that allows each caller `per_minute` requests per minute.
+    /// Creates a limiter with a limit of `per_minute` requests per minute and caller.
     pub fn new(per_minute: u32) -> Self {
         Self {
             rate: Rate::per_minute(per_minute),
@@ -46,8 +46,8 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request against the rate of all servers together or, if the servers do not share limits, against this
-    /// server's share.
+    /// Counts a request against the rate for all servers together. If the servers do not share limits, counts it
+    /// against this server's share.
     ///
     /// # Errors
     /// `TooFast`, with the time to wait, if the limit is exceeded.
@@ -78,7 +78,7 @@ impl RateLimiter {
         servers: u32,
     ) -> Result<RateLimitStatus, ApiError> {
         let rate = self.rate.shared_by(servers);
-        // The keys are hashes with a random seed, so that no one can target another caller's bucket.
+        // The keys are hashed with a random seed, so that no one can choose a key that shares another caller's bucket.
         let key = match key {
             RateKey::User(user) => self.seed.hash_one(user.as_str()),
             RateKey::Device(device) => self.seed.hash_one(device.as_str()),
@@ -89,7 +89,7 @@ impl RateLimiter {
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
         let [newer, older] = &mut *generations;
-        // The caller's bucket is removed first, so that rotating the generations below does not drop it.
+        // The caller's bucket is removed first, so that it is not dropped when the newer generation is full.
         let older_bucket = older.remove(&key);
         if newer.len() >= MAX_BUCKETS && !newer.contains_key(&key) {
             *older = std::mem::take(newer);
@@ -105,7 +105,7 @@ impl RateLimiter {
 }
 
 impl RateKey<'_> {
-    /// Returns the name under which the shared bucket is stored.
+    /// Returns the key under which the shared bucket is stored.
     fn subject(&self) -> String {
         match self {
             Self::User(user) => format!("user\0{}", user.as_str()),
@@ -134,8 +134,8 @@ fn rate_limited(rate: Rate, wait: Duration) -> ApiError {
     ApiError::from(error).rate_limit(Some(status))
 }
 
-/// Returns the network to which an address is counted: the address itself for IPv4, and the /64 for IPv6, which usually
-/// belongs to a single client.
+/// Returns the network whose requests are counted together with those of an address: the address itself for IPv4, and
+/// the /64 for IPv6, which usually belongs to a single client.
 pub(super) fn network(peer: IpAddr) -> u128 {
     match peer.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),

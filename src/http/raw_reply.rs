@@ -1,4 +1,4 @@
-//! Error responses written without hyper, before it takes over a connection or after it has released one.
+//! Error responses that are written without hyper, before it takes over a connection or after it has released one.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub fn reject_overload(socket: &TcpStream) {
     refuse(socket, &ApiError::from(error).closing_connection());
 }
 
-/// Writes an error response to a socket without blocking. Does nothing if the socket is not writable.
+/// Writes an error response to a socket without blocking. Does nothing if the socket does not accept bytes now.
 pub fn refuse(socket: &TcpStream, error: &ApiError) {
     let _ = socket.try_write(error_text(error).as_bytes());
 }

@@ -37,7 +37,7 @@ impl Reply {
     pub fn json(value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(text) => Self::bytes(text, "application/json"),
-            // Serialization fails only for maps with keys that are not strings, which no response contains.
+            // Serialization fails only for maps whose keys are not strings, and no response contains such a map.
             Err(_) => Self::empty().status(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -65,8 +65,8 @@ impl Reply {
         };
         Ok(Self::streaming(body).header(CONTENT_TYPE, content_type))
     }
-    /// Creates the response to a conditional or range request for a file: all of it (200), a part (206), or nothing
-    /// because the client's copy is current (304). `etag` is a strong entity tag, including its quotes.
+    /// Creates the response to a conditional or range request for a file: the whole file (200), a part of it (206), or
+    /// nothing if the client's copy is current (304). `etag` is the file's strong entity tag, including its quotes.
     ///
     /// # Errors
     /// `Missing` if the file does not exist; `Internal` if it cannot be read; 416 if the range is outside the file.
@@ -127,7 +127,7 @@ impl Reply {
             },
         }
     }
-    /// Makes a streaming body end with an error when `end` completes.
+    /// Makes a streamed body end with an error as soon as `end` completes. Has no effect on a body in memory.
     pub(super) fn abort_when(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
         if let ReplyContent::Stream(body) = self.body.content {
             let truncating = TruncatingBody {
@@ -157,7 +157,7 @@ impl Reply {
         }
         self
     }
-    /// Returns the body if it is JSON in memory and not compressed.
+    /// Returns the body, if it is JSON, in memory, and not compressed.
     pub(super) fn json_body(&self) -> Option<Bytes> {
         let kind = self.headers.get(CONTENT_TYPE)?.as_bytes();
         let is_plain = !self.headers.contains_key(CONTENT_ENCODING);
@@ -171,7 +171,7 @@ impl Reply {
             ReplyContent::Stream(_) => None,
         }
     }
-    /// Replaces the body and keeps the headers.
+    /// Replaces the body with these bytes and keeps the headers.
     pub(super) fn with_body(mut self, bytes: Bytes) -> Self {
         self.body.content = ReplyContent::Full(bytes);
         self
@@ -186,7 +186,7 @@ impl Reply {
     pub(super) fn code(&self) -> StatusCode {
         self.status
     }
-    /// Returns the length of the body in bytes, or `None` for a stream of unknown length.
+    /// Returns the length of the body in bytes, or `None` for a stream whose length is unknown.
     pub(super) fn length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
@@ -261,7 +261,7 @@ impl ApiError {
     }
 }
 
-/// Returns an empty map with room for 12 headers, because growing a map header by header costs more than filling it.
+/// Returns an empty map with room for 12 headers, because growing a map for each header costs more than filling it.
 fn header_map() -> HeaderMap {
     HeaderMap::with_capacity(12)
 }
@@ -273,7 +273,7 @@ fn unreadable_error(error: std::io::Error) -> ApiError {
     }
 }
 
-/// The body type of all responses. It holds the guard that keeps its connection in the responding state.
+/// The body type of all responses. It holds the guard that keeps the connection in the responding state.
 pub struct ReplyBody {
     content: ReplyContent,
     guard: Option<BusyGuard>,

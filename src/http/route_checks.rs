@@ -1,4 +1,4 @@
-//! Checks of a request against its route: the origin, the scopes of an API key, guests, and credentials.
+//! Checks a request against its route: the origin, the scopes of an API key, guests, and credentials.
 
 use hyper::{HeaderMap, Method};
 
@@ -10,10 +10,10 @@ use crate::app::{Error, Kind};
 use crate::domain::key::{KeyScope, PresentedKey};
 use crate::domain::user::{Caller, Role};
 
-/// Refuses a state-changing request that another site's page has sent.
+/// Refuses a state-changing request that may come from another site's page.
 ///
 /// # Errors
-/// `Forbidden`, with the setting to change in case the page is Quire's own.
+/// `Forbidden`, with the setting to change if the page is in fact Quire's own.
 pub(super) fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
     let is_forged = is_unsafe(&cx.request.method) && auth::is_cross_site(&cx.request, &cx.app);
     // The MCP specification requires servers to check the origin, whatever the credential is.
@@ -29,17 +29,17 @@ pub(super) fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<()
 /// Checks that an API key has the scope that a route requires.
 ///
 /// # Errors
-/// `Forbidden`, with the missing scope.
+/// `Forbidden`, with the name of the missing scope.
 pub(super) fn check_key_scope(
     key: &PresentedKey,
     route: &Route,
     cx: &RequestContext,
 ) -> Result<(), ApiError> {
-    // Every key may delete itself, so that a leaked key can always be revoked.
+    // A key may always delete itself, so that anyone who finds a leaked key can revoke it.
     if route.path == "/api/users/me/api-keys/{id}" && cx.param("id") == key.id.as_str() {
         return Ok(());
     }
-    // Administrators' routes need the `admin` scope, whatever their path.
+    // Routes for administrators require the `admin` scope, whatever their path is.
     let needed = match route.handler {
         RouteHandler::Admin(_) => &[KeyScope::Admin],
         _ => KeyScope::for_path(route.path),
@@ -76,8 +76,8 @@ pub(super) fn check_guest(
     Err(error.resolve("create an account").into())
 }
 
-/// Whether an open route rejects invalid credentials. It does so only for credentials in headers, and not below
-/// `/api/auth/`, which clients call when their token has expired.
+/// Whether a route that needs no credential still rejects an invalid one. This applies only to credentials in headers,
+/// and only to paths below `/api/` other than `/api/auth/`, which clients call when their token has expired.
 pub(super) fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
     let has_credential = auth::has_credential_header(headers);
     let is_open = matches!(route.handler, RouteHandler::Open(_));

@@ -14,7 +14,8 @@ use crate::log;
 pub enum RouteMatch {
     /// A route, and the path's parameters.
     Route(&'static Route, Vec<(&'static str, String)>),
-    /// The path exists, but only with these methods, in the format of the `Allow` header.
+    /// The path exists, but only with these methods, which are in the format of the `Allow` header. The error format is
+    /// that of the path's routes.
     Methods(String, ErrorFormat),
     /// No route has this path.
     None,
@@ -31,7 +32,7 @@ pub struct Router {
 struct PatternRoutes {
     /// Names of the parameters, in order.
     params: Vec<&'static str>,
-    /// Whether the last parameter takes the rest of the path, which is then not decoded.
+    /// Whether the last parameter takes the rest of the path. That parameter is not decoded.
     has_rest: bool,
     routes: Vec<&'static Route>,
 }
@@ -48,7 +49,7 @@ impl PatternRoutes {
             routes: Vec::new(),
         }
     }
-    /// Returns the decoded parameters, or `None` if one of them is invalid.
+    /// Returns the decoded parameters, or `None` if one of them cannot be decoded.
     fn decode_params(
         &self,
         params: &matchit::Params<'_, '_>,
@@ -98,7 +99,8 @@ impl Router {
         Self { literal, patterns }
     }
 
-    /// Finds the route for a method and a path. Literal paths take precedence over paths with parameters.
+    /// Finds the route for a method and a path, also in the variants of the compatible APIs' paths. Literal paths take
+    /// precedence over paths with parameters.
     pub fn find(&self, method: &Method, path: &str) -> RouteMatch {
         if let Some(routes) = self.literal.get(path) {
             return dispatch_method(method, routes, Vec::new());

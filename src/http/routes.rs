@@ -24,15 +24,15 @@ use crate::domain::user::Caller;
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
 
 /// A route's handler, by access level. A handler that needs a caller cannot be registered as open, because the types
-/// differ, and only the dispatcher can create a `Caller`, an `Admin`, or a `LinkToken`.
+/// differ. Only the dispatcher can create a `Caller`, an `Admin`, or a `LinkToken`.
 #[derive(Clone, Copy)]
 pub enum RouteHandler {
     /// Open to everyone. Runs synchronously, without a body, a rate limit, or a log line.
     Quick(fn(&SharedState, Instant) -> Reply),
     /// Open to everyone.
     Open(fn(RequestContext) -> HandlerFuture),
-    /// Open to everyone, but a credential must be valid if there is one. If the handler requires a caller, it first
-    /// validates the body.
+    /// Open to everyone, but a credential must be valid if there is one. A handler that requires a caller in some cases
+    /// validates the body first.
     Maybe(fn(RequestContext, Option<Caller>) -> HandlerFuture),
     /// Requires an authenticated user.
     User(fn(RequestContext, Caller) -> HandlerFuture),
@@ -78,7 +78,7 @@ pub struct Route {
     pub limit: BodyLimit,
     /// Whether requests count against the caller's rate limit.
     pub rate_limited: bool,
-    /// The vendor whose format this route's clients expect in error responses.
+    /// The format of error responses that this route's clients expect.
     pub error_format: ErrorFormat,
     /// Whether responses have an entity tag.
     pub has_entity_tag: bool,
@@ -175,7 +175,7 @@ impl Route {
         self.rate_limited = false;
         self
     }
-    /// Adds entity tags to responses, for content that rarely changes.
+    /// Adds entity tags to responses. Meant for content that rarely changes.
     const fn with_entity_tags(mut self) -> Self {
         self.has_entity_tag = true;
         self
@@ -185,7 +185,7 @@ impl Route {
         self.allows_guests = true;
         self
     }
-    /// Whether responses may contain private data. Caches must then not store them.
+    /// Whether responses may contain private data, so that caches must not store them.
     pub fn is_private(&self) -> bool {
         let is_open = matches!(self.handler, RouteHandler::Quick(_) | RouteHandler::Open(_));
         !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")

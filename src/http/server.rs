@@ -30,15 +30,15 @@ use crate::tls::CertificateResolver;
 
 /// A bound socket and how its connections are served.
 pub struct Listener {
-    /// The socket, already bound. The caller binds it, in order to report a port that is in use.
+    /// The bound socket. The caller binds it, so that it can report that a port is in use.
     pub listener: TcpListener,
-    /// Whether `/` returns the JSON index here, because another listener serves the web pages.
+    /// Whether `/` returns the JSON index on this listener, because another listener serves the web pages.
     pub index: bool,
     /// The certificates for TLS; `None` for plain HTTP.
     pub tls: Option<Arc<CertificateResolver>>,
 }
 
-/// What the tasks that accept connections share.
+/// The state that the tasks that accept connections share.
 struct Server {
     shared: Arc<SharedState>,
     dispatcher: Arc<Dispatcher>,
@@ -72,7 +72,7 @@ pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Futur
     server.shared.app.stopping();
     for task in tasks {
         task.abort();
-        // The task closes its listener before it ends.
+        // The aborted task closes its listener before it ends.
         let _ = task.await;
     }
     let _ = command.send(ServerCommand::Drain);
@@ -113,7 +113,7 @@ impl Server {
                 Ok(accepted) => accepted,
                 Err(error) if is_client_error(&error) => continue,
                 Err(error) => {
-                    // The process has probably run out of file descriptors, so wait for connections to close.
+                    // The process has probably run out of file descriptors, so wait until connections close.
                     pause = (pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
                     log::warn("cannot accept a connection", &[("why", &error)]);
                     sleep(pause).await;
@@ -138,7 +138,7 @@ impl Server {
                 https: listener.tls.is_some(),
             };
             let (dispatcher, mut commands) = (self.dispatcher.clone(), self.commands.clone());
-            // The tasks spawned here cannot outlive `serve`, which waits until every slot is released.
+            // These tasks cannot outlive `serve`, which waits until every slot is released.
             match &listener.tls {
                 None => {
                     let socket = Socket::Plain(socket);
@@ -204,9 +204,9 @@ async fn serve_connection(
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // `ConnectionActivity` enforces this timeout instead.
+        // `ConnectionActivity` enforces this timeout instead of hyper.
         .header_read_timeout(None)
-        // hyper never sees larger heads, because they are refused first. The buffer has room for a whole head and for
+        // hyper never sees larger heads, because the socket refuses them. The buffer has room for a whole head and for
         // the bytes received with it.
         .max_buf_size(2 * head::MAX_HEAD_BYTES)
         .serve_connection(ActivitySocket::new(socket, activity.clone()), service);
@@ -218,8 +218,8 @@ async fn serve_connection(
         tokio::select! {
             // The connection is polled first, because it causes most wake-ups.
             biased;
-            // An error here is the client's fault: it disconnected, or it sent invalid HTTP and has already received a
-            // response.
+            // An error here is the client's fault: it disconnected, or it sent invalid HTTP and has already received an
+            // error response.
             _ = &mut connection => return,
             _ = &mut timer => match activity.overdue_phase(timeouts) {
                 _ if is_last && activity.is_fresh() => return,
@@ -229,13 +229,13 @@ async fn serve_connection(
                     timer.as_mut().reset(next);
                 }
             },
-            // Another connection needs the slot. This one keeps it if a request has arrived meanwhile.
+            // Another connection needs this slot. If a request has arrived in the meantime, the connection keeps it.
             () = permit.eviction_requested() => if activity.idle_time().is_some() {
                 return;
             },
             Ok(()) = commands.changed() => match *commands.borrow_and_update() {
                 ServerCommand::Serve => {}
-                // The connection stays open for its first request; the response to it will close the connection.
+                // The connection stays open for its first request, and is closed after the response to it.
                 ServerCommand::Drain if activity.is_fresh() => {
                     is_last = true;
                     timer.set(sleep(FIRST_REQUEST_GRACE));

@@ -27,11 +27,11 @@ pub struct SharedState {
     pub(super) stopping: AtomicBool,
 }
 
-/// The health response, cached for one second, and the result of the last database probe.
+/// The cached response of `/health`, and the result of the last database probe.
 #[derive(Default)]
 pub struct HealthCache {
     pub(super) cached_response: Mutex<Option<(Instant, StatusCode, Bytes)>>,
-    /// Notified when a health response is computed, so that the database is probed again.
+    /// Notified when `/health` is computed, to request another probe of the database.
     pub(super) probe_requested: Notify,
     /// Whether the last probe of the database failed.
     pub(super) probe_failed: AtomicBool,

@@ -23,8 +23,8 @@ use super::shared::SharedState;
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SseEvent {
-    /// The `id:` field, which the client returns as `Last-Event-ID` when it reconnects. It is `None` if a stream cannot
-    /// be resumed after this event.
+    /// The `id:` field, which the client sends as `Last-Event-ID` when it reconnects. `None` if the stream cannot be
+    /// resumed after this event.
     pub id: Option<u64>,
     /// The `event:` field, which is omitted if the name is empty.
     pub name: Cow<'static, str>,
@@ -32,9 +32,9 @@ pub struct SseEvent {
     pub data: String,
 }
 
-/// Creates a response that streams events, coalesced over 40 ms. `next` takes the state and returns events with the
-/// next state, or `None` at the end; it is called again only after the client has read the previous events. The stream
-/// also ends when the server stops, and clients then reconnect with the last ID.
+/// Creates a response that streams events, coalesced over 40 ms. `next` takes a state and returns the next events with
+/// a new state, or `None` at the end. It is called again only after the client has read the previous events. The stream
+/// also ends when the server stops; clients then reconnect with the last ID.
 pub fn stream<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
@@ -44,7 +44,7 @@ where
     response(cx, state, next, COALESCE_WINDOW)
 }
 
-/// Creates a response that streams events without coalescing them, for a source that already does so.
+/// Creates a response that streams events without coalescing them, for a source that already coalesces them.
 pub fn stream_immediately<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
@@ -64,8 +64,8 @@ where
         next_event: next,
         coalesce,
         source: SseSource::Ready(state),
-        // The timer expires immediately, so that the first bytes show the client and every proxy that the stream is
-        // open.
+        // The timer expires immediately. The first bytes are then sent at once and show the client and every proxy that
+        // the stream is open.
         timer: Box::pin(sleep(Duration::ZERO)),
         shared: cx.shared.clone(),
     };
@@ -89,9 +89,9 @@ struct SseEvents<S, F, Fut> {
 }
 
 enum SseSource<S, Fut> {
-    /// The source can be polled.
+    /// The source may be polled now.
     Ready(S),
-    /// The source will be polled when the coalescing window ends.
+    /// The source is polled when the coalescing window ends.
     Coalescing(S),
     /// The source is being polled.
     Polling(Pin<Box<Fut>>),

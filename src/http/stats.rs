@@ -8,7 +8,7 @@ use hyper::StatusCode;
 /// The areas for which requests are counted separately.
 pub const AREAS: [&str; 5] = ["pages", "api", "v1", "mcp", "health"];
 
-/// Returns the index in [`AREAS`] of the area to which a path belongs.
+/// Returns the index in [`AREAS`] of the area that a path belongs to.
 pub fn area_index(path: &str) -> usize {
     match path {
         "/health" | "/api/health" | "/metrics" | "/api/metrics" => 4,
@@ -21,7 +21,7 @@ pub fn area_index(path: &str) -> usize {
 
 /// Counters of requests and connections since the server started.
 pub struct RequestStats {
-    /// Number of responses by area and status class.
+    /// Number of responses by area and by status class (1xx to 5xx).
     by_class: [[AtomicU64; 5]; AREAS.len()],
     /// Sum of the times to first byte of all responses, in microseconds.
     micros: AtomicU64,

@@ -1,5 +1,5 @@
-//! The TLS handshake of a connection, with a time limit. Clients that send plain HTTP get an error response. The
-//! certificate is chosen by `crate::tls`.
+//! The TLS handshake of a connection, with a time limit. Clients that send plain HTTP get an error response.
+//! `crate::tls` chooses the certificate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,12 @@ use crate::tls::ServerConfig;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Type of the TLS record that starts every handshake.
 const HANDSHAKE_RECORD: u8 = 0x16;
-/// Maximum number of bytes of a plain HTTP request that are read before responding to it, which is usually all of it.
+/// Maximum number of bytes that are read of a plain HTTP request before the error response is sent. Most requests are
+/// shorter.
 const MAX_PLAIN_BYTES: usize = 16 << 10;
 
-/// Performs the TLS handshake. Returns `None` if the connection must be closed, because the client was silent or did
-/// not use TLS, the server is stopping, or another connection needs the slot.
+/// Performs the TLS handshake. Returns `None` if the connection must be closed, because the handshake failed or took
+/// too long, the client did not use TLS, the server is stopping, or another connection needs the slot.
 pub(super) async fn handshake(
     permit: &ConnectionPermit,
     socket: TcpStream,
@@ -32,7 +33,7 @@ pub(super) async fn handshake(
     commands: &mut watch::Receiver<ServerCommand>,
 ) -> Option<Socket> {
     let limit = HANDSHAKE_TIMEOUT.min(permit.shared.app.config.limits.header_timeout);
-    // During shutdown, a handshake may still finish, so that the first request gets a response.
+    // During shutdown, a handshake in progress gets time to finish, so that the first request gets a response.
     let stopped = async {
         let _ = commands
             .wait_for(|command| *command != ServerCommand::Serve)
@@ -64,8 +65,8 @@ async fn open(socket: TcpStream, config: Arc<ServerConfig>) -> Option<Socket> {
 }
 
 fn refuse_plain_http(socket: &TcpStream) {
-    // The request is read first, because closing a socket with unread bytes resets the connection, and the client would
-    // lose the response.
+    // The request is read first: closing a socket with unread bytes resets the connection, and the client would lose
+    // the response.
     let mut discarded = vec![0; MAX_PLAIN_BYTES];
     let _ = socket.try_read(&mut discarded);
     let error = Error::new(

@@ -1,5 +1,4 @@
-//! Text shown by form controls, abbreviations, and formulas in addition to their content, and labels that a page does
-//! not show.
+//! Text that form controls show in addition to their content, and labels that a page does not show.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +11,7 @@ const MAX_LABEL_BYTES: usize = 1_000;
 /// Maximum size in bytes of a page's text in which to look for its labels.
 const MAX_COMPARED_BYTES: usize = 4 << 20;
 
-/// Returns the visible text of a form control: whether its box is checked, its value, or its placeholder.
+/// Returns the text that a form control shows: the state of a check box, the value, or the placeholder.
 pub fn control_text(attributes: &str) -> Option<String> {
     let kind = attribute(attributes, "type")
         .unwrap_or_default()
@@ -35,7 +34,7 @@ pub fn control_text(attributes: &str) -> Option<String> {
     Some(format!(" {text} "))
 }
 
-/// Returns the placeholder of an empty field.
+/// Returns a field's placeholder, marked as such; `None` if the field has none.
 pub fn placeholder(attributes: &str) -> Option<String> {
     let words = attribute(attributes, "placeholder")?;
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -68,8 +67,8 @@ pub fn is_invisible(style: &str) -> bool {
 pub struct HiddenLabels(BTreeSet<String>);
 
 impl HiddenLabels {
-    /// Keeps the labels of an element. Skips labels without letters, such as page numbers, which mean nothing to a
-    /// reader.
+    /// Keeps the labels of an element, up to the limits. Skips labels without letters, such as page numbers, because
+    /// they mean nothing to a reader.
     pub fn add(&mut self, name: &str, attributes: &str) {
         if attributes.is_empty() || matches!(name, "link" | "style" | "meta" | "abbr" | "iframe") {
             return;
@@ -85,7 +84,8 @@ impl HiddenLabels {
         }
     }
 
-    /// Returns the number of labels whose words do not occur in the page's text.
+    /// Returns the number of labels whose words do not occur in the page's text. If the text is too long to search,
+    /// returns the number of all labels.
     pub fn missing_label_count(&self, text: &str) -> usize {
         if self.0.is_empty() || text.len() > MAX_COMPARED_BYTES {
             return self.0.len();

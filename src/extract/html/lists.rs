@@ -1,16 +1,16 @@
 //! Numbers and markers of list items on web pages.
 
-/// Maximum depth of list indentation; deeper lists look the same.
+/// Maximum depth of nested lists that are tracked.
 const MAX_DEPTH: usize = 16;
 
-/// An open list; `None` for an unordered one.
+/// The numbering of an open ordered list.
 struct Numbering {
     next_number: i64,
     step: i64,
     style: char,
 }
 
-/// The open lists of a page, from the outermost to the innermost.
+/// The open lists of a page, from the outermost to the innermost. An unordered list is `None`.
 #[derive(Default)]
 pub struct HtmlLists {
     open_lists: Vec<Option<Numbering>>,
@@ -54,7 +54,7 @@ impl HtmlLists {
         }
     }
 
-    /// Returns the indentation and marker of the next item. `value` is the number that the item itself specifies.
+    /// Returns the indentation and marker of the next item. `value` is the item's own number, if it specifies one.
     pub fn next_marker(&mut self, value: Option<i64>) -> String {
         let indent = "  ".repeat(self.open_lists.len().saturating_sub(1));
         match self.open_lists.last_mut() {
@@ -68,7 +68,8 @@ impl HtmlLists {
     }
 }
 
-/// Formats a number in the list's style: decimal, letters, or Roman numerals.
+/// Formats a number in the list's style: decimal, letters, or Roman numerals. Numbers that a style cannot represent are
+/// decimal.
 fn format_number(number: i64, style: char) -> String {
     let plain = match (style, number) {
         ('a' | 'A', 1..=702) => to_letters(number),

@@ -20,7 +20,7 @@ struct OpenMark {
     name: String,
     effect: MarkEffect,
     start: usize,
-    /// Whether the element contains a link.
+    /// Whether the element directly contains, or is directly contained in, a link.
     has_link: bool,
 }
 
@@ -54,7 +54,7 @@ impl InlineMarks {
                 outer.has_link = true;
             }
         }
-        // A link directly around superscript text also makes it a note reference.
+        // Superscript text directly inside a link is also a note reference.
         let has_link = name != "a"
             && self
                 .open_marks
@@ -68,7 +68,7 @@ impl InlineMarks {
         });
     }
 
-    /// Closes an element and rewrites its text in `out`.
+    /// Closes an element. Rewrites its text in `out` if it is superscript, subscript, struck out, or a note reference.
     pub fn close(&mut self, name: &str, out: &mut String) {
         let Some(at) = self.open_marks.iter().rposition(|mark| mark.name == name) else {
             return;
@@ -79,7 +79,7 @@ impl InlineMarks {
             has_link,
             ..
         } = self.open_marks.remove(at);
-        // The row that contains the text may have rewritten it.
+        // The end of a table row may have shortened the text, so the offset may no longer exist.
         let Some(text) = out.get(start..).filter(|text| !text.trim().contains('\n')) else {
             return;
         };
@@ -106,7 +106,7 @@ impl InlineMarks {
     }
 }
 
-/// Returns whether the page declares the element to be a note reference.
+/// Returns whether the element's attributes declare it a note reference.
 fn is_reference(attributes: &str) -> bool {
     let attribute_contains = |name: &str, words: &[&str]| {
         attribute(attributes, name).is_some_and(|value| {

@@ -1,5 +1,5 @@
-//! Table rows on a web page. Cells that span several rows or columns repeat their value, so that columns stay aligned;
-//! rows below a header row name their columns.
+//! Table rows on a web page. A cell that spans rows repeats its value in each of them, and one that spans columns
+//! leaves empty cells, so that columns stay aligned; rows below a header row name their columns.
 
 use crate::extract::table::Grid;
 
@@ -30,7 +30,7 @@ struct SpanningCell {
 struct HtmlTable {
     cells: Vec<OpenCell>,
     spanning: Vec<Option<SpanningCell>>,
-    /// Column names, as long as only header rows have been read.
+    /// The column names from the header rows, until the first other row is read.
     column_names: Vec<String>,
     grid: Grid,
     has_names: bool,
@@ -68,7 +68,7 @@ impl HtmlTables {
         }
     }
 
-    /// Closes the innermost table. Returns its text if it contains only header rows.
+    /// Closes the innermost table. Returns the column names if it contains only header rows.
     pub fn close(&mut self) -> Option<String> {
         if self.excess_depth > 0 {
             self.excess_depth -= 1;
@@ -85,7 +85,7 @@ impl HtmlTables {
         }
     }
 
-    /// Opens a cell whose text starts at this offset.
+    /// Opens a cell that spans these numbers of rows and columns, and whose text starts at this offset.
     pub fn open_cell(&mut self, start: usize, is_header: bool, rows: usize, columns: usize) {
         if let Some(table) = self.table()
             && table.cells.len() < MAX_COLUMNS
@@ -179,7 +179,8 @@ impl HtmlTable {
                 if row.len() >= MAX_COLUMNS {
                     break;
                 }
-                // A column's name includes every header cell above it; a value is written once per row.
+                // In a header, a cell names every column that it spans; elsewhere, its value is written in the first
+                // column only.
                 let column_text = if column == 0 || is_header {
                     text_of_cell.clone()
                 } else {

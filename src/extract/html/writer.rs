@@ -47,7 +47,7 @@ pub fn is_block(name: &str) -> bool {
     is_heading || PARAGRAPHS.contains(&name) || matches!(name, "body" | "li" | "td" | "tr")
 }
 
-/// Assembles the text. Line breaks and spaces are buffered, and written only before the next word.
+/// Assembles the text of a page. Line breaks and spaces are buffered and written only before the next word.
 #[derive(Default)]
 pub struct HtmlTextWriter {
     /// The text so far.
@@ -81,7 +81,7 @@ pub struct HtmlTextWriter {
 }
 
 impl HtmlTextWriter {
-    /// Adds a token of the page to the text.
+    /// Adds a token of the page, and the text that it stands for, to the output.
     pub fn push_token(&mut self, token: &Token) {
         match token {
             Token::Text(text) | Token::Raw(text) if self.in_title => {
@@ -230,7 +230,7 @@ impl HtmlTextWriter {
         }
     }
 
-    /// Writes the expansion of an abbreviation, once per expansion.
+    /// Writes the expansion of an abbreviation in parentheses, unless the same expansion has been written before.
     fn explain(&mut self) {
         let meaning = self.expansion.take().unwrap_or_default();
         let meaning = meaning.trim();
@@ -239,8 +239,8 @@ impl HtmlTextWriter {
         }
     }
 
-    /// Starts or ends a paragraph. Inside a cell or a heading, this is only a space; otherwise, the row or the heading
-    /// would be split.
+    /// Starts or ends a paragraph. Inside a cell or a heading, only adds a space, because a line break would split the
+    /// row or the heading.
     fn break_paragraph(&mut self) {
         if self.in_cell || self.in_heading {
             self.has_pending_space = true;

@@ -7,12 +7,12 @@ use crate::extract::{ReadLimits, html};
 /// A MIME part: its header fields and its body.
 type MailPart<'a> = (Vec<MailField<'a>>, &'a [u8]);
 
-/// Number of words by which the HTML version may exceed the plain text before it counts as more complete.
+/// Number of words by which an HTML version must exceed twice the length of the plain text to count as more complete.
 const MAX_EXTRA_WORDS: usize = 20;
 /// Maximum depth of nested parts to search for HTML.
 const MAX_DEPTH: usize = 3;
 
-/// Returns `chosen`, or another part if its HTML version has more than twice as many words, because some
+/// Returns `chosen`, unless it is plain text and the HTML version of another part is more than twice as long: some
 /// programs write only a notice into the plain part.
 pub(super) fn more_complete_part<'p, 'a>(
     chosen: &'p MailPart<'a>,

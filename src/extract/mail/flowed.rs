@@ -1,7 +1,7 @@
 //! Flowed text (RFC 3676): a line that ends in a space continues on the next line.
 
-/// Returns the text with each paragraph on a single line. With `deletes_space`, the space before a newline belongs to
-/// the break, as in scripts without spaces.
+/// Returns the text with each paragraph on a single line. With `deletes_space`, the space before a line break is
+/// removed too, as needed for scripts without spaces.
 pub fn join_lines(text: &str, deletes_space: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut open_depth: Option<usize> = None;

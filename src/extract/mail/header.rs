@@ -81,7 +81,8 @@ impl MimeParameters {
     }
 }
 
-/// Returns the value and parameters of the first field with this name, with continuations joined and decoded.
+/// Returns the value and parameters of the first field with this name, empty if there is none. Parameters that continue
+/// in several parts are joined and decoded.
 pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
     let Some(field) = fields.iter().find(|field| field.has_name(name)) else {
         return MimeParameters::default();

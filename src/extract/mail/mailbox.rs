@@ -37,7 +37,8 @@ pub fn read_all(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unrea
     Ok(())
 }
 
-/// Returns the offsets at which emails start: a line `From address … year`, at the start or after an empty line.
+/// Returns the offsets at which emails start. Each starts with a line `From address … year`, at the start of the file
+/// or after an empty line.
 fn email_offsets(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let after_blank =
         |at: usize| at == 0 || bytes[..at].ends_with(b"\n\n") || bytes[..at].ends_with(b"\r\n\r\n");
@@ -60,7 +61,8 @@ fn email_offsets(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
         .map(|(at, _)| at)
 }
 
-/// Returns the email without the quote characters before lines that start with `From `.
+/// Returns the email without the `>` that mailboxes insert before lines that start with `From `. Removes only one per
+/// line.
 fn unquote_from_lines(mail: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(mail.len());
     for line in mail.split_inclusive(|byte| *byte == b'\n') {

@@ -6,10 +6,10 @@ use crate::extract::table::Grid;
 
 /// Number of bytes after which text from a file without pages is passed on.
 const FLUSH_BYTES: usize = 128 << 10;
-/// Maximum size in bytes of the text between two page breaks that counts as a page; if it is larger, the breaks are too
-/// rare to mark pages.
+/// Maximum size of a page in bytes. If there is more text between two page breaks, the breaks are too rare to mark
+/// pages.
 const MAX_PAGE_BYTES: usize = 12 << 10;
-/// Maximum depth of nested tables; deeper tables are read as text of their cell.
+/// Maximum depth of nested tables; deeper tables are read as text of the enclosing cell.
 const MAX_TABLE_DEPTH: usize = 8;
 /// Maximum size in bytes of a cell that is repeated in each row or column it spans.
 const MAX_REPEATED_CELL_BYTES: usize = 80;
@@ -65,7 +65,7 @@ pub struct BodyText<'o, 's> {
 }
 
 impl<'o, 's> BodyText<'o, 's> {
-    /// Creates an empty text. `flows` is whether it may have page breaks; otherwise, only `end_page` ends a page.
+    /// Creates an empty text. With `flows`, page breaks in the file may end pages; without it, only `end_page` does.
     pub fn new(out: &'o mut Output<'s>, flows: bool) -> Self {
         Self {
             output: out,
@@ -87,7 +87,7 @@ impl<'o, 's> BodyText<'o, 's> {
         self.output.add_note(note);
     }
 
-    /// Records a page without text, and the reason.
+    /// Records that a page has no text, and why.
     pub fn add_gap(&mut self, number: u32, why: &str) {
         self.output.add_textless_page(number, why, false);
     }
@@ -102,7 +102,8 @@ impl<'o, 's> BodyText<'o, 's> {
         self.output.next()
     }
 
-    /// Returns whether the current page is long enough to end, in a file without page breaks.
+    /// Returns whether the text is long enough to be passed on as a page, although the file has no page breaks. False
+    /// inside a nested table.
     pub fn is_long(&self) -> bool {
         self.tables.len() < 2 && self.text.len() > FLUSH_BYTES
     }
@@ -172,7 +173,7 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// Adds a footnote or a comment, which is written after the paragraph or table it belongs to.
+    /// Adds a footnote or a comment, which is written after the current paragraph or table.
     pub fn add_footnote(&mut self, note: String) {
         self.notes.push(note);
     }
@@ -214,7 +215,7 @@ impl<'o, 's> BodyText<'o, 's> {
             .filter(|_| self.skipped_table_depth == 0)
     }
 
-    /// Opens a row. `names` is whether the file declares it a header row.
+    /// Opens a row. `names` is whether the file declares it to be a header row.
     pub fn open_row(&mut self, names: bool) {
         if let Some(table) = self.table() {
             table.row.clear();
@@ -304,7 +305,7 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// Closes the open row and adds it to the table.
+    /// Closes the open row and writes it as part of the table.
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
@@ -386,14 +387,14 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// Ends the page at a page break. A break recorded by the last layout (`is_layout_break`) is ignored right after
-    /// one inserted by the author.
+    /// Ends the page at a page break, or after the table if one is open. A break recorded by the last layout
+    /// (`is_layout_break`) is ignored if the page has no text yet, because an author's break precedes it.
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
     pub fn break_page(&mut self, is_layout_break: bool) -> Result<(), OutputFull> {
         if !self.tables.is_empty() {
-            // Rows are kept whole, so the page ends after the table.
+            // Tables are not split, so the page ends after the table.
             self.breaks_before_next = true;
             return Ok(());
         }

@@ -25,7 +25,7 @@ use crate::extract::zip::Zip;
 /// Maximum size of one paragraph, in bytes.
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 
-/// Reads the document with the main part `part`.
+/// Reads the document with the main part `part`. Returns the number of images.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let links = relationships(zip, part);
     let part_of_kind = |kind: &str| {
@@ -133,7 +133,7 @@ impl DocxWord<'_, '_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        // The remaining comments have no mark in the text; they are sorted by number.
+        // The remaining comments are not referenced in the text; they are sorted by ID.
         let mut rest: Vec<_> = std::mem::take(&mut self.comments).into_iter().collect();
         rest.sort_unstable();
         let rest = rest.into_iter().map(|(_, comment)| comment);
@@ -228,8 +228,8 @@ impl DocxWord<'_, '_, '_> {
                 self.omitted.deleted_count += 1;
                 xml.skip();
             }
-            // Skips moved text, which is read at its new position, as well as fallback copies for old programs and
-            // field codes.
+            // Skips moved text, which is read at its new position, as well as copies for old programs, field codes, and
+            // properties.
             "moveFrom" | "Fallback" | "delText" | "delInstrText" | "sectPr" | "tblPr" | "sdtPr"
             | "fldData" | "binData" | "tblPrEx" => xml.skip(),
             _ => {}
@@ -250,7 +250,7 @@ impl DocxWord<'_, '_, '_> {
                 let cell = self.cells.pop().unwrap_or_default();
                 self.body.close_cell(cell);
             }
-            // A deleted row is discarded, because only a closed row becomes part of the table.
+            // Opening a new row discards the deleted one, because only a closed row becomes part of the table.
             "tr" if std::mem::take(&mut self.is_deleted_row) => self.body.open_row(false),
             "tr" => self.body.close_row()?,
             "rubyBase" => {
@@ -313,7 +313,7 @@ impl DocxWord<'_, '_, '_> {
     }
 
     fn run_properties(&mut self, xml: &mut Xml<'_>) {
-        /// Minimum shift in half-points that is more than a minor adjustment.
+        /// Minimum vertical shift of superscripts and subscripts, in half-points; smaller shifts are minor adjustments.
         const MIN_SCRIPT_SHIFT: i32 = 4;
         let outside = xml.depth() - 1;
         let (mut position, mut has_size) = (0_i32, false);
@@ -330,7 +330,8 @@ impl DocxWord<'_, '_, '_> {
                 "vertAlign" => {
                     self.style.script = parse_script(&tag.get("val").unwrap_or_default())
                 }
-                // The shift is in half-points. Small text that is shifted counts as superscript or subscript.
+                // The shift is in half-points. If the text also has its own size, it counts as superscript or
+                // subscript.
                 "position" => {
                     let shift = tag.get("val").and_then(|shift| shift.parse().ok());
                     position = shift.unwrap_or(0);
@@ -463,7 +464,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    /// Returns the paragraph's role, and the number of a heading.
+    /// Returns the paragraph's role and, for a numbered heading, its number.
     fn role(&mut self, paragraph: &DocxParagraph) -> (ParagraphRole, Option<String>) {
         let outline_level = paragraph
             .outline

@@ -10,14 +10,14 @@ const MAX_NOTES_BYTES: usize = 8 << 20;
 /// Maximum size of a note, in bytes.
 const MAX_NOTE_BYTES: usize = 1 << 20;
 
-/// Returns the footnotes, endnotes, or comments by ID.
+/// Returns the text of the footnotes, endnotes, or comments, by ID. `element` is the name of their XML element.
 pub fn notes(xml: Option<Xml<'_>>, element: &str) -> HashMap<String, String> {
     let mut notes = HashMap::new();
     let Some(mut xml) = xml else { return notes };
     let mut total = 0;
     while let Some(piece) = xml.next() {
         let XmlPiece::Open(tag) = piece else { continue };
-        // The separators between text and notes are stored as notes of other types.
+        // The lines that separate notes from the text are stored as notes too, but with another type.
         if tag.name() != element || tag.get("type").is_some_and(|kind| kind != "normal") {
             continue;
         }

@@ -1,5 +1,5 @@
-//! Parts of Word documents other than the main text: headers and footers, embedded HTML, form check boxes, and counts
-//! of omitted content.
+//! Parts of Word documents other than the main text: headers and footers, embedded HTML, form fields, and counts of
+//! omitted content.
 
 use super::body::to_one_line;
 use super::headers_and_footers::HeaderFooterLines;
@@ -23,7 +23,7 @@ pub struct DocxOmitted {
     pub hidden_count: usize,
     /// Number of symbol font characters that have no text.
     pub symbols: usize,
-    /// Number of parts of a master document, which are separate files.
+    /// Number of subdocuments of a master document, which are separate files.
     pub parts: usize,
 }
 
@@ -83,7 +83,7 @@ pub fn alt_chunk_text(zip: &Zip<'_>, link: &Relationship) -> Option<String> {
     Some(html::body(&decoded.text, MAX_CHUNK_BYTES, false).text)
 }
 
-/// Returns the text for a form check box, which shows whether it is checked.
+/// Returns the text for a form check box: checked or unchecked.
 pub fn check_box_text(xml: &mut Xml<'_>) -> &'static str {
     let outside = xml.depth() - 1;
     let (mut default, mut checked_state) = (false, None);

@@ -8,7 +8,7 @@ use crate::extract::zip::Zip;
 /// Maximum size of the text of a chart or diagram, in bytes.
 const MAX_TEXT_BYTES: usize = 64 << 10;
 
-/// Returns the text of the chart or diagram that a tag refers to.
+/// Returns the lines of text of the chart or diagram that a tag refers to; none if that part is missing.
 pub fn referenced_text(zip: &Zip<'_>, links: &[Relationship], tag: &Tag) -> Vec<String> {
     let is_chart = tag.name() == "chart";
     let id = if is_chart {
@@ -36,7 +36,7 @@ pub fn referenced_text(zip: &Zip<'_>, links: &[Relationship], tag: &Tag) -> Vec<
     lines
 }
 
-/// Returns a chart's title, and each series with its categories and values.
+/// Returns a chart's title and a line for each series, with its categories and values.
 fn chart_lines(mut xml: Xml<'_>) -> Vec<String> {
     let (mut lines, mut title) = (Vec::new(), String::new());
     let mut series: Option<ChartSeries> = None;
@@ -109,7 +109,7 @@ impl ChartSeries {
     }
 }
 
-/// Returns the points of a diagram, one per line.
+/// Returns the text of a diagram or of text boxes, one line per node or paragraph.
 fn diagram_lines(mut xml: Xml<'_>) -> Vec<String> {
     let (mut lines, mut line, mut total) = (Vec::new(), String::new(), 0);
     while let Some(piece) = xml.next() {

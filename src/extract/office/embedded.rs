@@ -41,7 +41,8 @@ pub fn read(zip: &Zip<'_>, links: &[Relationship], out: &mut Output<'_>) {
     }
 }
 
-/// Returns what notes call a relationship's target, if the target is not read.
+/// Returns the term by which notes refer to a relationship's target that is not read; `None` for all other
+/// relationships.
 fn skipped_relation_kind(link: &Relationship) -> Option<&'static str> {
     match &*link.kind {
         "oleObject" => Some("the embedded object"),

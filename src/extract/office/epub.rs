@@ -1,5 +1,5 @@
-//! EPUB books: the chapters in reading order, each a web page under its title from the table of contents. Refuses
-//! copy-protected books; obfuscated fonts do not matter.
+//! EPUB books: the chapters in reading order, each a web page under its title from the table of contents. Refuses books
+//! whose chapters are encrypted. Obfuscated fonts do not matter.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -81,12 +81,12 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
     Ok(Pictures(book.pictures))
 }
 
-/// Collects the notes about chapters, and merges each kind into one note about the book.
+/// Collects the notes about chapters. Notes of the same kind are merged into one about the book.
 #[derive(Default)]
 struct ChapterNotes(BTreeMap<String, (usize, BTreeSet<String>)>);
 
 impl ChapterNotes {
-    /// Adds the notes about a chapter; each note ends with a number.
+    /// Adds the notes about a chapter. Numbers at the end of notes of the same kind are summed.
     fn add(&mut self, path: &str, notes: &[String]) {
         for note in notes {
             let counted_note = note.rsplit_once(": ");
@@ -127,7 +127,7 @@ fn main_part(zip: &Zip<'_>) -> Option<String> {
             return Some(path);
         }
     }
-    // Otherwise, the package file can be found by its extension.
+    // If the container does not name the package file, the file can be found by its extension.
     let main_entry = zip
         .entries
         .iter()
@@ -241,7 +241,7 @@ fn chapter_titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
                     let file = target.split('#').next().unwrap_or_default();
                     let title: String = to_one_line(&text).chars().take(300).collect();
                     if !file.is_empty() && !title.is_empty() && titles.len() < MAX_CHAPTERS {
-                        // The first entry that points into a file determines its title.
+                        // If several entries point into a file, the first one determines its title.
                         titles
                             .entry(resolve(folder, &decode_percent(file)))
                             .or_insert(title);
@@ -254,7 +254,8 @@ fn chapter_titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
     titles
 }
 
-/// Returns the entries that the encryption list marks as encrypted.
+/// Returns the entries that the encryption list marks as encrypted, except those that are merely obfuscated, such as
+/// fonts.
 fn encrypted_entries(zip: &Zip<'_>) -> Vec<String> {
     let (mut encrypted, mut method) = (Vec::new(), String::new());
     let Some(mut xml) = Xml::part(zip, "META-INF/encryption.xml") else {

@@ -45,7 +45,7 @@ impl HeaderFooterLines {
         self.add_line(&line, kind);
     }
 
-    /// Adds a line, unless it is already known or only a page number.
+    /// Adds a line, unless it is already known, it is only a page number, or there are too many.
     pub fn add_line(&mut self, line: &str, kind: &'static str) {
         let line = to_one_line(line);
         let is_known = self.lines.iter().any(|(known, _)| *known == line);
@@ -54,7 +54,7 @@ impl HeaderFooterLines {
         }
     }
 
-    /// Removes lines that this paragraph of the text repeats.
+    /// Removes the lines whose text occurs in this paragraph.
     pub fn remove_repeated(&mut self, paragraph: &str) {
         if !self.lines.is_empty() {
             let paragraph = to_one_line(paragraph);
@@ -63,7 +63,7 @@ impl HeaderFooterLines {
         }
     }
 
-    /// Takes the remaining lines, each labeled with its origin.
+    /// Takes the remaining lines, each labeled as header or footer.
     pub fn take_labeled_lines(&mut self) -> Vec<String> {
         let lines = std::mem::take(&mut self.lines);
         lines

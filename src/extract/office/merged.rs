@@ -1,4 +1,4 @@
-//! Merged cells of a spreadsheet: the value appears in each row that a merged cell spans.
+//! Merged cells of a spreadsheet: the value is repeated in each row that a merged cell spans.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use crate::extract::zip::Zip;
 
 /// Maximum number of merged cells to read.
 const MAX_MERGED: usize = 100_000;
-/// Maximum size in bytes of a value to repeat.
+/// Maximum size in bytes of a value that is repeated.
 const MAX_REPEATED_BYTES: usize = 80;
-/// Number of bytes by which scanned chunks overlap; longer than the tag of any merged cell.
+/// Number of bytes by which scanned chunks overlap. No tag of a merged cell is longer.
 const OVERLAP_BYTES: usize = 200;
 
 /// A cell that spans rows below it.
@@ -27,7 +27,7 @@ pub struct MergedCells {
 }
 
 impl MergedCells {
-    /// Finds the merged cells in a sheet's markup, where they follow the regular cells, without parsing the rest.
+    /// Finds the merged cells in a sheet's markup. They are listed after the regular cells, which are not parsed here.
     pub fn read(zip: &Zip<'_>, part: &str) -> Self {
         let mut merged = Self::default();
         let Some(entry) = zip.find(part) else {
@@ -72,7 +72,7 @@ impl MergedCells {
         true
     }
 
-    /// Fills in the cells of a row that are spanned by a merged cell from above.
+    /// Fills the empty cells of a row that a merged cell from above spans.
     pub fn fill(&mut self, number: u32, row: &mut Vec<String>) {
         self.open_ranges
             .retain(|(merged, _)| merged.last_row >= number);
@@ -93,7 +93,7 @@ impl MergedCells {
     }
 }
 
-/// Parses a cell reference such as `AB12` into row and column; columns are counted from 0.
+/// Parses a cell reference such as `AB12` into its row, starting at 1, and its column, starting at 0.
 fn parse_reference(text: &str) -> Option<(u32, usize)> {
     let digits = text.find(|c: char| c.is_ascii_digit())?;
     let row = text[digits..].parse().ok()?;

@@ -1,4 +1,4 @@
-//! Office files and books: containers of XML parts that are read as pages of text.
+//! Office files and e-books: archives of XML parts, read as pages of text.
 
 mod body;
 mod docx;
@@ -38,7 +38,7 @@ pub use package::{Package, kind};
 /// Number of images in a file; their content is not read.
 struct Pictures(usize);
 
-/// Reads an opened container of the kind detected by `package::kind`. Returns a name from `KINDS`.
+/// Reads an opened container of the kind detected by `package::kind`. Returns the kind's name in `KINDS`.
 ///
 /// # Errors
 /// Returns [`Unreadable::PicturesOnly`] if the file contains images but no words, or [`Unreadable::Locked`] for a

@@ -107,7 +107,8 @@ impl NumberPattern {
         self.slots.iter().any(|slot| matches!(slot, Slot::Text(_)))
     }
 
-    /// Formats a number. `plain` is the number in plain notation, whose digits are used unless the pattern rounds.
+    /// Formats a number. `plain` is the number in plain notation, whose digits are used unless the pattern scales or
+    /// groups them.
     pub fn format(&self, number: f64, plain: &str) -> String {
         let sign = if number < 0.0 { "-" } else { "" };
         let scaled = number.abs() / 1_000f64.powi(self.thousands);
@@ -148,8 +149,8 @@ impl NumberPattern {
     }
 }
 
-/// Returns the text that a bracket shows, such as the currency in `[$€-407]`; `None` for a condition, in which case the
-/// whole format is ignored.
+/// Returns the text that a bracket shows, such as the currency in `[$€-407]`; empty if it shows none. Returns `None`
+/// for a condition, in which case the whole format is ignored.
 fn bracket_text(inner: &str) -> Option<String> {
     if let Some(currency) = inner.strip_prefix('$') {
         return Some(currency.split('-').next().unwrap_or_default().to_owned());

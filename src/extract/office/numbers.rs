@@ -1,5 +1,5 @@
-//! Formats stored numbers as a spreadsheet shows them: dates and times by their format, percentages, and numbers with
-//! their significant digits, in the pattern of formats that show more (`number_pattern`). Colors and rounding are
+//! Formats stored numbers as a spreadsheet shows them: dates and times, percentages, and other numbers with their
+//! significant digits. `number_pattern` handles formats that show additional text or digits. Colors and rounding are
 //! ignored.
 
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ pub enum NumberShape {
     Percent,
 }
 
-/// Format of a cell: its shape, or a pattern that shows more than the number.
+/// Format of a cell: the shape of its number, or a pattern that shows more than the number.
 #[derive(Debug, Clone, Default)]
 pub struct CellFormat {
     shape: NumberShape,
@@ -100,7 +100,7 @@ impl CellFormats {
         Self(shapes)
     }
 
-    /// Returns the format of the cell style with this index.
+    /// Returns the format with this style index; the default format if there is none.
     pub fn format_of(&self, style: usize) -> CellFormat {
         self.0.get(style).cloned().unwrap_or_default()
     }
@@ -117,14 +117,15 @@ fn built_in_shape(id: u32) -> NumberShape {
     }
 }
 
-/// Derives the shape from a format's letters outside quotes and brackets: `d/m/yy`, `[h]:mm`, `0.0%`.
+/// Derives the number shape from a format code such as `d/m/yy`, `[h]:mm`, or `0.0%`. Ignores quoted text and brackets,
+/// except for brackets that mark a duration (`[h]`, `[m]`, `[s]`).
 pub fn shape_of_format(code: &str) -> NumberShape {
     let (mut quoted, mut bracket, mut escaped) = (false, false, false);
     let (mut day, mut clock, mut month, mut digits, mut percent) =
         (false, false, false, false, false);
     let mut seconds = false;
     let mut duration = String::new();
-    // The part after the first semicolon is for negative numbers.
+    // Only the part before the first semicolon matters; the next one is for negative numbers.
     for character in code.to_lowercase().replace("general", "").chars() {
         match character {
             _ if std::mem::take(&mut escaped) => {}
@@ -174,7 +175,8 @@ fn format_value(value: &str, shape: NumberShape, uses_1904_dates: bool) -> Strin
     }
 }
 
-/// Writes fifteen significant digits, as Excel does, so that 0.1 + 0.2 is 0.3.
+/// Formats a number with fifteen significant digits, as Excel does, so that 0.1 + 0.2 is 0.3. Very large and very small
+/// numbers stay in the notation of `raw`.
 fn format_plain(number: f64, raw: &str) -> String {
     if !number.is_finite() || (number != 0.0 && !(1e-6..1e15).contains(&number.abs())) {
         return if raw.is_empty() {
@@ -221,7 +223,8 @@ fn format_time(number: f64, uses_1904_dates: bool, shape: NumberShape) -> Option
     if !(0.0..END_DAY).contains(&number) {
         return None;
     }
-    // Large numbers are points in time of which only the time of day is shown; small numbers are durations.
+    // A large number is a point in time, of which the cell shows only the time of day; it is written with its date. A
+    // small number is a time of day or a duration.
     if number >= 1_000.0 {
         return format_date(number, uses_1904_dates, shape);
     }

@@ -100,7 +100,7 @@ enum OdfElementKind {
     Slides,
 }
 
-/// A paragraph being read. A note or a text box inside it may contain another one.
+/// A paragraph being read. A note or a text box inside it contains paragraphs of its own.
 struct OdfParagraph {
     text: String,
     runs: RunBuffer,
@@ -123,15 +123,15 @@ struct OdfReader<'z, 'o, 's> {
     tables: usize,
     in_header: bool,
     notes: usize,
-    /// Nesting depth of shape lists that are on a sheet but outside its cells.
+    /// Nesting depth of shape lists on a sheet, outside its cells.
     shapes: usize,
     pictures: usize,
     /// The styles of the open spans.
     spans: Vec<RunStyle>,
     headers_and_footers: HeaderFooterLines,
-    /// Headers and footers of slides by name, until a slide shows them.
+    /// Headers and footers of slides by name. An entry is removed once a slide shows it.
     footers: HashMap<String, String>,
-    /// Lines of the slide masters by name, until a slide shows them.
+    /// Lines of the slide masters by name. An entry is removed once a slide shows it.
     masters: HashMap<String, Vec<String>>,
     covered_columns: CoveredColumns,
     is_hidden_row: bool,
@@ -305,7 +305,7 @@ impl OdfReader<'_, '_, '_> {
         }
     }
 
-    /// Reads a formula in place, and keeps other objects for later.
+    /// Writes a formula at its position, and keeps any other object to be read later.
     fn object(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         match self.objects.take(self.zip, tag) {
             OdfObject::Formula(words) if self.open_paragraphs.is_empty() => {
@@ -318,7 +318,7 @@ impl OdfReader<'_, '_, '_> {
         xml.skip();
     }
 
-    /// Adds a note with the name of a recording or an embedded page, which is not read.
+    /// Adds a note with the name of a recording or an embedded page, because it is not read.
     fn name_file(&mut self, tag: &Tag) {
         let target = tag.get("href").unwrap_or_default();
         let what = if tag.name() == "plugin" {

@@ -10,7 +10,7 @@ use crate::extract::zip::Zip;
 
 /// Maximum size of a line, in bytes.
 const MAX_LINE_BYTES: usize = 2_000;
-/// Maximum number of lines of all masters, and of the controls of a form.
+/// Maximum number of lines from all slide masters, and from the controls of a form.
 const MAX_LINES: usize = 1_000;
 
 /// Collects the headers and footers, which are defined in the page styles.
@@ -59,7 +59,7 @@ pub fn headers_and_footers(zip: &Zip<'_>) -> HeaderFooterLines {
     lines
 }
 
-/// A line without the fields that programs fill in.
+/// A line of text without fields, such as page numbers and dates.
 #[derive(Default)]
 struct MarginLine {
     text: String,
@@ -85,7 +85,7 @@ impl MarginLine {
         }
     }
 
-    /// Takes the words of the line. Returns `None` if they only surround a page number.
+    /// Takes the words of the line. Returns `None` if there are none, or if they only surround a page number.
     fn take(&mut self) -> Option<String> {
         /// Maximum number of words around a page number, as in "Page 3 of 9".
         const MAX_WORDS_AROUND_NUMBER: usize = 2;
@@ -96,7 +96,7 @@ impl MarginLine {
     }
 }
 
-/// Returns the text shown by slide masters, by name. Placeholders contain only prompts.
+/// Returns the lines of text that slide masters show, by name. Skips placeholders, which contain only prompts.
 pub fn slide_master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
     let mut masters: HashMap<String, Vec<String>> = HashMap::new();
     let (mut open_master, mut line, mut count) = (None, MarginLine::default(), 0);

@@ -1,5 +1,5 @@
-//! Objects embedded in an OpenDocument file: formulas, charts, sheets, and texts, which are folders of the package with
-//! their own content, and programs, of which only the names are reported.
+//! Objects embedded in an OpenDocument file. Formulas, charts, sheets, and texts are folders of the package with
+//! content of their own; of programs, only the names are reported.
 
 use super::body::to_one_line;
 use super::package::resolve;
@@ -21,16 +21,16 @@ pub struct OdfObjects {
 
 /// How to handle an embedded object.
 pub enum OdfObject {
-    /// A formula, as written by its author.
+    /// The text of a formula.
     Formula(String),
-    /// The object has its own text, which follows that of the file.
+    /// The object has its own text, which is read after that of the file.
     Deferred,
     /// The object cannot be read.
     Unreadable,
 }
 
 impl OdfObjects {
-    /// Returns how to handle the object that a tag refers to, and remembers its folder if it is read later.
+    /// Returns how to handle the object that a tag refers to. Remembers the object's folder if it must be read later.
     pub fn take(&mut self, zip: &Zip<'_>, tag: &Tag) -> OdfObject {
         let folder = resolve("", &tag.get("href").unwrap_or_default());
         let part = content_of(&folder);
@@ -64,7 +64,7 @@ pub fn content_of(folder: &str) -> String {
     }
 }
 
-/// Returns the source of a formula, or its symbols in order; `None` if the object is something else.
+/// Returns the source of a formula or, without a source, its symbols in order; `None` if the object is not a formula.
 fn formula(xml: &mut Xml<'_>) -> Option<String> {
     let (mut signs, mut source) = (String::new(), String::new());
     let mut is_formula = false;

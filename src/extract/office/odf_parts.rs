@@ -9,7 +9,7 @@ const MAX_NOTE_BYTES: usize = 1 << 20;
 /// Maximum number of columns whose cells may span rows below.
 const MAX_COLUMNS: usize = 1_000;
 
-/// Counts of omitted content, for the notes.
+/// Counts of omitted or hidden content, for the notes.
 #[derive(Default)]
 pub struct OdfOmitted {
     /// Number of hidden sheets.
@@ -17,16 +17,16 @@ pub struct OdfOmitted {
     deleted_count: usize,
     /// Number of hidden passages.
     pub hidden_count: usize,
-    /// Number of hidden rows, which are read nevertheless.
+    /// Number of hidden rows. Their text is still extracted.
     pub hidden_rows: usize,
-    /// Number of hidden columns, which are read nevertheless.
+    /// Number of hidden columns. Their text is still extracted.
     pub hidden_columns: usize,
-    /// Number of embedded objects.
+    /// Number of embedded objects that cannot be read.
     pub objects: usize,
 }
 
 impl OdfOmitted {
-    /// Adds notes about the omitted content.
+    /// Adds notes about the omitted or hidden content.
     pub fn report(&self, out: &mut Output<'_>) {
         for (count, what) in [
             (self.sheets, "hidden sheets omitted"),
@@ -67,7 +67,7 @@ impl OdfOmitted {
 pub struct RepeatCounts {
     /// Number of times the cell occurs.
     pub repeat_count: usize,
-    /// Whether a cell in a row above spans it.
+    /// Whether the cell is covered by a cell in a row above.
     pub continues: bool,
     /// Content of a cell without text: its formula if it has no stored value, or else the value.
     pub content: Option<String>,
@@ -83,7 +83,8 @@ pub struct CoveredColumns {
 }
 
 impl CoveredColumns {
-    /// Returns whether the next column is spanned from above; otherwise, its cell spans `rows` rows starting here.
+    /// Advances by `times` columns. Returns whether the first of them is covered by a cell in a row above. If it is
+    /// not, records that its cell spans `rows` rows.
     pub fn next(&mut self, is_covered: bool, rows: usize, times: usize) -> bool {
         let at = self.column;
         self.column = at.saturating_add(times);
@@ -99,7 +100,7 @@ impl CoveredColumns {
     }
 }
 
-/// Returns whether a section is not displayed, or a field contains text that is not displayed.
+/// Returns whether the element is a hidden section or a hidden text field.
 pub fn is_hidden(tag: &Tag) -> bool {
     tag.name() == "hidden-text" || tag.get("display").as_deref() == Some("none")
 }
@@ -124,7 +125,7 @@ pub fn content(cell: &Tag) -> Option<String> {
     Some(formula[start..].to_owned())
 }
 
-/// Returns the text of the element that was just opened and, separately, that of one kind of child.
+/// Returns the text of the element that was just opened and, separately, the text of its child elements named `child`.
 pub fn text_and_child(xml: &mut Xml<'_>, child: &str) -> (String, String) {
     let outside = xml.depth() - 1;
     let (mut child_text, mut text) = (String::new(), String::new());

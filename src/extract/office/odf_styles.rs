@@ -44,7 +44,7 @@ impl OdfStyles {
         }
     }
 
-    /// Returns whether a page ends before a paragraph with this style.
+    /// Returns whether a paragraph with this style starts a new page.
     pub fn breaks_page(&self, name: &str) -> bool {
         self.break_styles.contains(name)
     }
@@ -55,7 +55,7 @@ impl OdfStyles {
             .contains(&tag.get("style-name").unwrap_or_default())
     }
 
-    /// Returns how text in the style named by a tag differs from regular text.
+    /// Returns how the style named by a tag changes text: superscript, subscript, or struck out.
     pub fn run(&self, tag: &Tag) -> RunStyle {
         let name = tag.get("style-name").unwrap_or_default();
         self.runs.get(&name).copied().unwrap_or_default()

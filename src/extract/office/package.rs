@@ -24,7 +24,7 @@ pub enum Package {
     Archive,
 }
 
-/// Detects the kind by the parts that every such file contains.
+/// Detects the kind of file by the parts that each kind always contains.
 ///
 /// # Errors
 /// Returns [`Unreadable::Locked`] for an encrypted OpenDocument file, or [`Unreadable::Unsupported`] for a binary Excel
@@ -79,7 +79,7 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
     if let Some(part) = slides.or_else(|| existing("ppt/presentation.xml")) {
         return Ok(Package::Slides(part));
     }
-    // A damaged or unusual OpenDocument file may lack its first entry.
+    // A damaged or unusual OpenDocument file may lack the entry `mimetype`.
     if zip.find("content.xml").is_some() && zip.find("META-INF/manifest.xml").is_some() {
         return if is_locked(zip) {
             Err(Unreadable::Locked)
@@ -119,7 +119,7 @@ fn content_types(zip: &Zip<'_>) -> Vec<(String, String)> {
     types
 }
 
-/// A relationship between two parts.
+/// A relationship from one part to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relationship {
     /// The ID by which the part refers to the relationship.
@@ -130,7 +130,7 @@ pub struct Relationship {
     pub target: String,
 }
 
-/// Returns the relationships of a part, without external ones. An empty path means the container itself.
+/// Returns the relationships of a part, except those to external targets. An empty path means the container itself.
 pub fn relationships(zip: &Zip<'_>, part: &str) -> Vec<Relationship> {
     let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
     let name = if folder.is_empty() {

@@ -16,7 +16,7 @@ const MAX_SLIDES: usize = 10_000;
 /// Maximum size of one paragraph, in bytes.
 const MAX_PARAGRAPH_BYTES: usize = 256 << 10;
 
-/// Reads the presentation with the main part `part`.
+/// Reads the presentation with the main part `part`. Returns the number of images.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let (mut pictures, mut files) = (0, Vec::new());
     files.extend(
@@ -97,7 +97,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
         );
     }
     if slides.is_empty() {
-        // If the list is missing, the numbers in the slides' file names determine the order.
+        // Without the list of slides, the numbers in the slides' file names determine the order.
         let number = |name: &str| -> Option<u32> {
             let digits = name
                 .strip_prefix("ppt/slides/slide")?
@@ -190,7 +190,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 XmlPiece::Text(_) => {}
             }
         }
-        // `OutputFull` cannot occur before the page ends, because a slide passes nothing on before then.
+        // `OutputFull` cannot occur here, because a slide's text is passed on only when its page ends.
         let _: Result<(), OutputFull> = self.body.finish_tables();
     }
 
@@ -251,7 +251,8 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
         }
     }
 
-    /// Writes the author's description of an image; file names filled in by programs are skipped.
+    /// Writes the author's description of an image. Skips a description without spaces, which is a file name filled in
+    /// by a program.
     fn write_description(&mut self, tag: &Tag) {
         let words = to_one_line(&tag.get("descr").unwrap_or_default());
         if words.contains(' ') {
@@ -342,7 +343,8 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 }
 
-/// Parses how a run differs from regular text: superscript or subscript by a share of its size, or struck out.
+/// Parses how a run differs from regular text: superscript or subscript, with a `baseline` in percent of the font size,
+/// or struck out.
 fn run_style(tag: &Tag) -> RunStyle {
     let baseline = tag.get("baseline").unwrap_or_default();
     let shift: i64 = baseline.trim_end_matches('%').parse().unwrap_or(0);

@@ -6,7 +6,7 @@ use crate::extract::raised::{RunBuffer, RunStyle, Script};
 /// Maximum size of a cell, in bytes.
 pub const MAX_CELL_BYTES: usize = 32 << 10;
 
-/// Appends the text runs up to the end of the current element, without phonetic readings.
+/// Appends the text of the runs in the current element, without phonetic readings.
 pub fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     let outside = xml.depth() - 1;
     let max_bytes = into.len() + MAX_CELL_BYTES;
@@ -32,7 +32,7 @@ pub fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     runs.flush(into);
 }
 
-/// Parses a `vertAlign` value.
+/// Parses a `vertAlign` value; `None` for text on the baseline.
 pub fn parse_script(value: &str) -> Option<Script> {
     match value {
         "superscript" => Some(Script::Superscript),
@@ -70,7 +70,7 @@ pub fn decode_escapes(text: &str) -> String {
     out
 }
 
-/// Returns the column of a cell reference such as `AB12`, starting at 0.
+/// Returns the column of a cell reference such as `AB12`, starting at 0; `None` without letters.
 pub fn column_index(reference: &str) -> Option<usize> {
     let letters = reference.bytes().take_while(u8::is_ascii_alphabetic);
     let column = letters.take(4).fold(0usize, |column, letter| {

@@ -1,4 +1,5 @@
-//! Text shared by many slides of a presentation: footers, and the text shown by layouts and masters. Written once.
+//! Text that many slides of a presentation share: footers, and the text shown by layouts and masters. Each line is
+//! written only once.
 
 use std::collections::HashSet;
 
@@ -45,7 +46,7 @@ impl SlideFrames {
         }
     }
 
-    /// Returns the lines of layouts and of the slide's footers that have not been written yet.
+    /// Returns the labeled lines of layouts and of the slide's footers that have not been written yet.
     pub fn take_unwritten_lines(&mut self, footers: Vec<String>) -> Vec<String> {
         let layouts = std::mem::take(&mut self.unwritten_lines).into_iter();
         let lines = layouts.map(|words| format!("[layout: {words}]")).chain(
@@ -63,7 +64,7 @@ impl SlideFrames {
     }
 }
 
-/// Returns the text of the shapes that a layout shows on its slides. Its placeholders contain only prompts.
+/// Returns the lines of text that a layout shows on its slides. Skips placeholders, which contain only prompts.
 fn shown_text(xml: &mut Xml<'_>) -> Vec<String> {
     let (mut lines, mut line) = (Vec::new(), String::new());
     let (mut is_placeholder, mut inside) = (false, false);

@@ -53,12 +53,12 @@ impl Styles {
         Self(styles)
     }
 
-    /// Returns the heading level of a style, starting at 1.
+    /// Returns the heading level of a style, starting at 1; `None` for body text.
     pub fn heading_level(&self, id: &str) -> Option<usize> {
         self.find_inherited(id, |style| style.outline)
     }
 
-    /// Returns the list that a style assigns to its paragraphs.
+    /// Returns the list and level that a style assigns to its paragraphs.
     pub fn numbering(&self, id: &str) -> Option<ParagraphNumbering> {
         self.find_inherited(id, |style| style.numbering.clone())
     }
@@ -69,7 +69,7 @@ impl Styles {
             .is_some()
     }
 
-    /// Returns the position and strikethrough that a style applies to its text.
+    /// Returns whether a style makes its text superscript, subscript, or struck out.
     pub fn run_style(&self, id: &str) -> RunStyle {
         let plain = RunStyle::default();
         let inherited_style =
@@ -196,7 +196,8 @@ impl Lists {
         lists
     }
 
-    /// Counts the next item and returns its marker: `-`, `3.`, `2.1`. Returns `None` if the list is not defined.
+    /// Counts the next item and returns its marker, such as `-`, `3.`, or `2.1`. Returns `None` if the list is not
+    /// defined.
     pub fn next_marker(&mut self, item: &ParagraphNumbering) -> Option<String> {
         let kind = self.lists.get(&item.list_id)?;
         let levels = self.definitions.get(kind)?;
@@ -206,7 +207,7 @@ impl Lists {
         {
             return Some("-".to_owned());
         }
-        // Lists that share a definition continue counting unless one of them restarts.
+        // Lists that share a definition also share a count, unless a list restarts it.
         let restart = self.restarts.get(&item.list_id);
         let key = if restart.is_some() {
             format!("list {}", item.list_id)

@@ -80,7 +80,7 @@ fn tables_keep_rows_columns_and_merged_cells() {
         texts(&word(&table_with_header, &[])),
         ["Columns: Name | Age\nName: Ann | Age: 3"]
     );
-    // Words above numbers are column names, but words above words may be a form.
+    // A row of words above numbers is a header, but a row of words above words may be a form.
     let guessed_header = table(&[
         row("", &[cell("", "Name"), cell("", "Age")]),
         row("", &[cell("", "Ann"), cell("", "3")]),
@@ -401,7 +401,7 @@ fn books_are_read_in_spine_order_with_chapter_titles() {
     );
 }
 
-/// Returns the progress reported while a file is read, as pairs of the amount done and the total.
+/// Returns the progress reported while a file is read: pairs of the amount done and the total.
 fn reported_shares(bytes: &[u8]) -> Vec<(u64, u64)> {
     let limits = ReadLimits::default();
     let input = FileInput {

@@ -27,7 +27,7 @@ const MAX_HINTS: usize = 1_000;
 /// Maximum number of empty cells written to pad the gap before a cell.
 const MAX_EMPTY_CELLS: usize = 64;
 
-/// Reads the workbook with the main part `part`.
+/// Reads the workbook with the main part `part`, up to `rows` rows. Returns the number of images.
 pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pictures {
     let links = relationships(zip, part);
     let part_of_kind = |kind: &str| {
@@ -79,7 +79,7 @@ fn size_of_part(zip: &Zip<'_>, part: &str) -> usize {
     entry.map_or(0, |entry| entry.size)
 }
 
-/// Returns the visible sheets by name and part, and whether days are counted from 1904.
+/// Returns the name and part of each visible sheet, and whether days are counted from 1904.
 fn sheets(
     zip: &Zip<'_>,
     part: &str,
@@ -189,9 +189,9 @@ struct XlsxSheet {
     merged: MergedCells,
     headers_and_footers: HeaderFooterLines,
     notes: Vec<String>,
-    /// Input messages and choices that appear when their cells are selected.
+    /// Input messages, error messages, and choices of the cells' validation rules.
     hints: Vec<String>,
-    /// The cells of the open rule, if their values come from a list.
+    /// The cells of the open validation rule, if their values come from a list.
     list_range: Option<String>,
 }
 
@@ -233,7 +233,7 @@ impl XlsxSheet {
         }
     }
 
-    /// Records the input messages of a data validation rule.
+    /// Records the input and error messages of a data validation rule.
     fn open_rule(&mut self, rule: &Tag) {
         let cell_range = rule.get("sqref").unwrap_or_default();
         for names in [["promptTitle", "prompt"], ["errorTitle", "error"]] {
@@ -244,7 +244,7 @@ impl XlsxSheet {
         self.list_range = is_list.then_some(cell_range);
     }
 
-    /// Records the choices listed in a rule itself; other choices are in cells, which are read anyway.
+    /// Records the choices that a rule itself lists. Other choices are in cells, which are read anyway.
     fn add_choices(&mut self, formula: &str) {
         let list = formula.trim().strip_prefix('"');
         let list = list.and_then(|list| list.strip_suffix('"'));
@@ -398,7 +398,8 @@ impl XlsxReader {
     }
 }
 
-/// Appends a cell at its column, padding the gap with empty cells. Decreasing column numbers are ignored.
+/// Appends a non-empty cell, after empty cells that fill the gap to its column. A column that already has a cell is
+/// ignored: the cell is appended as the next one.
 fn place_cell(row: &mut Vec<String>, column: usize, mut text: String) {
     if text.is_empty() || row.len() >= MAX_COLUMNS {
         return;
@@ -413,7 +414,7 @@ fn is_set(tag: &Tag, name: &str) -> bool {
     matches!(tag.get(name).as_deref(), Some("1" | "true"))
 }
 
-/// Returns the text of a header or footer, without its codes for fonts, positions, and page numbers.
+/// Returns the text of a header or footer, without the codes for fonts, positions, and page numbers.
 fn margin_text(text: &str) -> String {
     let mut words = String::new();
     let mut rest = text.chars().peekable();

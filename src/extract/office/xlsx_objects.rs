@@ -30,8 +30,8 @@ pub fn read(zip: &Zip<'_>, part: &str, text: &mut String) {
     }
 }
 
-/// Adds the comments. With `has_threads`, copies of comment threads for old programs are omitted, because the threads
-/// themselves are read.
+/// Adds the comments. With `has_threads`, skips the copies of threaded comments made for old programs, because the
+/// threads themselves are read.
 fn add_comments(xml: &mut Xml<'_>, has_threads: bool, text: &mut String, max_bytes: usize) {
     while let Some(piece) = xml.next() {
         if let XmlPiece::Open(tag) = piece
@@ -51,7 +51,7 @@ fn add_comments(xml: &mut Xml<'_>, has_threads: bool, text: &mut String, max_byt
     }
 }
 
-/// Adds the threaded comments and replies of newer programs.
+/// Adds threaded comments, which newer programs write, with their replies.
 fn add_threads(xml: &mut Xml<'_>, text: &mut String, max_bytes: usize) {
     let mut cell_reference = String::new();
     while let Some(piece) = xml.next() {
@@ -84,7 +84,7 @@ fn add_shapes(zip: &Zip<'_>, part: &str, xml: &mut Xml<'_>, text: &mut String, m
                 }
             }
             XmlPiece::Open(tag) if tag.name() == "cNvPr" => {
-                // File names filled in by programs carry no information.
+                // A description without spaces is a file name filled in by a program.
                 let words = to_one_line(&tag.get("descr").unwrap_or_default());
                 if words.contains(' ') && text.len() < max_bytes {
                     text.push_str(&format!("\n[image: {words}]"));
@@ -136,7 +136,7 @@ mod tests {
         let once = "\n[comment on A1: Is it due?]";
         assert_eq!(text_of(&[old, new], &[comments, thread]), once);
         assert_eq!(text_of(&[new, old], &[comments, thread]), once);
-        // The part that the relationship names is missing.
+        // The part that the relationship refers to is missing, so the regular comments are read.
         assert_eq!(text_of(&[old, new], &[comments]), expected_comment);
     }
 }

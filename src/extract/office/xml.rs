@@ -1,6 +1,6 @@
-//! A streaming XML reader that returns tags and text by local name: no tree, no namespaces, only the five predefined
-//! entities, and limits on depth and on the size of a single piece. Unreadable input ends the stream; `is_broken`
-//! reports it.
+//! A streaming XML reader that returns tags and text by local name. Builds no tree, ignores namespaces, resolves only
+//! character references and the five predefined entities, and limits the depth and the size of a single piece.
+//! Unreadable input ends the stream; `is_broken` reports it.
 
 use std::io::{BufRead, BufReader, Cursor};
 
@@ -145,7 +145,7 @@ impl<'z> Xml<'z> {
         if self.has_ended {
             return None;
         }
-        // Releases a buffer that a long run of text has enlarged.
+        // A long run of text has enlarged the buffer; release its memory.
         if self.buffer.capacity() > 1 << 20 {
             self.buffer = Vec::new();
         }
@@ -185,7 +185,7 @@ impl<'z> Xml<'z> {
         while self.depth > outside && self.next().is_some() {}
     }
 
-    /// Returns all text up to the end of the most recently opened element.
+    /// Returns the text up to the end of the most recently opened element, up to a maximum size.
     pub fn inner_text(&mut self) -> String {
         let outside = self.depth.saturating_sub(1);
         let mut text = String::new();
@@ -225,7 +225,8 @@ fn piece(event: Event<'static>) -> XmlPiece {
             let name = name.into_inner();
             XmlPiece::Text(match resolve_predefined_entity(&name) {
                 Some(text) => text.to_owned(),
-                // Never expanded, because a DTD may declare a decompression bomb or refer to a local file.
+                // A DTD's entities are never expanded, because one may be a decompression bomb or refer to a local
+                // file.
                 None => format!("&{name};"),
             })
         }

@@ -19,9 +19,9 @@ const DEFAULT_FONT_SIZE: f64 = 10.0;
 /// Average character width, in multiples of the font size.
 const CHARACTER_WIDTH: f64 = 0.5;
 
-/// How an annotation is presented to the reader of a page.
+/// How to read an annotation on a page.
 pub enum AnnotationText<'a> {
-    /// The appearance is read; if it contains no text, this value is written instead.
+    /// Its appearance is read; if that contains no text, this value is written instead.
     Appearance(String),
     /// A check box: checked or not.
     Box(bool),
@@ -33,7 +33,7 @@ pub enum AnnotationText<'a> {
     Media,
 }
 
-/// Returns how an annotation is presented, according to its subtype.
+/// Returns how to read an annotation, according to its subtype.
 pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     let subtype = annotation.get::<Name<'_>>("Subtype");
     match subtype.as_deref() {
@@ -51,7 +51,7 @@ pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     }
 }
 
-/// Returns the comment with its author; may be empty.
+/// Returns the text of a comment, with its author; empty if there is none.
 fn comment_text(annotation: &Dict<'_>) -> String {
     let mut text = one_line(&string_entry(annotation, "Contents"));
     if text.is_empty() {
@@ -70,7 +70,7 @@ pub fn has_subtype(annotation: &Dict<'_>, kind: &[u8]) -> bool {
     annotation.get::<Name<'_>>("Subtype").as_deref() == Some(kind)
 }
 
-/// Returns whether an annotation has text to show.
+/// Returns whether an annotation is a comment or a field with text of its own.
 pub fn has_text(annotation: &Dict<'_>) -> bool {
     match text(annotation) {
         AnnotationText::Appearance(text) | AnnotationText::Comment(text, _) => {
@@ -146,7 +146,7 @@ fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     }
 }
 
-/// Returns the options of a list box, which shows them all, with the selected ones marked.
+/// Returns the text of a list box: all options, with the selected ones marked.
 fn list_options(options: &Array<'_>, value: &str) -> String {
     let label = |option: Object<'_>| match option {
         Object::String(text) => decode_text(text.as_bytes()),
@@ -235,15 +235,15 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Adds a comment to those of the page.
+/// Adds a comment to the page, unless it is empty or the page has too many.
 pub fn add_comment(canvas: &mut PageCanvas<'_>, comment: String) {
     if !comment.is_empty() && canvas.notes.len() < MAX_COMMENTS {
         canvas.notes.push(comment);
     }
 }
 
-/// Places a text in the annotation's rectangle, as a viewer would draw it. `base` maps the page to its upright
-/// position.
+/// Places a text in the annotation's rectangle, as a viewer would draw it. `base` maps the page's coordinates to those
+/// of the upright page.
 pub fn place_text(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str, base: Matrix) {
     let Some([x0, y0, x1, y1]) = rectangle(annotation, "Rect") else {
         return;
@@ -274,7 +274,7 @@ pub fn place_text(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str
     }
 }
 
-/// Returns the appearance of an annotation, and the mapping from it to the page.
+/// Returns the appearance of an annotation, and the transformation from it to the page.
 pub fn annotation_appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
     let appearances = annotation.get::<Dict<'a>>("AP")?;
     let stream = match appearances.get::<Object<'a>>("N")? {
@@ -305,7 +305,7 @@ pub fn annotation_appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, M
     fit.is_usable().then_some((stream, fit))
 }
 
-/// Returns the name and content of a file specification.
+/// Returns the name and content of the file embedded in a file specification; `None` if there is none.
 pub fn embedded_file<'a>(specification: &Dict<'a>) -> Option<(String, Stream<'a>)> {
     let embedded = specification.get::<Dict<'a>>("EF")?;
     let stream = ["UF", "F", "Unix", "Mac", "DOS"]

@@ -13,7 +13,7 @@ use crate::extract::{FileInput, read_contained_file};
 const MAX_FILES: usize = 500;
 /// Maximum depth of the name tree.
 const MAX_DEPTH: usize = 16;
-/// Maximum number of files that may enclose a file that is opened.
+/// Maximum number of files that may enclose an attached file that is read.
 const MAX_FILE_DEPTH: usize = 2;
 
 /// The files attached to a document, without duplicates.
@@ -52,7 +52,7 @@ impl<'a> Attachments<'a> {
             return;
         }
         if let Some(pairs) = node.get::<Array<'a>>("Names") {
-            // The array contains names and files in turn.
+            // The array alternates between names and files.
             for one in pairs.iter::<Object<'a>>().take(2 * MAX_FILES) {
                 if let Object::Dict(file) = one {
                     self.add(&file);
@@ -69,7 +69,7 @@ impl<'a> Attachments<'a> {
         }
     }
 
-    /// Adds the file given by a file specification.
+    /// Adds the file embedded in a file specification, unless it is already known.
     pub fn add(&mut self, specification: &Dict<'a>) {
         if self.files.len() < MAX_FILES
             && let Some((name, stream)) = annotations::embedded_file(specification)
@@ -79,7 +79,7 @@ impl<'a> Attachments<'a> {
         }
     }
 
-    /// Reads the files, each under its name.
+    /// Reads the files, each under its name; a note names each one that is not read.
     pub fn read(self, out: &mut Output<'_>) {
         let limits = *out.limits();
         for (name, stream) in self.files {

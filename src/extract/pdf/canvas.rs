@@ -28,13 +28,14 @@ pub struct PageCanvas<'a> {
     pub glyphs: Vec<Glyph>,
     /// Glyphs that are drawn invisibly, such as the text layer over a scan.
     pub invisible: Vec<Glyph>,
-    /// Number of omitted invisible characters.
+    /// Number of omitted characters and annotations that viewers do not show.
     pub hidden_count: usize,
     /// Number of omitted characters that are covered by boxes.
     pub covered_count: usize,
     /// Whether passages are marked for redaction but can still be read.
     pub has_redactions: bool,
-    /// Measures of a drawing: the number of its slanted lines and curves, and of the page's grid cells that it touches.
+    /// Measures of a drawing on the page: its number of slanted lines and curves, and the number of grid cells that it
+    /// touches.
     pub drawing: Option<(usize, u32)>,
     /// Readers' comments, which have no position in the text.
     pub notes: Vec<String>,
@@ -46,9 +47,9 @@ pub struct PageCanvas<'a> {
     pub pictures: usize,
     /// Whether the page plays a recording or shows a 3D model.
     pub has_media: bool,
-    /// Share of the page covered by images, 0 to 1.
+    /// Sum of the shares of the page that images cover, each from 0 to 1. May exceed 1 if images overlap.
     pub image_share: f64,
-    /// The largest image, with the share of the page that it covers.
+    /// The share of the page that the largest image covers, and the image.
     pub largest_image: Option<(f64, Stream<'a>)>,
     /// Whether the text was recognized in a scanned image of the page.
     pub is_recognized: bool,

@@ -1,12 +1,14 @@
-//! The encoding inside a CFF font: the glyph name of each code. Reads only tables, never outlines.
+//! The encoding inside a CFF font: the text of each code, from its glyph name. Reads only tables, never outlines.
 
 use super::bytes::u16_at;
 use super::encoding::{Base, text_of_glyph};
 
-/// Number of predefined strings in CFF; the first 150 are the characters of the standard encoding.
+/// Number of predefined strings in CFF. The first is `.notdef`, and the next 149 are the characters of the standard
+/// encoding.
 const STANDARD_STRINGS: usize = 391;
 
-/// Returns the text of each code; `None` if the font has character identifiers instead of glyph names.
+/// Returns the text of each code. Returns `None` if the font is damaged, uses a predefined expert encoding, or has
+/// character identifiers instead of glyph names.
 pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
     // An OpenType font contains the CFF table.
     let bytes = match bytes.get(..4)? {
@@ -110,7 +112,7 @@ impl TopDictionary {
                 17 => top.outlines = usize::try_from(last).ok(),
                 28 => last = next() << 8 | next(),
                 29 => last = next() << 24 | next() << 16 | next() << 8 | next(),
-                // Any bytes beyond the end are read as the end marker.
+                // Bytes beyond the end of the dictionary count as the end marker of the number.
                 30 => while next() & 0xF != 0xF {},
                 32..=246 => last = i32::from(byte) - 139,
                 247..=250 => last = (i32::from(byte) - 247) * 256 + next() + 108,
@@ -122,7 +124,7 @@ impl TopDictionary {
     }
 }
 
-/// Returns the string number of each glyph's name.
+/// Returns the string number of each glyph's name. Returns `None` for an expert character set or a damaged table.
 fn glyph_name_ids(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
     if at <= 2 {
         // The offset selects one of three predefined character sets, of which only the first has consecutive strings.

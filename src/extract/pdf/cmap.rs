@@ -6,10 +6,10 @@ const MAX_ENTRIES: usize = 100_000;
 /// Maximum number of characters that one code may represent.
 const MAX_CODE_CHARS: usize = 16;
 
-/// The target of a range of codes.
+/// What a range of codes maps to.
 #[derive(Debug, Clone, PartialEq)]
 enum CMapTarget {
-    /// The number of the first code; the numbers of the following codes are consecutive.
+    /// The number of the first code. Each further code has the next number.
     Number(u32),
     /// The text of a single code.
     Text(Box<str>),
@@ -35,7 +35,7 @@ pub struct CMap {
 }
 
 impl CMap {
-    /// Parses as much as possible; a damaged map has fewer entries.
+    /// Parses a map as far as possible; entries that are damaged are missing.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut map = Self::default();
         let tokens = CMapTokens { bytes, position: 0 };
@@ -76,8 +76,8 @@ impl CMap {
         self.ranges.is_empty()
     }
 
-    /// Returns the code at the start of `bytes`, and its length in bytes. `default_length` is used if the map does not
-    /// specify a length.
+    /// Returns the code at the start of `bytes`, and its length in bytes. If the map defines no code that fits, the
+    /// length is `default_length`.
     pub fn code(&self, bytes: &[u8], default_length: usize) -> (u32, usize) {
         let mut code = 0;
         for (index, &byte) in bytes.iter().take(4).enumerate() {
@@ -124,7 +124,8 @@ impl CMap {
 
     fn find_range(&self, code: u32) -> Option<&Range> {
         let end = self.ranges.partition_point(|range| range.low <= code);
-        // Ranges may overlap; checking the nearest few is enough for any reasonable map.
+        // Ranges may overlap, so one that starts earlier may contain the code. Checking the nearest few is enough for
+        // real maps.
         self.ranges[..end]
             .iter()
             .rev()

@@ -1,27 +1,28 @@
-//! Adobe's character collections, which number the East Asian characters of fonts. A file may name a collection without
-//! defining its numbers. The numbers follow the order of national standards, so a few runs of codes cover all but rare
-//! characters: Adobe technical notes 5078 (Japan), 5079 (China), 5080 (Taiwan), and 5093 (Korea). Checked against the
-//! tables of poppler-data 0.4.12: of 35,600 characters, 19 differ, and only in form. Characters outside these runs,
-//! such as vertical forms and the rarer characters of Japan, are in `cids.txt`, from Adobe's own tables.
+//! Adobe's character collections, which number the East Asian characters of fonts. A file may refer to a collection
+//! without including its table. The numbers follow the order of national standards, so a few runs of codes cover all
+//! but rare characters: Adobe technical notes 5078 (Japan), 5079 (China), 5080 (Taiwan), and 5093 (Korea). Checked
+//! against the tables of poppler-data 0.4.12: of 35,600 characters, 19 differ, and only in form. Characters outside
+//! these runs, such as vertical forms and the rarer characters of Japan, are in `cids.txt`, from Adobe's own tables.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GBK};
 
-/// A run's first number in the collection, the code of that character in the standard, and the run's length.
+/// A run of characters in a national standard: its first number in the collection, the code of its first character, and
+/// its length.
 type CodeRun = (u16, u16, u16);
-/// A run's first number in the collection, that character, and the run's length.
+/// A run of consecutive Unicode characters: its first number in the collection, its first character, and its length.
 type LatinRun = (u16, char, u16);
 
-/// Hanja that the Korean standard repeats for another reading; the collection contains each only once.
+/// Hanja that the Korean standard repeats because they have several readings. The collection contains each only once.
 const DUPLICATE_HANJA: std::ops::RangeInclusive<char> = '\u{F900}'..='\u{FAFF}';
 
 /// Number of the first Hangul syllable that is not in the Korean standard. All such syllables follow in Unicode order.
 const FIRST_SYLLABLE: usize = 9_333;
 
-/// Individually listed characters. A line contains a collection's name, the first number, and the characters; U+FFFD is
-/// unknown.
+/// Individually listed characters. A line contains a collection's name, the number of the first character, and the
+/// characters; U+FFFD stands for an unknown one.
 const LISTED_CHARACTERS: &str = include_str!("cids.txt");
 
 static JAPAN: LazyLock<Vec<char>> = LazyLock::new(|| {
@@ -115,7 +116,8 @@ fn characters(
     all
 }
 
-/// Parses the first number and the characters of a line, if it belongs to this collection.
+/// Parses a line of `cids.txt`. Returns the first number and the characters, or `None` if the line belongs to another
+/// collection.
 fn parse_listed_line<'a>(name: &str, line: &'a str) -> Option<(u16, &'a str)> {
     let (first, characters) = line
         .strip_prefix(name)?

@@ -1,5 +1,5 @@
-//! Maps font codes and glyph names to text, using the encodings predefined in PDF and Adobe's glyph list (glyphs.txt,
-//! without scripts for which no font uses these names). Never guesses.
+//! Maps font codes and glyph names to text, using the encodings predefined in PDF and Adobe's glyph list. `glyphs.txt`
+//! omits scripts whose fonts do not use the names of that list. Never guesses.
 
 use std::borrow::Cow;
 
@@ -39,7 +39,7 @@ impl Base {
         match self {
             Self::Standard => standard_character(code),
             Self::Mac => decode_byte(MACINTOSH, code),
-            // Undefined codes are drawn as bullets.
+            // Viewers draw undefined codes as bullets.
             Self::Windows => decode_byte(WINDOWS_1252, code).map(|character| match character {
                 '\u{80}'..='\u{9F}' => '•',
                 _ => character,
@@ -119,7 +119,7 @@ fn dingbat_character(code: u8) -> Option<char> {
 /// Adobe's glyph list, one name per line, sorted by bytes.
 const GLYPH_LIST: &str = include_str!("glyphs.txt");
 
-/// Returns the text of a glyph name, by the rules of Adobe's list.
+/// Returns the text for a glyph name, by the rules of Adobe's glyph list; `None` if the name is unknown.
 pub fn text_of_glyph(name: &[u8]) -> Option<Cow<'static, str>> {
     let name = std::str::from_utf8(name).ok()?;
     let base = name.split('.').next().filter(|base| !base.is_empty())?;
@@ -152,7 +152,7 @@ fn find_in_glyph_list(name: &str) -> Option<&'static str> {
             .map_or(GLYPH_LIST.len(), |at| middle + at);
         let (key, text) = GLYPH_LIST[start..end].split_once(' ')?;
         match key.cmp(name) {
-            // Editors and tools strip spaces at the end of a line.
+            // The list contains `␠` for a space, because editors strip spaces at the end of a line.
             std::cmp::Ordering::Equal => return Some(if text == "␠" { " " } else { text }),
             std::cmp::Ordering::Less => low = end + 1,
             std::cmp::Ordering::Greater => high = start,
@@ -161,7 +161,7 @@ fn find_in_glyph_list(name: &str) -> Option<&'static str> {
     None
 }
 
-/// Returns the text of names such as `uni20AC` and `u1F600`.
+/// Returns the text for a glyph name that contains Unicode code points, such as `uni20AC` or `u1F600`.
 fn text_of_code_name(name: &str) -> Option<String> {
     let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let text = |digits: &str| char::from_u32(u32::from_str_radix(digits, 16).ok()?);

@@ -98,7 +98,7 @@ impl Font {
         }
     }
 
-    /// Passes the characters of a string to `take` one by one.
+    /// Splits a string into characters and passes them to `take` one by one.
     pub fn show(&self, bytes: &[u8], take: &mut dyn FnMut(ShownGlyph)) {
         match &self.kind {
             FontKind::Simple(simple) => {
@@ -232,8 +232,8 @@ fn code_texts(
     texts
 }
 
-/// Returns the character for names such as `a65` in TeX's bitmap fonts: the number is the character's code, which is
-/// ASCII in the middle of the range.
+/// Returns the character for a glyph name such as `a65` in TeX's bitmap fonts. The number is the character code; codes
+/// from 0x21 to 0x7E are ASCII, and all others are ignored.
 fn text_of_numbered_name(name: &[u8]) -> Option<String> {
     let digits = std::str::from_utf8(name).ok()?.strip_prefix('a')?;
     let code: u8 = digits.parse().ok()?;
@@ -242,7 +242,7 @@ fn text_of_numbered_name(name: &[u8]) -> Option<String> {
         .then(|| char::from(code).to_string())
 }
 
-/// Returns the default encoding of a font that does not declare one.
+/// Returns the default encoding of a font that does not declare one; `None` for a Type 3 font, which has no default.
 fn default_encoding(name: &str, subtype: &[u8]) -> Option<Base> {
     if name.contains("ZapfDingbats") {
         return Some(Base::Dingbats);
@@ -343,7 +343,7 @@ impl Composite {
         }
     }
 
-    // Returns the character that the font program maps to an identifier.
+    // Returns the character that the font program assigns to a character identifier.
     fn drawn_character(&self, id: u32) -> Option<char> {
         let glyph = match &self.glyph_of {
             Some(map) => {
@@ -357,7 +357,8 @@ impl Composite {
 
     fn width(&self, id: u32, length: usize) -> f64 {
         let default_width = match &self.code {
-            // The widths are in a table outside the file; single-byte characters are half as wide.
+            // Widths are listed by character identifier, and the map from codes to identifiers is not in the file.
+            // Single-byte characters are half as wide as others.
             CodeSpace::Legacy(_) => return if length == 1 { 0.5 } else { 1.0 },
             _ => self.default_width,
         };
@@ -378,7 +379,7 @@ fn legacy_length(encoding: &'static Encoding, bytes: &[u8]) -> usize {
     }
 }
 
-/// Names of the code maps for the Japanese standard.
+/// Names of the predefined code maps for the Japanese standard JIS X 0208.
 const JIS_CODE_MAPS: [&str; 8] = [
     "H", "V", "Ext-H", "Ext-V", "Add-H", "Add-V", "NWP-H", "NWP-V",
 ];

@@ -1,4 +1,5 @@
-//! The part of a PDF's graphics state that positions text (ISO 32000-1, 8.4 and 9.3).
+//! The part of a PDF's graphics state that determines where text is and whether it can be seen (ISO 32000-1, 8.4 and
+//! 9.3).
 
 use std::rc::Rc;
 
@@ -22,7 +23,7 @@ pub struct GraphicsState {
     pub spacing: f64,
     /// Word spacing: additional space after each space character.
     pub word_spacing: f64,
-    /// Horizontal scaling; 1 is none.
+    /// Horizontal scaling, as a factor; 1 leaves text unchanged.
     pub horizontal_scale: f64,
     /// Leading: the distance between lines.
     pub leading: f64,
@@ -36,7 +37,7 @@ pub struct GraphicsState {
     pub fill_color: FillColor,
     /// Bounds of the clipping area; `None` if there is no clip.
     pub clip: Option<[f64; 4]>,
-    /// Whether the clipping area is exactly its bounds.
+    /// Whether the clipping area is a rectangle, so that it equals its bounds.
     pub clip_is_box: bool,
     /// Opacity of fills, 0 to 1.
     pub alpha: f64,
@@ -44,7 +45,7 @@ pub struct GraphicsState {
     pub is_blended: bool,
     /// Whether a mask makes part of the content transparent.
     pub is_masked: bool,
-    /// Whether the form that contains the content is not painted opaquely.
+    /// Whether the content is inside a form that is painted with transparency.
     pub is_in_transparent_form: bool,
 }
 
@@ -85,7 +86,7 @@ impl GraphicsState {
         }
     }
 
-    /// Returns whether fills hide the content below.
+    /// Returns whether fills completely hide the content below.
     pub fn paints_opaquely(&self) -> bool {
         self.fill_color != FillColor::Unknown && !self.is_transparent()
     }
@@ -95,7 +96,7 @@ impl GraphicsState {
         self.alpha < 1.0 || self.is_blended || self.is_masked || self.is_in_transparent_form
     }
 
-    /// Moves the text position to a line that starts at this distance from the start of the current one.
+    /// Starts a new line of text at this offset from the start of the current line.
     pub fn next_line(&mut self, x: f64, y: f64) {
         let line = Matrix::translation(x, y).then(self.line);
         if line.is_usable() {

@@ -1,5 +1,5 @@
-//! Joins words that are split at the end of a line or page. Keeps a hyphen that belongs to the word: between digits,
-//! before capitals, and if the document writes the word with a hyphen elsewhere.
+//! Joins words that are split at the end of a line or page. Keeps a hyphen between digits, before a capital, and in a
+//! word that the document writes with a hyphen elsewhere.
 
 use std::collections::HashSet;
 
@@ -50,7 +50,7 @@ impl WordList {
         }
     }
 
-    /// Returns how to join the text `next` to a text with this ending.
+    /// Returns how to join `next` to the preceding `text`, depending on whether that ends in a hyphen.
     pub fn join(&self, text: &str, next: &str) -> LineJoin {
         let Some(hyphen) = text
             .chars()

@@ -1,5 +1,5 @@
 //! Interprets a page's content streams to collect its text and images: the position, size, and text of each character.
-//! Draws nothing, follows no references outside the file, and bounds everything.
+//! Draws nothing, follows no references outside the file, and limits the amount of everything that it reads.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use super::page_geometry::{content, upright_size, upright_transform};
 use super::painting::{PagePainting, apply_transparency};
 use super::script::letters;
 
-/// Maximum number of glyphs per page; real pages stay far below this and the following limits.
+/// Maximum number of glyphs per page. Real pages stay far below this and the following limits.
 const MAX_GLYPHS: usize = 200_000;
 /// Maximum number of instructions per page.
 const MAX_INSTRUCTIONS: usize = 4_000_000;
@@ -32,9 +32,10 @@ const MAX_FORMS: usize = 2_000;
 const MAX_FORM_DEPTH: usize = 12;
 /// Maximum number of saved graphics states.
 const MAX_STATES: usize = 512;
-/// Maximum character spacing, in multiples of the font size, that does not count as a space between words.
+/// Maximum character spacing, in multiples of the font size, that is added to a character's width. Wider spacing
+/// separates words.
 const MAX_CHARACTER_SPACING: f64 = 0.4;
-/// Minimum share of a page, 0 to 1, for an image to be more than an ornament.
+/// Minimum share of a page, 0 to 1, that an image covers to count as content rather than an ornament.
 const MIN_PICTURE: f64 = 0.01;
 /// Maximum number of fonts cached across pages.
 const MAX_FONTS: usize = 200;
@@ -86,8 +87,8 @@ pub fn interpret_page<'a>(
     canvas
 }
 
-/// Keeps invisible text that represents visible content: over a scan, or where most text is invisible because its
-/// letters are drawn as shapes. Drops it elsewhere, because readers do not see it.
+/// Decides whether to keep invisible text. It is kept if it represents visible content: over a scan, or if most text is
+/// invisible because its letters are drawn as shapes. Otherwise it is dropped, because readers do not see it.
 fn choose_invisible(canvas: &mut PageCanvas<'_>) {
     let invisible = std::mem::take(&mut canvas.invisible);
     if invisible.is_empty() {
@@ -125,7 +126,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         let mut state = start.clone();
         let mut saved_states = Vec::new();
         let mut instructions = UntypedIter::new(content);
-        // Replacement text of marked content, and the depth at which it was opened.
+        // Open marked content, with the replacement texts for its characters.
         let mut marks = MarkedContent::default();
         let mut hidden: Vec<bool> = Vec::new();
         let hidden_layers = self.hidden_layers;
@@ -176,7 +177,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                 }
             }
         }
-        // A stream that does not close its marked content must not hide what follows.
+        // A section that the stream does not close must not hide what follows the stream.
         self.hidden_layers = hidden_layers;
     }
 
@@ -187,7 +188,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// Handles operators that concern only text.
+    /// Handles an operator that concerns only text.
     fn run_text_operator(
         &mut self,
         operator: &[u8],
@@ -272,7 +273,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             // In vertical text, the origin is above the middle of the character.
             ((-shown.width / 2.0 * size, state.rise), (0.0, -size))
         } else {
-            // Letter-spacing must not be mistaken for spaces between words.
+            // Wide letter-spacing must not be mistaken for spaces between words, so it counts toward the character.
             let spacing = state.spacing.clamp(0.0, MAX_CHARACTER_SPACING * size.abs());
             let length = shown.width * size + spacing;
             ((0.0, state.rise), (length * state.horizontal_scale, 0.0))
@@ -360,7 +361,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// Handles an image, or a form, which is a separate content stream.
+    /// Draws an external object: an image, or a form, which is a separate content stream.
     fn draw_object(
         &mut self,
         instruction: &Instruction<'_, '_>,
@@ -429,7 +430,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// Reads a form field or an annotation.
+    /// Reads an annotation, which may be a form field.
     fn draw_annotation(
         &mut self,
         annotation: &Dict<'a>,
@@ -472,7 +473,7 @@ impl<'a> PageInterpreter<'_, 'a> {
     fn draw_appearance(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
         if let Some((stream, fit)) = annotations::annotation_appearance(annotation) {
             let mut state = GraphicsState::new(fit.then(base));
-            // Viewers blend highlights with the page, and mark fields in their own ways.
+            // Viewers blend highlights with the page and mark fields in their own way, so neither hides any text.
             state.is_blended = annotations::has_subtype(annotation, b"Highlight")
                 || annotations::has_subtype(annotation, b"Widget");
             self.draw_form(&stream, resources, &state, 1);

@@ -19,7 +19,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads which layers the file's default configuration turns off.
+    /// Reads which layers are off by default: those that the file turns off, and those that are not meant for viewing.
     pub fn read(pdf: &Pdf) -> Self {
         let mut layers = Self::default();
         let root = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id());
@@ -54,7 +54,7 @@ impl Layers {
         layers
     }
 
-    /// Returns whether no layer is off.
+    /// Returns whether every layer is on.
     pub fn is_empty(&self) -> bool {
         self.disabled_layers.is_empty()
     }
@@ -75,7 +75,7 @@ impl Layers {
             .is_some_and(|layer| self.hides_content(&layer))
     }
 
-    /// Returns whether an object with an `OC` entry is hidden.
+    /// Returns whether an object is hidden, because its `OC` entry refers to a layer that is off.
     pub fn hides_object(&self, dict: &Dict<'_>) -> bool {
         !self.is_empty()
             && dict

@@ -10,7 +10,7 @@ use super::text_runs::LinePiece;
 const MIN_LINES: usize = 4;
 /// Maximum depth of nested columns.
 const MAX_DEPTH: usize = 8;
-/// Maximum number of pieces per page that are ordered by columns; a page with more pieces is a drawing.
+/// Maximum number of pieces per page for which columns are detected; a page with more pieces is a drawing.
 const MAX_PIECES: usize = 20_000;
 /// Maximum vertical distance, in multiples of the font size, at which a raised or lowered piece still belongs to a
 /// line.
@@ -99,7 +99,7 @@ fn find_gutter(pieces: &[LinePiece]) -> Option<Gutter> {
             continue;
         };
         let is_better = best.is_none_or(|best| gutter.lines > best.lines + best.lines / 10);
-        // In a wide gutter, use the middle, so that overhanging text stays on its side.
+        // Of several equally good positions, use the middle of the gutter, so that overhanging text stays on its side.
         let is_wider = best.is_some_and(|best| gutter.lines >= best.lines) && {
             let room = gutter_clearance(&order, &gutter);
             room > width
@@ -230,7 +230,7 @@ fn median(values: impl Iterator<Item = usize>) -> usize {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
-/// Orders pieces without columns: rows from top to bottom.
+/// Writes pieces without columns as lines, one per row, from top to bottom.
 fn order_rows(mut pieces: Vec<LinePiece>, lines: &mut Vec<LayoutLine>) {
     pieces.sort_by(|a, b| b.y.total_cmp(&a.y));
     let mut rows: Vec<Vec<LinePiece>> = Vec::new();
@@ -275,8 +275,8 @@ fn belongs_to_row(row: &[LinePiece], piece: &LinePiece) -> bool {
     is_near && clear
 }
 
-/// Returns whether a small piece directly follows a large one, as a superscript or subscript does, even if there is
-/// space above the line.
+/// Returns whether a small piece directly follows a large one, as a superscript or subscript does. Their heights are
+/// not compared.
 fn is_mark(small: &LinePiece, large: &LinePiece) -> bool {
     small.size <= 0.86 * large.size
         && small.text.len() <= MAX_SCRIPT_BYTES
@@ -329,7 +329,7 @@ fn assemble_line(mut row: Vec<LinePiece>) -> LayoutLine {
     }
 }
 
-/// Marks the lines that start a paragraph: those after a larger gap than between most lines, or with a
+/// Marks the lines that start a paragraph: those after an unusually large gap, above the preceding line, or with a
 /// different font size.
 fn mark_paragraphs(lines: &mut [LayoutLine]) {
     let gaps = lines.windows(2).map(|pair| pair[0].y - pair[1].y);
@@ -355,7 +355,7 @@ fn are_sizes_different(one: f64, other: f64) -> bool {
 }
 
 /// Returns the text of a page. `body` is the font size of the document's body text, in points; `vocabulary` contains
-/// the document's words.
+/// the words of the document so far.
 pub fn to_text(lines: &[LayoutLine], body: f64, vocabulary: &WordList) -> String {
     let mut text = String::new();
     let mut previous: Option<&LayoutLine> = None;

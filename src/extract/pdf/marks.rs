@@ -48,7 +48,8 @@ impl MarkedContent {
     }
 }
 
-/// Returns the `ActualText` of short content. That of a whole paragraph would lose the positions of its words.
+/// Returns the `ActualText` of marked content, if it is short. The text of a whole paragraph would lose the positions
+/// of its words.
 pub fn replacement(instruction: &Instruction<'_, '_>, resources: &Resources<'_>) -> Option<String> {
     let mut operands = instruction.operands();
     operands.next()?;

@@ -61,7 +61,7 @@ pub const NAME: &str = "PDF";
 const MIN_WORDS: usize = 5;
 /// Reason for a page without text if none of its characters maps to text.
 const NO_CHARACTER_MAP: &str = "its fonts do not map to characters, so its text cannot be read";
-/// Minimum share of a page, 0 to 1, that the image of a scan covers.
+/// Minimum share of a page, 0 to 1, that images must cover for the page to be a scan.
 const MIN_SCAN_SHARE: f64 = 0.4;
 
 /// Reads a PDF file and passes its pages to `out`.
@@ -223,14 +223,16 @@ fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
     })
 }
 
-/// Returns the lines of each text direction, starting with the direction that has the most characters.
+/// Returns the lines of a page: those of each text direction, starting with the direction that has the most characters,
+/// and then the comments.
 fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     let mut all = Vec::new();
     let notes = canvas.notes;
     for run in text_runs::runs(canvas.glyphs) {
         let mut lines = layout::lines(run.pieces);
         if !run.is_upright {
-            // Their positions are in a rotated frame, so they never count as the top or bottom of the page.
+            // Lines in another direction have positions in a rotated frame, so they never count as the top or bottom of
+            // the page.
             lines.iter_mut().for_each(|line| line.y = f64::NAN);
         }
         all.append(&mut lines);
@@ -244,7 +246,7 @@ fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     all
 }
 
-/// Why a page has no text.
+/// Why a page has no text, and whether to offer its image instead.
 struct NoTextReason {
     message: &'static str,
     page_image: bool,

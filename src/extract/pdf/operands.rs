@@ -13,7 +13,7 @@ pub fn name<'b, 'a>(object: &'b Object<'a>) -> Option<&'b Name<'a>> {
     }
 }
 
-/// Returns the last operand as a number, or zero.
+/// Returns the last numeric operand, or zero if there is none.
 pub fn last_number(instruction: &Instruction<'_, '_>) -> f64 {
     instruction
         .operands()
@@ -42,12 +42,12 @@ pub fn number(object: &Object<'_>) -> Option<f64> {
     }
 }
 
-/// Returns six operands as a matrix.
+/// Returns the first six numeric operands as a matrix.
 pub fn matrix_operands(instruction: &Instruction<'_, '_>) -> Matrix {
     Matrix(numbers(instruction))
 }
 
-/// Returns the `Matrix` entry of a dictionary.
+/// Returns the `Matrix` entry of a dictionary, if it is a usable transformation.
 pub fn matrix(dict: &Dict<'_>) -> Option<Matrix> {
     number_list(dict, "Matrix")
         .map(Matrix)
@@ -60,7 +60,7 @@ pub fn rectangle(dict: &Dict<'_>, key: &str) -> Option<[f64; 4]> {
     Some([x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)])
 }
 
-/// Returns a list entry of `COUNT` numbers.
+/// Returns the first `COUNT` numbers of a list entry; `None` if there are fewer.
 pub fn number_list<const COUNT: usize>(dict: &Dict<'_>, key: &str) -> Option<[f64; COUNT]> {
     let values: Vec<f64> = dict
         .get::<Array<'_>>(key)?

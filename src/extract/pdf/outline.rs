@@ -1,4 +1,4 @@
-//! The outline of a document, which gives each page a title. Follows only targets inside the file, and reads a bounded
+//! The outline of a document, which gives pages their titles. Follows only targets inside the file, and reads a limited
 //! number of entries.
 
 use std::collections::{HashMap, HashSet};
@@ -15,7 +15,8 @@ const MAX_DEPTH: usize = 2;
 /// Maximum length of a title, in characters.
 const MAX_TITLE_CHARS: usize = 200;
 
-/// Returns the outline title of each page; empty for pages without one.
+/// Returns the title of each page: that of the outline entry that points to the page or, without one, to the nearest
+/// earlier page. Pages before the first entry have an empty title.
 pub fn titles(pdf: &Pdf) -> Vec<String> {
     let pages = pdf.pages();
     let mut titles = vec![String::new(); pages.len()];
@@ -144,7 +145,7 @@ impl OutlineWalk {
     }
 }
 
-/// Returns the page of a target `[page /XYZ …]`, or of a dictionary that contains one.
+/// Returns the page that a target refers to: an array `[page /XYZ …]`, or a dictionary that contains one.
 fn page_of(target: Object<'_>) -> Option<ObjectIdentifier> {
     let array = match target {
         Object::Array(array) => array,

@@ -9,7 +9,7 @@ use super::canvas::Glyph;
 const MAX_DISTANCE_ALONG_LINE: f64 = 0.12;
 /// Maximum distance across the line, in multiples of the font size.
 const MAX_DISTANCE_ACROSS_LINE: f64 = 0.15;
-/// Size of a grid cell, in points.
+/// Size in points of a cell of the grid that finds glyphs by position.
 const CELL_POINTS: f64 = 4.0;
 
 /// Returns the glyphs without duplicates, in drawing order.
@@ -43,7 +43,7 @@ pub fn remove_duplicates(glyphs: Vec<Glyph>) -> Vec<Glyph> {
 }
 
 fn cell(glyph: &Glyph) -> (i32, i32) {
-    // Positions are known to be near the page, so the casts do not saturate.
+    // Positions are known to be near the page, so these casts do not saturate.
     (
         (glyph.x / CELL_POINTS).floor() as i32,
         (glyph.y / CELL_POINTS).floor() as i32,

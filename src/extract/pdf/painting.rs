@@ -53,7 +53,7 @@ struct Cover {
 /// The path under construction, in the page's coordinates.
 #[derive(Default)]
 struct PaintPath {
-    /// The finished subpaths: their bounds, and whether each is a plain rectangle.
+    /// The finished subpaths: the bounds of each, and whether it is a plain rectangle.
     parts: Vec<(Rectangle, bool)>,
     open_subpath: Option<SubPath>,
     clips: bool,
@@ -83,7 +83,7 @@ impl PagePainting {
     }
 
     /// Handles an operator that concerns paths or colors. Returns false for any other operator. `glyphs` is the number
-    /// of letters so far, and `is_shown` is whether the layer is on.
+    /// of characters drawn so far, and `is_shown` is whether the layer is on.
     pub fn apply(
         &mut self,
         instruction: &Instruction<'_, '_>,
@@ -111,7 +111,7 @@ impl PagePainting {
         true
     }
 
-    /// Adds an image, which is painted on the unit square.
+    /// Adds an image as a background. `map` transforms the unit square to the place of the image.
     pub fn add_image(&mut self, map: Matrix) {
         self.add_background(mapped_bounds(map, [0.0, 0.0, 1.0, 1.0]));
     }
@@ -181,7 +181,7 @@ impl PagePainting {
         }
     }
 
-    /// Ends the path without painting it. If it was marked as a clip, it limits what is painted from here on.
+    /// Ends the path without painting it. If the path was marked as a clip, it limits what is painted afterward.
     fn end_path(&mut self, state: &mut GraphicsState) {
         self.path.end_part();
         let path = std::mem::take(&mut self.path);
@@ -194,7 +194,7 @@ impl PagePainting {
         state.clip = Some(state.clip.map_or(all, |clip| intersection(clip, all)));
     }
 
-    /// Forgets letters that have been replaced; `glyphs` is the number of remaining letters.
+    /// Adjusts the covering boxes after characters were replaced by fewer ones; `glyphs` is the number that remains.
     pub fn truncate_glyphs(&mut self, glyphs: usize) {
         for cover in self
             .covers
@@ -206,7 +206,7 @@ impl PagePainting {
         }
     }
 
-    /// Removes invisible letters from the page, and records what else is painted on it.
+    /// Removes the letters that cannot be seen from the page, and records what else is painted on it.
     pub fn finish(mut self, canvas: &mut PageCanvas<'_>) {
         self.add_symbols(canvas);
         let mut index = 0;
@@ -270,7 +270,7 @@ impl PagePainting {
     }
 }
 
-/// A rectangle that contains any page.
+/// A rectangle larger than any page.
 const UNBOUNDED: Rectangle = [f64::MIN, f64::MIN, f64::MAX, f64::MAX];
 
 impl PaintPath {

@@ -8,7 +8,7 @@ use hayro_syntax::object::{Dict, Stream};
 use super::bytes::{u16_at, u32_at};
 use super::encoding::{Base, text_of_glyph};
 
-/// Returns the text of each code, using the encoding in the font program.
+/// Returns the text of each code, using the encoding in the font program; `None` if there is no readable one.
 pub fn encoding(descriptor: &Dict<'_>) -> Option<Vec<Option<String>>> {
     if let Some(stream) = descriptor.get::<Stream<'_>>("FontFile") {
         return parse_type1_encoding(&stream.decoded_data().ok()?);
@@ -134,7 +134,7 @@ fn read_format_12(font: &[u8], start: usize, characters: &mut HashMap<u32, char>
     Some(())
 }
 
-/// Records the first character of a glyph: the plain character comes before its variants.
+/// Records the character of a glyph, unless it already has one: a plain character precedes its variants.
 fn record_character(characters: &mut HashMap<u32, char>, glyph: u32, code: u32) {
     if glyph != 0
         && characters.len() < 65_536

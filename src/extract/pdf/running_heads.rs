@@ -1,6 +1,6 @@
 //! Removes running heads: lines repeated at the top or bottom of pages, such as titles, dates, and page numbers.
 //! Compares each page with a few neighbors, so that a document is never held in memory as a whole. The first occurrence
-//! of a line is kept.
+//! of a line is kept, unless it is only a page number.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -8,7 +8,8 @@ use super::layout::LayoutLine;
 
 /// Number of pages before and after a page to compare it with.
 const NEIGHBOR_PAGES: usize = 4;
-/// Minimum number of these pages that must contain the line too: half of them, because left and right pages differ.
+/// Minimum number of these pages that must contain the line too. Fewer than half are enough, because left and right
+/// pages may differ.
 const MIN_REPEATS: usize = 3;
 /// Share of the page height, 0 to 1, that counts as its top or bottom.
 const MARGIN_SHARE: f64 = 0.13;
@@ -20,12 +21,12 @@ const MAX_KINDS: usize = 10_000;
 struct BufferedPage {
     number: u32,
     lines: Vec<LayoutLine>,
-    /// Lines that may repeat, with their index and normalized form.
+    /// Lines at the top or bottom of the page, each with its index and its normalized form.
     edges: Vec<(usize, String)>,
     is_returned: bool,
 }
 
-/// Sliding window over the neighbors of the page to write next.
+/// Sliding window over the pages around the next one to write.
 pub struct PageWindow {
     pages: VecDeque<BufferedPage>,
     seen_kinds: HashSet<String>,
@@ -47,7 +48,7 @@ impl PageWindow {
         self.removed_lines
     }
 
-    /// Adds a page and returns those whose neighbors are now all known.
+    /// Adds a page. Returns the pages whose neighbors are now all known.
     pub fn push(
         &mut self,
         number: u32,
@@ -100,7 +101,7 @@ impl PageWindow {
             if others.count() < MIN_REPEATS {
                 continue;
             }
-            // A title is kept once, but a page number is redundant.
+            // The first occurrence of a title is kept, but page numbers are always removed.
             let is_number = !kind.chars().any(char::is_alphabetic);
             if is_number || self.seen_kinds.contains(kind) {
                 drop.insert(*at);
@@ -125,7 +126,8 @@ impl PageWindow {
     }
 }
 
-/// Returns the outermost lines in normalized form: the line's words, with numbers replaced because they may count up.
+/// Returns the outermost lines in normalized form: the line's words, with every number replaced by the same character,
+/// because page numbers count up.
 fn edge_lines(lines: &[LayoutLine], height: f64) -> Vec<(usize, String)> {
     let mut order: Vec<usize> = (0..lines.len())
         .filter(|&at| lines[at].y.is_finite())
@@ -166,7 +168,8 @@ fn normalize(end: char, text: &str) -> String {
     {
         kind = "0".to_owned();
     }
-    // The position is part of the normalized form. A non-letter character separates numbers from words.
+    // The position is part of the normalized form. It is not marked by a letter, because a line without letters counts
+    // as a page number.
     kind.insert(0, if end == 't' { '^' } else { '_' });
     kind
 }

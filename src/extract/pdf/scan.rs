@@ -14,7 +14,7 @@ use super::interpret::{self, Fonts};
 use super::layers::Layers;
 use crate::extract::{MAX_PICTURE_BYTES, MAX_PICTURE_SIDE};
 
-/// Maximum size of a decoded image in pixels: twice that of an A0 page at 400 dots per inch.
+/// Maximum size of a decoded image in pixels. An A0 page at 500 dots per inch has fewer.
 const MAX_PIXELS: u64 = 400_000_000;
 
 /// The image of a scanned page, as a file.
@@ -26,7 +26,8 @@ pub struct ScannedImage {
     pub bytes: Vec<u8>,
 }
 
-/// Returns the largest image on page `page`, counted from 1.
+/// Returns the largest image on page `page`, counted from 1; `None` if there is no page or no image that can be
+/// extracted.
 pub fn page_image(bytes: &[u8], page: u32) -> Option<ScannedImage> {
     let pdf = super::open(bytes).ok()?;
     let page = pdf.pages().get(page.checked_sub(1)? as usize)?;
@@ -128,7 +129,8 @@ impl ScanImage {
         }
     }
 
-    /// Encodes a PNG row by row. For an image that is too large, keeps only every `step`th row and column.
+    /// Encodes a PNG row by row. An image that exceeds the maximum size is reduced: only every nth row and column is
+    /// kept, for the smallest n that suffices.
     fn to_png(&self, samples: &[u8]) -> Option<ScannedImage> {
         let stride =
             (self.width as usize * self.component_count() * self.bits as usize).div_ceil(8);
@@ -192,8 +194,8 @@ impl ScanImage {
         Some(file)
     }
 
-    /// Returns the brightness of a downsampled gray pixel: the darkest of the columns that it covers, because thin
-    /// lines would disappear otherwise.
+    /// Returns the brightness of a gray pixel in the reduced image. This is the darkest of the columns that it covers,
+    /// because thin lines would disappear otherwise.
     fn darkest_pixel(&self, row: &[u8], column: usize, step: usize) -> u8 {
         (column..(column + step).min(self.width as usize))
             .map(|column| self.brightness(sample(row, column, self.bits)))

@@ -1,7 +1,7 @@
 //! Converts text as drawn by fonts to text as written by people: ligatures and presentation forms become letters, and
 //! right-to-left text is put in reading order.
 
-/// Presentation forms of Arabic letters: a letter's first form, and the letter.
+/// Presentation forms of Arabic letters: the first form of each letter, and the letter.
 const ARABIC: [(char, &str); 40] = [
     ('\u{FE80}', "ء"),
     ('\u{FE81}', "آ"),
@@ -45,8 +45,8 @@ const ARABIC: [(char, &str); 40] = [
     ('\u{FEFB}', "لا"),
 ];
 
-/// Returns a character's text as letters, without control characters and private-use characters. Several right-to-left
-/// letters are in the order in which they are drawn.
+/// Converts a character's text to plain letters, without control and private-use characters. If it contains several
+/// letters and any is right-to-left, returns them in visual order.
 pub fn letters(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
@@ -98,7 +98,7 @@ pub fn to_reading_order(line: String) -> String {
     characters.into_iter().collect()
 }
 
-/// Reverses every run of characters that satisfy `matches`, including the characters between two of them.
+/// Reverses each run of matching characters, including other characters between two of them.
 fn reverse_runs(characters: &mut [char], matches: impl Fn(char) -> bool) {
     let mut at = 0;
     while at < characters.len() {
@@ -121,8 +121,8 @@ fn reverse_runs(characters: &mut [char], matches: impl Fn(char) -> bool) {
     }
 }
 
-/// Mirrors brackets in reversed text if they close before they open: a font may name them by their shape or by their
-/// meaning.
+/// Mirrors brackets in reversed text if a closing one comes first. Some fonts name brackets by their shape and others
+/// by their meaning.
 fn mirror_brackets(characters: &mut [char]) {
     const PAIRS: [(char, char); 5] = [('(', ')'), ('[', ']'), ('{', '}'), ('«', '»'), ('<', '>')];
     let first = characters
@@ -142,7 +142,7 @@ fn mirror_brackets(characters: &mut [char]) {
     }
 }
 
-/// Returns whether a character is written from right to left.
+/// Returns whether a character is written from right to left. Digits are not.
 pub fn is_right_to_left(character: char) -> bool {
     matches!(character, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}')
         // Digits run from left to right in every script.

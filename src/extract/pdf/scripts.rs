@@ -1,6 +1,6 @@
 //! Superscript and subscript characters on a page. While a line is assembled, they are enclosed in private-use
-//! characters, which do not occur in text at that point; at the end, they are written as powers, note references, and
-//! indexes.
+//! characters, which have been removed from the text before; at the end, they are written as powers, note references,
+//! and indexes.
 
 use crate::extract::raised::{Script, subscript, superscript};
 
@@ -8,16 +8,16 @@ use crate::extract::raised::{Script, subscript, superscript};
 const SUPERSCRIPT_MARKS: [char; 2] = ['\u{E000}', '\u{E001}'];
 /// Delimiters of subscript text.
 const SUBSCRIPT_MARKS: [char; 2] = ['\u{E002}', '\u{E003}'];
-/// Size of superscripts relative to their line: smaller characters belong to a drawing; larger ones are part of a
-/// heading or a drop cap.
+/// Size of superscripts and subscripts relative to their line. Smaller characters belong to a drawing; larger ones are
+/// part of a heading or a drop cap.
 const SIZE_RATIO: std::ops::RangeInclusive<f64> = 0.4..=0.86;
 /// Height of a superscript's baseline above the line, in multiples of the line's size.
 const SUPERSCRIPT_HEIGHT: std::ops::Range<f64> = 0.14..0.8;
 /// Depth of a subscript's baseline below the line, in multiples of the line's size.
 const SUBSCRIPT_DEPTH: std::ops::Range<f64> = 0.07..0.5;
 
-/// Returns the position of characters relative to the line they belong to. With `is_raised`, the file itself raises or
-/// lowers them, and their size is ignored.
+/// Returns whether characters are superscript or subscript relative to their line. With `is_raised`, the file itself
+/// raises or lowers them, and their size is ignored.
 pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool) -> Option<Script> {
     if !is_raised && !SIZE_RATIO.contains(&(size / line_size.max(0.01))) {
         return None;

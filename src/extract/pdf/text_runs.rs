@@ -1,5 +1,5 @@
-//! Joins the characters of a page into pieces of lines: positions separate words, accents are joined to their
-//! letters, and text drawn twice is read once.
+//! Joins the characters of a page into pieces of lines: gaps separate words, accents are joined to their letters, and
+//! text drawn twice is read once.
 
 use super::canvas::Glyph;
 use super::scripts;
@@ -20,9 +20,9 @@ const MIN_RAISED_DISTANCE: f64 = 0.7;
 /// Part of a line without wide gaps. Positions are in points.
 #[derive(Debug, Clone)]
 pub struct LinePiece {
-    /// Start position along the line.
+    /// Start of the piece along the line.
     pub x0: f64,
-    /// End position along the line.
+    /// End of the piece along the line.
     pub x1: f64,
     /// Height of the baseline.
     pub y: f64,
@@ -44,7 +44,7 @@ pub struct DirectionRun {
     pub is_upright: bool,
 }
 
-/// Groups the characters of a page into a run for each text direction, the longest run first.
+/// Groups the characters of a page by text direction. The direction with the most characters comes first.
 pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     let mut groups: Vec<(i32, Vec<Glyph>)> = Vec::new();
     for glyph in glyphs {
@@ -110,7 +110,7 @@ fn line_pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
         let size = before.size.max(glyph.size);
         let end = before.x + before.advance.0;
         let gap = glyph.x - end;
-        // A superscript may be as large as its line.
+        // A raised character or a lone superscript may be as large as its line.
         let reach = if glyph.is_raised || is_lone_superscript {
             MIN_RAISED_DISTANCE
         } else {
@@ -160,7 +160,8 @@ fn line_pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
     pieces
 }
 
-/// Adds a glyph to a piece. Large glyphs define the line; a raised glyph is a note reference or an exponent.
+/// Adds a glyph to a piece. A larger glyph defines the line, so that the text before it may become a superscript or
+/// subscript.
 fn add_glyph(piece: &mut LinePiece, glyph: &Glyph, is_lone_superscript: bool) {
     let is_larger = glyph.size > piece.size * 1.05;
     if is_larger || (is_lone_superscript && !glyph.is_raised) {
@@ -208,7 +209,8 @@ fn pop(text: &mut String, end: &str) {
     }
 }
 
-/// Joins a letter with its accent if one is drawn over the other, in either order.
+/// Joins a letter and its accent if one is drawn over the other, in either order. Returns `None` for any other two
+/// glyphs.
 fn join_accent(first: &Glyph, second: &Glyph) -> Option<String> {
     let over = |accent: &Glyph, letter: &Glyph| {
         let middle = accent.x + accent.advance.0 / 2.0;
@@ -267,7 +269,7 @@ fn apply_accent(letter: char, accent: char) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// Reads a row of size-10 characters, each with its position and width.
+    /// Reads a row of characters with the font size 10, each given by its text, position, and width.
     fn read(glyphs: &[(&str, f64, f64)]) -> Vec<String> {
         let glyphs = glyphs
             .iter()

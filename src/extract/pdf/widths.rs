@@ -1,5 +1,5 @@
-//! Character widths of the standard 14 fonts, for files that omit them. From Adobe's metrics; accented letters and
-//! symbols have the width of a similar character.
+//! Character widths of the standard 14 fonts, for files that omit them. The widths are from Adobe's metrics; accented
+//! letters and symbols have the width of a similar character.
 
 /// A font family, identified by the font's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Family {
     TimesItalic,
 }
 
-/// Widths from `!` to `~`, preceded by that of the space, in thousandths of the font size.
+/// Widths of the characters from the space to `~`, in thousandths of the font size.
 type Table = [u16; 95];
 
 const HELVETICA: Table = [

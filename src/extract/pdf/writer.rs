@@ -6,13 +6,13 @@ use super::layout::{self, LayoutLine};
 use super::running_heads::PageWindow;
 use crate::extract::output::{Output, OutputFull};
 
-/// Writer that buffers pages until their running heads and split words are resolved.
+/// Writer that holds back pages until their running heads and split words are known.
 pub struct PdfPageWriter {
     titles: Vec<String>,
     window: PageWindow,
     body_size: BodySize,
     words: WordList,
-    /// The last page, because the next page may continue its last word.
+    /// The page written last, held back because the next page may continue its last word.
     pending_page: Option<(u32, String)>,
 }
 
@@ -88,7 +88,7 @@ impl PdfPageWriter {
     }
 }
 
-/// Moves the rest of a word split at a page end to the page where the word begins.
+/// Moves the rest of a word that is split between two pages to the page where the word begins.
 fn rejoin_split_word(page: &mut String, next: &mut String, words: &WordList) {
     let join = words.join(page, next);
     let end = next.find(char::is_whitespace).unwrap_or(next.len());
@@ -102,7 +102,7 @@ fn rejoin_split_word(page: &mut String, next: &mut String, words: &WordList) {
     *next = next[end..].trim_start().to_owned();
 }
 
-/// The font size of the document's body text: the size with the most bytes of text so far.
+/// Determines the font size of the document's body text: the size in which most bytes of text have been set so far.
 #[derive(Default)]
 struct BodySize {
     /// Number of bytes of text by font size, in half-point steps.

@@ -25,7 +25,7 @@ pub fn field_values(pdf: &Pdf) -> Option<String> {
         Object::Stream(stream) => stream.decoded_data().ok()?.into_owned(),
         Object::Array(parts) => {
             let mut all = Vec::new();
-            // The array contains names and streams in turn.
+            // The array alternates between names and streams.
             for part in parts.iter::<Object<'_>>().take(128) {
                 let Object::Stream(part) = part else {
                     continue;
@@ -43,7 +43,7 @@ pub fn field_values(pdf: &Pdf) -> Option<String> {
     Some(leaf_lines(&text))
 }
 
-/// Returns the leaves of the `data` element as `name: value`.
+/// Returns the innermost elements of the `data` element, one per line as `name: value`.
 fn leaf_lines(xml: &str) -> String {
     let mut reader = quick_xml::Reader::from_str(xml);
     reader.config_mut().check_end_names = false;

@@ -7,11 +7,12 @@ use super::{braced_group, command_name};
 
 /// Maximum number of macros to read.
 const MAX_MACROS: usize = 2_000;
-/// Maximum nesting depth of macros whose replacements use macros.
+/// Maximum depth to which macros in the replacements of macros are expanded.
 const MAX_DEPTH: usize = 8;
 /// Maximum number of expansions per document.
 const MAX_EXPANSIONS: usize = 50_000;
-/// Maximum total size of all replacements with their arguments, in bytes; each nesting level could double it.
+/// Maximum total size of all replacements with their arguments, in bytes. Without it, each nesting level could double
+/// the size.
 const MAX_EXPANDED_BYTES: usize = 8 << 20;
 /// Maximum size of a replacement in bytes; a longer one is markup rather than text.
 const MAX_REPLACEMENT_BYTES: usize = 2_000;
@@ -27,13 +28,14 @@ pub struct TexMacros {
 #[derive(Clone)]
 struct TexMacro {
     arguments: usize,
-    /// Default value of the first argument, which a call may then give in brackets; `None` if it is mandatory.
+    /// Default value of the first argument, which a call may replace in brackets; `None` if there is no optional
+    /// argument.
     default: Option<String>,
     replacement: String,
 }
 
 impl TexMacros {
-    /// Extracts the definitions from a text and returns the rest of the text.
+    /// Removes the macro definitions from a text and records them. Returns the rest of the text.
     pub fn take_definitions(&mut self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -64,7 +66,7 @@ impl TexMacros {
         out + rest
     }
 
-    /// Returns whether a replacement uses any of the macros.
+    /// Returns whether a replacement uses any of the known macros.
     fn uses_any(&self, replacement: &str) -> bool {
         let is_short = replacement.len() <= MAX_REPLACEMENT_BYTES;
         is_short
@@ -74,7 +76,7 @@ impl TexMacros {
             })
     }
 
-    /// Replaces the macros in the text, within the limits on expansions.
+    /// Replaces the known macros in the text, up to the limits on expansions.
     pub fn expand(&mut self, text: &str) -> String {
         if self.known_macros.is_empty() {
             return text.to_owned();

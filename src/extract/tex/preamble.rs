@@ -1,9 +1,8 @@
-//! The preamble of a LaTeX document, of which the title, authors, and abstract are kept, and disabled parts,
-//! which are removed and counted.
+//! Extracts the title, authors, and abstract from the preamble of a LaTeX document, and removes disabled parts.
 
 use super::{braced_group, command_name};
 
-/// Commands whose argument is printed with the title, and how each is formatted.
+/// Commands whose argument is printed with the title, each with the prefix of the printed line.
 const PRINTED_COMMANDS: [(&str, &str); 12] = [
     ("title", "# "),
     ("subtitle", "## "),
@@ -40,7 +39,7 @@ pub fn title_block(head: &str) -> String {
             if command != name {
                 continue;
             }
-            // A short form of the title, for running heads, may precede the title in brackets.
+            // A short form of the title for running heads may precede it in brackets.
             let after_option = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
             let after_option = after_option.map_or(rest, |(_, after)| after);
             if let Some((words, next)) = after_option
@@ -63,7 +62,7 @@ pub fn title_block(head: &str) -> String {
     out
 }
 
-/// Returns the text without its disabled parts, and their number.
+/// Returns the text without its disabled parts, and the number of these parts.
 pub fn without_disabled(text: &str) -> (String, usize) {
     const BEGIN: &str = "\\begin{comment}";
     const END: &str = "\\end{comment}";
@@ -90,7 +89,7 @@ pub fn without_disabled(text: &str) -> (String, usize) {
     (out, count)
 }
 
-/// Returns the offset after the `\fi` that ends the condition at the start of the text, or after its `\else`.
+/// Returns the offset after the `\fi` or `\else` that ends the first branch of the condition at the start of `text`.
 fn end_of_condition(text: &str) -> Option<usize> {
     let (mut at, mut depth) = (0, 0_usize);
     while let Some(next) = text[at..].find('\\').map(|next| at + next) {

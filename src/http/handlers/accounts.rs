@@ -110,7 +110,7 @@ pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(token_response(&cx, &signed_in))
 }
 
-/// `POST /api/auth/guest`: signs in a visitor of the offline demo as a guest, without an account.
+/// `POST /api/auth/guest`: signs in a visitor as a guest, without an account. Available only in the offline demo.
 ///
 /// # Errors
 /// `Forbidden` outside the offline demo; `TooFast` after many attempts; `Unavailable` if there are too many guests.
@@ -149,8 +149,8 @@ pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(token_response(&cx, &signed_in))
 }
 
-/// `POST /api/auth/logout`: ends the session. The route needs no access token, because a browser whose access token has
-/// expired must be able to sign out with its refresh token. A guest is deleted with all data.
+/// `POST /api/auth/logout`: ends the session. A refresh token is sufficient, because a browser whose access token has
+/// expired must still be able to sign out. A guest is deleted with all data.
 ///
 /// # Errors
 /// `SignInNeeded` without a valid access or refresh token.
@@ -264,7 +264,7 @@ pub async fn change_password(mut cx: RequestContext, caller: Caller) -> Result<R
     Ok(reply.cookie(&device_cookie(&cx, &devices)))
 }
 
-/// Returns where a request comes from, for throttling and the audit log.
+/// Returns the origin of a request (address, client, and device), for throttling and the audit log.
 pub(super) fn request_origin(cx: &RequestContext) -> RequestOrigin {
     RequestOrigin {
         peer: Some(cx.peer),
@@ -274,7 +274,7 @@ pub(super) fn request_origin(cx: &RequestContext) -> RequestOrigin {
     }
 }
 
-/// Returns an account as JSON for its owner and for administrators.
+/// Returns an account as JSON, in the form for its owner and for administrators.
 pub(super) fn user_json(user: &User) -> Value {
     json!({
         "user_id": user.id,
@@ -291,7 +291,7 @@ pub(super) fn user_json(user: &User) -> Value {
 /// Returns a success response that contains only a message.
 ///
 /// # Errors
-/// Never returns an error; the return type lets handlers end with this call.
+/// Never returns an error; the return type allows handlers to end with this call.
 pub(super) fn success_reply(message: &str) -> Result<Reply, ApiError> {
     Ok(Reply::json(
         &json!({"status": "success", "success": true, "message": message}),
@@ -349,8 +349,8 @@ fn device_cookie(cx: &RequestContext, value: &str) -> String {
     set_cookie(cx, AuthCookie::Device, value, DEVICE_TOKEN_LIFETIME)
 }
 
-/// Returns the value of a `Set-Cookie` header: `HttpOnly`, `SameSite=Lax`, and `Secure` over HTTPS. `seconds` is the
-/// cookie's lifetime in seconds.
+/// Returns the value of a `Set-Cookie` header. The cookie is `HttpOnly` and `SameSite=Lax`, and `Secure` if it may be
+/// sent only over HTTPS. `seconds` is its lifetime in seconds.
 fn set_cookie(cx: &RequestContext, cookie: AuthCookie, value: &str, seconds: u64) -> String {
     let scope = CookieScope::from_app(&cx.app, cx.https);
     let (name, path) = (cookie.name(scope), cookie.path(scope));

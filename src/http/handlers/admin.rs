@@ -58,7 +58,8 @@ pub async fn users(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     )))
 }
 
-/// `POST /api/admin/users`: creates an account. Without a password, one is generated and returned once.
+/// `POST /api/admin/users`: creates an account. If the body contains no password, one is generated and returned only in
+/// this response.
 ///
 /// # Errors
 /// `BadInput` for an invalid body, email address, or a weak password; `Conflict` if the address is taken.
@@ -111,7 +112,7 @@ pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
             let reason = "its account was locked";
             cx.app.stop_account(&id, reason).await?;
         }
-        // Documents of the account may still be queued, so resume reading them.
+        // Documents of the account may still be waiting to be read, so continue reading.
         Some(false) => cx.app.documents().resume().await?,
         None => {}
     }
@@ -128,7 +129,7 @@ pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
         .accounts()
         .delete_user(Some(actor), &id, &request_origin(&cx))
         .await?;
-    // This comes last, because it may stop this very request: the account may be the caller's own.
+    // This step is last because it may stop this request: administrators may delete their own account.
     let reason = "its account was deleted";
     cx.app.stop_account(&id, reason).await?;
     success_reply("the account and its data have been deleted")

@@ -24,8 +24,8 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 
-/// Header with the thread ID. Responses have it for streamed analyses, whose events do not contain the ID, and for a
-/// panel's answers under `/v1`, where requests may send it too.
+/// Header with the thread ID. It is sent with streamed analyses, whose events do not contain the ID, and with a panel's
+/// answers under `/v1`. Requests under `/v1` may contain it too.
 pub(super) const THREAD_HEADER: HeaderName = HeaderName::from_static("x-quire-thread");
 
 /// `POST /analyze`, `/api/analyze`: runs an analysis. Responds with the result, with a stream of events, or with 202 if
@@ -72,8 +72,7 @@ async fn run(
     if detached && !streamed {
         return accepted_reply(&cx, caller.as_ref(), &id).await;
     }
-    // Unless it is detached, the run belongs to the connection: when the client disconnects, the run and all its calls
-    // stop.
+    // The run belongs to the connection unless it is detached: if the client disconnects, the run and its calls stop.
     if streamed {
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
         let position = match &caller {
@@ -115,7 +114,7 @@ fn result_or_error(
                 .error
                 .clone()
                 .unwrap_or_else(|| "the analysis has no result".into());
-            // No call was made or failed, so the budget did not cover the first stage.
+            // The run failed without any answer, because its budget did not cover the first stage.
             if report.answers.is_empty() && report.analysis.status == Status::Failed {
                 return Err(Error::new(Kind::BudgetExceeded, reason)
                     .resolve("ask for less, or wait until the budget resets")
@@ -137,7 +136,7 @@ pub(super) fn with_unstored_header(reply: Reply, is_stored: bool) -> Reply {
     }
 }
 
-/// Returns the 202 response to a request that has started a detached run.
+/// Returns the 202 response to a request that started a detached run.
 async fn accepted_reply(
     cx: &RequestContext,
     caller: Option<&Caller>,
@@ -204,7 +203,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     })
 }
 
-/// Returns, for each member and then the synthesizer, how much of the documents fits its context window.
+/// Returns how much of the documents fits into each model's context window: first the members, then the synthesizer.
 fn member_contexts(plan: &Plan) -> Vec<Value> {
     let find = |model: &str| {
         let all = plan.members.iter().chain([&plan.synthesizer]);
@@ -242,8 +241,8 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     ))
 }
 
-/// `GET /api/analyses/{id}/events`, `/analyze/stream/{id}`: streams the events of a run. With `Last-Event-ID` or the
-/// query parameter `after`, only the events after that one.
+/// `GET /api/analyses/{id}/events`, `/analyze/stream/{id}`: streams the events of a run. If `Last-Event-ID` or the
+/// query parameter `after` contains an event number, only later events are sent.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis; `BadInput` for an invalid event number.
@@ -319,8 +318,8 @@ pub async fn skip_model(mut cx: RequestContext, caller: Caller) -> Result<Reply,
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// `POST /api/analyses/{id}/rerun`: runs an analysis again with some fields changed. With `dry_run`, only estimates the
-/// cost.
+/// `POST /api/analyses/{id}/rerun`: starts a detached run of an analysis with some fields changed. With `dry_run`, only
+/// estimates the cost.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis; otherwise, same as [`start`].
@@ -350,7 +349,7 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
     accepted_reply(&cx, Some(&caller), &started.id).await
 }
 
-/// `POST /api/analyses/{id}/retry`: runs an analysis again without changes.
+/// `POST /api/analyses/{id}/retry`: starts a detached run of an analysis without changes.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis; otherwise, same as [`start`].
@@ -479,7 +478,7 @@ pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
     ))
 }
 
-/// Streams the events of a run. The guard, which stops the run, is dropped with the body when the client disconnects.
+/// Streams the events of a run. When the client disconnects, `guard` is dropped with the body, which stops the run.
 fn stream_events(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDrop>) -> Reply {
     sse::stream(cx, (watch, guard), |(mut watch, guard)| async move {
         // A database error ends the stream without a final event, so that the client reconnects.

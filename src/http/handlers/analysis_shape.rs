@@ -1,4 +1,5 @@
-//! Analyses as JSON, with the fields of the contract, including the names that the predecessor used.
+//! Converts analyses to JSON, with the fields that the contract defines. These include aliases for the predecessor's
+//! clients.
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +16,7 @@ use crate::domain::prompt::letter;
 use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::schema;
 
-/// The form of the field `results`.
+/// Which form the field `results` has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultsShape {
     /// An object that maps each model to its answer.
@@ -66,7 +67,7 @@ pub fn full_json(report: &AnalysisReport) -> Value {
     body
 }
 
-/// Returns when each call started, its time to first token, and its latency.
+/// Returns the timeline of an analysis: when each call started, its time to first token, and its latency.
 fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
     let analysis = &report.analysis;
     let started = analysis.started.unwrap_or(analysis.created);
@@ -85,8 +86,8 @@ fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
     report.calls.iter().map(call).collect()
 }
 
-/// Returns the passages of a plan. For documents that are read in parts, the text is omitted, because it would be too
-/// long.
+/// Returns the passages that a plan uses. If documents are read in parts, the text of these is omitted, because it
+/// would be too long.
 fn sources(plan: &Plan) -> Vec<SourcePassage> {
     let without_text = |source: &SourcePassage| SourcePassage {
         text: String::new(),
@@ -105,7 +106,7 @@ fn coverage_json(coverage: ReadCoverage) -> Value {
     })
 }
 
-/// Returns the result of an analysis, in the form sent to a client that waited for it.
+/// Returns the result of an analysis as JSON, in the form for a client that waits for it.
 pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
     let analysis = &report.analysis;
     let performance = performance_json(report);
@@ -161,8 +162,8 @@ pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Valu
     body
 }
 
-/// Adds an analysis's position in its thread: `of` is the turn that it follows, and `index` is its number among the
-/// turns that follow the same one.
+/// Adds an analysis's position in its thread. In `branch`, `of` is the turn that the analysis follows, and `index` is
+/// its number among all turns that follow that one.
 pub fn add_thread_position(body: &mut Value, position: Option<&TurnLocation>) {
     body["thread_id"] = json!(position.map(|position| &position.thread));
     body["turn"] = json!(position.map(|position| position.turn));
@@ -171,7 +172,7 @@ pub fn add_thread_position(body: &mut Value, position: Option<&TurnLocation>) {
     }));
 }
 
-/// Returns the record of the semantic search that found the passages.
+/// Returns the record of the semantic search that found the passages, as JSON.
 pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
     let succeeded = retrieval.failure.is_empty();
     json!({
@@ -193,13 +194,13 @@ fn findings_json(analysis: &Analysis) -> Value {
     findings
 }
 
-/// Returns the notes of the result or, before there is one, those of the plan.
+/// Returns the notes of the result. Before there is a result, returns the plan's notes.
 fn notes(analysis: &Analysis) -> &[String] {
     let findings = analysis.findings.as_ref();
     findings.map_or(&analysis.plan.notes, |findings| &findings.notes)
 }
 
-/// Returns the citations, each with the answer that contains it.
+/// Returns the citations, each with the stage and member of the answer that contains it.
 fn citations_json(report: &AnalysisReport) -> Option<Value> {
     let citations = report.analysis.citations.as_ref()?;
     let stages = &report.analysis.plan.stages;
@@ -288,7 +289,7 @@ fn models(analysis: &Analysis) -> Vec<String> {
     analysis.plan.members.iter().map(Member::name).collect()
 }
 
-/// Returns the model that wrote the synthesis, which may be a fallback. Returns `None` for a vote.
+/// Returns the model that wrote the synthesis, which may be a fallback of the planned one. Returns `None` for a vote.
 fn synthesis_model(report: &AnalysisReport) -> Option<&str> {
     if report.analysis.plan.arrangement == Arrangement::Vote {
         return None;
@@ -311,7 +312,7 @@ fn first_answers(report: &AnalysisReport) -> impl Iterator<Item = &StageAnswer> 
 }
 
 fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
-    // Text written before a run was stopped has been paid for, so it is kept.
+    // If a run is stopped, the text written before has been paid for, so it is returned too.
     let is_stopped = report.analysis.status == Status::Cancelled;
     first_answers(report)
         .filter(|answer| answer.answered() || is_stopped && answer.is_partial())
@@ -319,7 +320,7 @@ fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
         .collect()
 }
 
-/// Returns the part of the synthesis that was written before the run was stopped.
+/// Returns the part of the synthesis that was written before the run was stopped; `None` if the run was not stopped.
 fn partial_synthesis(report: &AnalysisReport) -> Option<String> {
     let last = report.analysis.plan.stages.len().checked_sub(1)?;
     let is_stopped = report.analysis.status == Status::Cancelled;

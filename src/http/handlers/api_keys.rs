@@ -1,4 +1,4 @@
-//! API key handlers: create, list, and delete. A key itself is returned only once, when it is created.
+//! API key handlers: create, list, and delete. The key itself is returned only when it is created.
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ struct KeyBody {
     budget_usd: Option<f64>,
 }
 
-/// `POST /api/users/me/api-keys`: creates an API key and returns it, which happens only once.
+/// `POST /api/users/me/api-keys`: creates an API key and returns it. The key cannot be retrieved later.
 ///
 /// # Errors
 /// `Forbidden` if the caller uses an API key; `BadInput` for an invalid body; `Conflict` if there are too many

@@ -1,4 +1,4 @@
-//! Archive handlers: export all data of an account to one file, and import such a file.
+//! Archive handlers: export all of an account's data to one file, and import such a file.
 
 use hyper::header::CONTENT_DISPOSITION;
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use crate::http::reply::Reply;
 /// `GET /api/users/me/export`: downloads all data of the caller as one archive.
 ///
 /// # Errors
-/// Returns an error if the archive cannot be written or read.
+/// Returns an error if the archive cannot be created or read.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let file = cx.app.archives().export(&caller.user).await?;
     // The file is deleted while it is being sent, but the open handle keeps its content.

@@ -43,7 +43,7 @@ pub async fn download(cx: RequestContext, admin: Admin) -> Result<Reply, ApiErro
     Ok(no_store(reply.header(CONTENT_DISPOSITION, &name)))
 }
 
-/// `GET /api/admin/backups`: returns the copies in the backup folder and the state of the replica.
+/// `GET /api/admin/backups`: returns the contents of the backup folder and the state of the replica.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read.
@@ -51,8 +51,8 @@ pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(no_store(Reply::json(&backup_status(&cx.app).await?)))
 }
 
-/// `POST /api/admin/backup`: writes a copy to the target `to`, which is the backup folder or the replica. By default,
-/// the replica is used only if there is no backup folder.
+/// `POST /api/admin/backup`: writes a copy to the target `to`: the backup folder or the replica. The default is the
+/// folder, or the replica if that is the only target configured.
 ///
 /// # Errors
 /// `Conflict` if the target is not configured or a backup is already running; `Unavailable` if the backup fails;

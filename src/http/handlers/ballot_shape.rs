@@ -1,4 +1,4 @@
-//! The result of a vote as JSON: the counts, the winner, and the rule that decided.
+//! Converts the result of a vote to JSON: the counts, the winner, and the rule that decided.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,8 @@ use crate::domain::analysis::{Arrangement, Member, Status};
 use crate::domain::ballot::{StoredVote, VoteChoice};
 use crate::domain::prompt::letter;
 
-/// Returns the vote of a completed analysis. Returns `None` for other patterns, or if no vote could be parsed.
+/// Returns the vote of a completed analysis. Returns `None` if the analysis is not a vote, or if no ballot could be
+/// parsed.
 pub fn ballot_json(report: &AnalysisReport) -> Option<Value> {
     let plan = &report.analysis.plan;
     if plan.arrangement != Arrangement::Vote || report.analysis.status != Status::Completed {

@@ -1,4 +1,4 @@
-//! Cache handlers: statistics and deletion for administrators, and the cached answers of each user.
+//! Cache handlers: statistics and deletion for administrators, and deletion and lookup results for each user.
 
 use std::time::Duration;
 
@@ -43,7 +43,8 @@ struct ClearBody {
     older_than_s: Option<u32>,
 }
 
-/// `POST /api/cache/clear`: deletes cached answers, selected by user, model, and age.
+/// `POST /api/cache/clear`: deletes the cached answers that match a user, a model, and an age. A criterion that is
+/// missing matches all answers.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body.
@@ -95,7 +96,7 @@ pub async fn delete(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     ))
 }
 
-/// `GET /api/analyses/{id}/cache`: explains for each call of an analysis why it hit or missed the cache.
+/// `GET /api/analyses/{id}/cache`: explains for each call of an analysis why the cache had an answer or not.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis.

@@ -1,5 +1,5 @@
 //! Handlers of the OpenAI- and Anthropic-compatible APIs: they parse the request, run it, and respond in the API's
-//! format, with one body or a stream. When the client disconnects, all calls for the request stop.
+//! format, as one body or a stream. If the client disconnects, all calls for the request stop.
 
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
@@ -84,7 +84,8 @@ async fn read_body(cx: &mut RequestContext, caller: &Caller) -> Result<Value, Ap
     Ok(body)
 }
 
-/// Runs one or more requests and responds with their answers.
+/// Runs one or more requests and responds with their answers. Unless they are streamed, an `Idempotency-Key` is
+/// respected.
 ///
 /// # Errors
 /// Same as [`chat`].
@@ -113,7 +114,7 @@ pub(super) async fn respond(
     with_idempotency_key(&cx, &owner, || format!("{api:?} {body}"), work).await
 }
 
-/// Runs `work` only once per `Idempotency-Key`, and replays the stored response to later requests with the same key.
+/// Runs `work` only once per `Idempotency-Key`, and returns the stored response to later requests with the same key.
 /// Streams are not stored.
 ///
 /// # Errors
@@ -227,7 +228,7 @@ async fn run_one(
         stream.wait_for_first_token().await?;
         return Ok((with_headers(stream.reply(cx), &ignored), String::new()));
     }
-    // Held until the run ends. If the client disconnects, this future and the guard are dropped, which stops the run.
+    // Held until the run ends. If the client disconnects, this future is dropped with the guard, which stops the run.
     let _guard = started.run.guard;
     let Some(outcome) = started.run.finished.wait_for_outcome().await else {
         let why = "the server is shutting down";

@@ -1,5 +1,5 @@
-//! Replaces files in requests to the compatible APIs with their text, which is extracted in the sandbox. This happens
-//! before the conversation is parsed.
+//! Replaces the files in requests to the compatible APIs with their text, which is extracted in the sandbox. This
+//! happens before the messages are parsed.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::wire::serve_openai::MAX_TEXT;
 /// Replaces each file in a request body with its text.
 ///
 /// # Errors
-/// `BadInput` if the request only refers to a file instead of containing it; `BadRequest` if a file cannot be read or
+/// `BadInput` if the request refers to a file instead of containing it; `BadRequest` if a file cannot be read or
 /// contains no text; `TooLarge` if the text of all files exceeds the limit of a conversation.
 pub(super) async fn inline(
     cx: &RequestContext,

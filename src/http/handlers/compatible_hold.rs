@@ -1,12 +1,12 @@
-//! Holds back the headers of a stream until the answer starts. No timer is needed, because the call's timeout also
-//! limits this wait.
+//! Waits for the answer to start before the headers of a stream are sent. No timer is needed, because the call's
+//! timeout also limits this wait.
 
 use std::sync::Arc;
 
 use crate::app::analyses::{PublishedEvent, RunWatch};
 use crate::domain::event::StreamDelta;
 
-/// An event of a run, in the form that stream clients see.
+/// An event of a run, of which clients see only the delta.
 pub(super) trait StreamedEvent {
     /// Returns the delta to send, or `None` for an internal event.
     fn visible_delta(&self) -> Option<StreamDelta<'_>>;
@@ -23,7 +23,7 @@ pub(super) trait EventSource {
     /// Type of the source's events.
     type Event: StreamedEvent;
 
-    /// Returns the next events, at least one, or `None` when the server stops.
+    /// Waits for the next events. Returns at least one, or `None` if the server stops or the events cannot be read.
     fn next_events(&mut self) -> impl Future<Output = Option<Vec<Self::Event>>> + Send;
 }
 
@@ -42,11 +42,11 @@ pub(super) enum HoldResult {
     Started,
     /// The run ended before any text or reasoning.
     Ended,
-    /// The server is stopping.
+    /// The server is stopping, or the events cannot be read.
     Stopped,
 }
 
-/// Waits until the answer starts or the run ends, and moves the events received meanwhile to `held`.
+/// Waits until the answer starts or the run ends. Moves the events received meanwhile to `held`.
 pub(super) async fn wait_for_start<S: EventSource>(
     events: &mut S,
     held: &mut Vec<S::Event>,
@@ -96,9 +96,9 @@ mod tests {
         }
     }
 
-    /// Returns the state of the wait after each event; `None` while it continues.
+    /// Returns the state of the wait after each event: its result, or `None` while it continues.
     fn wait_results(events: Vec<VisibleDelta>) -> Vec<Option<HoldResult>> {
-        // This runtime has no timers, so a timeout during the wait would panic.
+        // This runtime has no timers, so a timer in the function under test would panic.
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.build().unwrap();
         runtime.block_on(async {

@@ -1,5 +1,5 @@
-//! Model lists of the compatible APIs, in OpenAI's format with OpenRouter's fields, or in Anthropic's format for its
-//! SDK.
+//! Model lists of the compatible APIs: in OpenAI's format with OpenRouter's fields, or in Anthropic's format for
+//! Anthropic's SDK.
 
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::http::percent::decode;
 use crate::http::reply::Reply;
 use crate::wire::serve_models::{self as wire, ServedModel};
 
-/// `GET /v1/models`: lists the models in OpenAI's format, or in Anthropic's for its SDK.
+/// `GET /v1/models`: lists the models in OpenAI's format, or in Anthropic's format for Anthropic's SDK.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit.

@@ -1,7 +1,7 @@
-//! Requests for several answers, with `n` or a list of prompts. Each answer is a separate run, and the response
-//! combines them; a stream starts when all are complete. Run slots are reserved before the first run starts, and at
-//! most four runs execute concurrently. After a run has failed, no further runs start; the answers so far are returned
-//! and marked as incomplete.
+//! Handles requests for several answers, made with `n` or a list of prompts. Each answer is a separate run, and the
+//! response combines them; a stream starts when all are complete. Run slots are reserved before the first run starts,
+//! and at most four runs execute concurrently. After a run has failed, no further runs start; the answers so far are
+//! returned, and the response is marked as incomplete.
 
 use std::sync::Arc;
 
@@ -46,10 +46,10 @@ struct ChoiceSet {
     failure: Option<(usize, Error)>,
 }
 
-/// Splits requests so that each asks for one answer.
+/// Splits requests so that each asks for a single answer.
 ///
 /// # Errors
-/// `BadInput` if that makes more than 16 requests.
+/// `BadInput` if this would result in more than 16 requests.
 pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
     let count: u32 = requests.iter().map(|request| request.choices.max(1)).sum();
     if count > MAX_CHOICES {
@@ -68,12 +68,13 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
     Ok(samples.collect())
 }
 
-/// Runs all requests and combines their answers. Returns the response and, unless it is a stream, its body. If some
-/// runs fail, the response contains the other answers, the header `x-quire-incomplete`, and the field `incomplete`.
+/// Runs all requests and combines their answers. Returns the response and, unless it is a stream, its body. If only
+/// some runs fail, the response contains the other answers, the header `x-quire-incomplete`, and the field
+/// `incomplete`.
 ///
 /// # Errors
-/// `TooFast` or `Unavailable` if there are not enough free run slots, before any run starts; the first run's error if
-/// no run has an answer.
+/// `TooFast` or `Unavailable` if there are not enough free run slots, before any run starts; the error of the first run
+/// that failed if there is no answer at all.
 pub(super) async fn run(
     cx: &RequestContext,
     caller: Caller,
@@ -205,8 +206,8 @@ async fn run_one(
     })
 }
 
-/// Returns the sum of all completions, or `None` if there are none. The sum has a cost only if all runs succeeded,
-/// because the cost of a failed run is unknown.
+/// Returns the sum of all completions, or `None` if there are none. If any run failed, its cost is unknown, so the sum
+/// has no cost.
 fn total_completion(choices: &[Choice], all_succeeded: bool) -> Option<Completion> {
     let (first, rest) = choices.split_first()?;
     let sum = rest.iter().fold(first.completion.clone(), |sum, choice| {
@@ -216,7 +217,7 @@ fn total_completion(choices: &[Choice], all_succeeded: bool) -> Option<Completio
     Some(Completion { cost, ..sum })
 }
 
-/// Returns the distinct names of all fields that were ignored by a run.
+/// Returns the names of all fields that any run ignored, without duplicates.
 fn ignored_fields(choices: &[Choice]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for name in choices.iter().flat_map(|choice| &choice.ignored_fields) {

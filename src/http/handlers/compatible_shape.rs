@@ -1,4 +1,4 @@
-//! Converts requests and responses of the compatible APIs to and from each vendor's format.
+//! Builds the responses of the compatible APIs in each vendor's format.
 
 use hyper::header::HeaderName;
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub(super) enum ClientApi {
     Gemini,
 }
 
-/// Returns the fields that all chunks of a response share; the ID is set later.
+/// Returns the fields that all chunks of a response share. The ID is empty; it is set once it is known.
 pub(super) fn chunk_frame(cx: &RequestContext, request: &ChatRequest) -> ChunkFrame {
     ChunkFrame {
         id: String::new(),
@@ -74,7 +74,7 @@ pub(super) fn complete_answer(completion: &Completion) -> CompleteAnswer<'_> {
     }
 }
 
-/// Adds headers for the cost, cache use, models, and duration of an answer.
+/// Adds headers with the cost, cache use, models, and duration of an answer.
 pub(super) fn add_result_headers(
     reply: Reply,
     cx: &RequestContext,
@@ -111,7 +111,7 @@ pub(super) fn add_result_headers(
         )
 }
 
-/// Returns an ID in the vendor's format, made from its prefix and the unique part of Quire's ID.
+/// Returns an ID in the vendor's format: the vendor's prefix and the unique part of Quire's ID.
 pub(super) fn vendor_id(api: ClientApi, id: &AnalysisId) -> String {
     let unique = id.as_str().rsplit('_').next().unwrap_or_default();
     match api {
@@ -123,7 +123,7 @@ pub(super) fn vendor_id(api: ClientApi, id: &AnalysisId) -> String {
     }
 }
 
-/// Returns the error for a field with a value that is not accepted.
+/// Returns the error for a request field whose value is not accepted.
 pub(super) fn invalid_field(error: RequestError) -> ApiError {
     Error::field(&[error.param], "value_error", error.reason).into()
 }

@@ -1,5 +1,5 @@
 //! Streams a run's events in the formats of the compatible APIs: first the text as it arrives, then the usage and
-//! finish reason from the result. If a run fails, its stream always ends with an error event.
+//! finish reason from the result. The stream of a failed run ends with an error event.
 
 use std::sync::Arc;
 
@@ -78,8 +78,9 @@ impl StreamDialect {
         }
     }
 
-    /// Returns the events for reasoning. A model's own reasoning is always sent. A panel's progress is sent as
-    /// reasoning only on request, and only in chat completions, because clients display it there without configuration.
+    /// Returns the events for reasoning. `is_own` is whether it is a model's own reasoning, which is always sent. A
+    /// panel's progress is sent as reasoning only on request, and only in chat completions, where clients display it
+    /// without configuration.
     fn reasoning(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
         match self {
             _ if text.is_empty() => Vec::new(),
@@ -96,13 +97,13 @@ impl StreamDialect {
         }
     }
 
-    /// Returns the events at the end of a reasoning block, with the signature that the vendor requires in the next
-    /// turn.
+    /// Returns the events at the end of a reasoning block. They contain the signature that the vendor requires in the
+    /// next turn.
     fn reasoning_end(&mut self, item: &Value) -> Vec<SseEvent> {
         match self {
             Self::Responses(events) => named_events(events.reasoning_end_events(item)),
             Self::Messages(events) => named_events(events.reasoning_end_events(item)),
-            // These formats send the signature at the end of the stream.
+            // In these formats, the signature is part of the end of the stream.
             Self::Chat { .. } | Self::Completions { .. } | Self::Gemini(_) => Vec::new(),
         }
     }
@@ -231,7 +232,7 @@ enum StreamPhase {
     Ended,
 }
 
-/// Streams a run to a client.
+/// The stream of a run to a client.
 pub(super) struct CompletionStream {
     request_id: Arc<str>,
     watch: RunWatch,
@@ -243,7 +244,7 @@ pub(super) struct CompletionStream {
     outcome: Option<Arc<RunOutcome>>,
     dialect: StreamDialect,
     is_panel: bool,
-    /// Whether the request goes to a single model unchanged, in which case the model's own reasoning is forwarded.
+    /// Whether the request goes to a single model unchanged. That model's own reasoning is then forwarded.
     is_passthrough: bool,
     phase: StreamPhase,
     /// Whether any text of the answer has been sent.
@@ -272,8 +273,9 @@ impl CompletionStream {
         }
     }
 
-    /// Waits for the first token of a single model, so that an earlier failure gets a response with its own status:
-    /// clients do not retry a stream that starts with 200 and ends with an error. The call's timeout limits the wait.
+    /// Waits for the first token of a single model, so that a failure before it gets a response with its own status:
+    /// clients do not retry a stream that starts with status 200 and ends with an error. The call's timeout limits the
+    /// wait. For a panel, returns immediately.
     ///
     /// # Errors
     /// Returns the run's error if it ends without an answer; `Unavailable` if the server stops.
@@ -297,7 +299,7 @@ impl CompletionStream {
 
     /// Returns the stream as a response.
     pub fn reply(self, cx: &RequestContext) -> Reply {
-        // Sent immediately, because the run's journal already coalesces events.
+        // Events are sent immediately, because the run's journal already coalesces them.
         sse::stream_immediately(cx, self, |mut stream| async move {
             let events = stream.next().await?;
             Some((events, stream))
@@ -315,7 +317,7 @@ impl CompletionStream {
         }
         loop {
             let held_events = std::mem::take(&mut self.held);
-            // The stream ends with an error if the database fails, or if the run is to resume after a restart.
+            // The stream fails if the events cannot be read, or if the run will be resumed after a restart.
             let next = match held_events.is_empty() {
                 true => self.watch.next().await.ok().flatten(),
                 false => Some(held_events),
@@ -352,7 +354,7 @@ impl CompletionStream {
         }
     }
 
-    /// Returns the events for reasoning or progress, which precede the answer.
+    /// Returns the events for reasoning or progress, which are sent before the answer.
     fn preamble(&mut self, delta: &StreamDelta<'_>) -> Vec<SseEvent> {
         match delta {
             StreamDelta::Reasoning(text, item) if !self.is_panel => {
@@ -367,7 +369,7 @@ impl CompletionStream {
         }
     }
 
-    /// Waits for the run's outcome. Returns `None` if the server stops first.
+    /// Waits for the run's outcome. Returns `None` if the server stops before there is one.
     async fn wait_for_outcome(&mut self) -> Option<Arc<RunOutcome>> {
         if let Some(finished) = self.run.take() {
             self.outcome = finished.wait_for_outcome().await.map(Arc::from);
@@ -383,7 +385,7 @@ impl CompletionStream {
         match Completion::from_outcome(&outcome, self.is_passthrough) {
             Ok(completion) => {
                 let mut events = Vec::new();
-                // A vote's answer arrives all at once.
+                // A vote sends no text before its result, so the whole answer is sent here.
                 if !self.text_sent && !completion.text.is_empty() {
                     events.extend(self.dialect.text(&completion.text));
                 }

@@ -8,7 +8,7 @@ use crate::app::{RedisState, RedisStatus};
 use crate::http::auth::Admin;
 use crate::http::{ApiError, Reply, RequestContext};
 
-/// Length of a server's name in responses, in characters: enough to tell a few servers apart.
+/// Number of characters of a server's name in responses: enough to distinguish a few servers.
 const NAME_LENGTH: usize = 8;
 
 /// `GET /api/admin/database`: returns the database engine, its connections, the servers that share it, and the state of

@@ -65,7 +65,7 @@ pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&document_json(&cx, &document)))
 }
 
-/// Receives the file of a multipart form. Returns the file's name and content.
+/// Receives the file in a multipart form. Returns the file's name and content.
 ///
 /// # Errors
 /// `BadRequest` for an invalid form, one without a file, or an empty file; `TooLarge` over the upload limit;
@@ -391,7 +391,7 @@ fn missing_field(name: &str) -> ApiError {
         .into()
 }
 
-/// Parses the document ID in the path.
+/// Parses the document ID in the request's path.
 ///
 /// # Errors
 /// `Missing` if the ID is malformed.

@@ -27,7 +27,7 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     with_idempotency_key(&cx, &caller, request, respond(&cx, &caller, parsed)).await
 }
 
-/// Computes the embeddings. Returns the response, and its body for idempotent replays.
+/// Computes the embeddings. Returns the response, and its body to be stored for idempotent replays.
 async fn respond(
     cx: &RequestContext,
     caller: &Caller,

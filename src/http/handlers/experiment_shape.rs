@@ -45,7 +45,7 @@ pub fn list_item_json(item: &ExperimentSummary) -> Value {
     })
 }
 
-/// Returns an experiment as JSON with its progress and report, but without its cases.
+/// Returns an experiment as JSON, with its progress and its report, but without its cases.
 pub fn full_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let spec = &experiment.spec;
@@ -61,7 +61,8 @@ pub fn full_json(view: &ExperimentView) -> Value {
     })
 }
 
-/// Returns a case as JSON with the result of each configuration, including the answers if they are given.
+/// Returns a case as JSON, with the result of each configuration. If `answers` is given, each result includes its
+/// answer.
 pub fn case_json(view: &ExperimentView, index: usize, answers: Option<&[EvaluationView]>) -> Value {
     let case = &view.cases[index];
     let of_case = view
@@ -93,7 +94,8 @@ pub fn case_json(view: &ExperimentView, index: usize, answers: Option<&[Evaluati
     })
 }
 
-/// Returns the judge as JSON: its agreement with the user's judgments and, if it is a model, its error counts.
+/// Returns what is known about the judge as JSON: its agreement with the user's judgments and, if it is a model, its
+/// error counts.
 fn judge_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let mut judge = json!({ "calibration": view.calibration, "preference": view.preference });
@@ -129,7 +131,7 @@ pub fn blind_comparison_json(comparison: &BlindComparison, view: &ExperimentView
     })
 }
 
-/// Returns how a configuration has been applied, as a recipe or as the default, as JSON.
+/// Returns as JSON how a configuration has been applied: as a recipe or as the default.
 pub fn applied_json(applied: &Applied) -> Value {
     json!({
         "as": if applied.default { "default" } else { "recipe" }, "place": applied.configuration,

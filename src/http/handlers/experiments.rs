@@ -26,7 +26,7 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 
-/// The request body of a new experiment.
+/// The request body that describes a new experiment.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewExperiment {
@@ -96,7 +96,7 @@ impl NewExperiment {
     }
 }
 
-/// `POST /api/experiments/cases`: parses the cases in a file, which is sent as the request body.
+/// `POST /api/experiments/cases`: parses a file of cases, which is the request body, and returns them.
 ///
 /// # Errors
 /// `BadRequest` if the file is not UTF-8; `BadInput` if a case is invalid.
@@ -340,8 +340,9 @@ enum ApplyAs {
 /// `POST /api/experiments/{id}/apply`: saves a configuration as a recipe or as the caller's default.
 ///
 /// # Errors
-/// `Missing` if the caller has no such experiment; `Conflict` if a configuration is already applied or nothing has been
-/// evaluated; `BadInput` for an invalid body.
+/// `Missing` if the caller has no such experiment; `Conflict` if a configuration is already applied, nothing has been
+/// evaluated, or the final comparison refuted the best configuration and no other is chosen; `BadInput` for an invalid
+/// body.
 pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ApplyBody = cx.json_of_any_content_type().await?;
     let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
@@ -356,7 +357,7 @@ pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
     Ok(no_store(Reply::json(&body)))
 }
 
-/// `POST /api/experiments/{id}/revert`: undoes [`apply`].
+/// `POST /api/experiments/{id}/revert`: undoes the effect of [`apply`].
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment; `Conflict` if nothing is applied.
@@ -383,7 +384,7 @@ enum PreferredSide {
     Skip,
 }
 
-/// `GET /api/experiments/{id}/duel`: returns the next blind comparison to judge.
+/// `GET /api/experiments/{id}/duel`: returns the next blind comparison for the caller to judge.
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment.

@@ -1,5 +1,5 @@
 //! Handlers of the Gemini-compatible API: `generateContent`, `streamGenerateContent`, `countTokens`, and the model
-//! list. The path contains both the model and the method.
+//! list. The last part of the path contains both the model and the method, such as `gemini-pro:countTokens`.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ pub async fn call_method(mut cx: RequestContext, caller: Caller) -> Result<Reply
         ));
     }
     let request = gemini::parse_request(model, &body, stream).map_err(invalid_field)?;
-    // Idempotency keys compare request bodies, so the body must contain the model.
+    // Idempotency keys are compared with the request body, so the body must contain the model.
     body["model"] = json!(model);
     respond(cx, caller, &body, vec![request], ClientApi::Gemini).await
 }

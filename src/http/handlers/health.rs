@@ -1,5 +1,5 @@
-//! Health checks and metrics. `/health` needs no credential and is cached, so that thousands of requests per second
-//! cost little.
+//! Health checks and metrics. `/health` needs no credential, and its response is cached, so that thousands of requests
+//! per second cost little.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ pub async fn watch(shared: &SharedState) {
         let is_healthy = shared.app.health().probe_database().await;
         let has_failed_before = shared.health.probe_failed.swap(!is_healthy, Relaxed);
         if has_failed_before == is_healthy {
-            // Discard the cached response, because the status has changed.
+            // The status has changed, so discard the cached response.
             *shared
                 .health
                 .cached_response
@@ -163,7 +163,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     (code, body.to_string().into())
 }
 
-/// Returns the replica's state as JSON, without its address and error, which only administrators may see.
+/// Returns the replica's state as JSON. Its address and error are omitted, because only administrators may see them.
 fn replica_json(status: &ReplicaStatus) -> Value {
     let state = match (&status.error, status.absent_originals) {
         (Some(_), _) => "error",
@@ -200,8 +200,8 @@ const UREQ_VERSION: &str = concat!("ureq ", env!("QUIRE_UREQ"));
 const RING_VERSION: &str = concat!("ring ", env!("QUIRE_RING"));
 const MULTER_VERSION: &str = concat!("multer ", env!("QUIRE_MULTER"));
 
-/// Python packages that the predecessor's clients look for. Each row has the name, whether the package is required, and
-/// the version of the library that replaces it.
+/// Python packages that the predecessor's clients look for. Each row contains the package's name, whether the package
+/// is required, and the version of the library that replaces it.
 const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
     ("fastapi", true, HYPER_VERSION),
     ("uvicorn", true, TOKIO_VERSION),
@@ -291,7 +291,7 @@ pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
     })))
 }
 
-/// `GET /metrics`: returns metrics in Prometheus format to administrators and local programs, or to everyone if
+/// `GET /metrics`: returns metrics in Prometheus format. Access is limited to administrators and local programs, unless
 /// `METRICS_PUBLIC` is set.
 ///
 /// # Errors
@@ -320,7 +320,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
     ))
 }
 
-/// `GET /api/admin/metrics`: returns statistics per minute for the last hours, as one list per metric.
+/// `GET /api/admin/metrics`: returns statistics for each minute of the last `hours` hours, as one list per metric.
 ///
 /// # Errors
 /// `BadInput` if `hours` is not between 1 and 24.

@@ -1,4 +1,4 @@
-//! Handler that lists the caller's analyses with filters. The list contains the requests, but not the answers.
+//! Handler that lists the caller's analyses, optionally filtered. The list contains the requests, but not the answers.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let cursor = parse_param(cursor, "cursor", "is not a cursor for this list", |text| {
         AnalysisId::parse(text)
     })?;
-    // One more than the limit is requested, to find out whether there is a next page.
+    // One more than the limit is requested, to see whether there is a next page.
     let query = HistoryQuery {
         limit: limit + 1,
         cursor,
@@ -64,7 +64,7 @@ pub(super) fn parse_filter(cx: &RequestContext) -> Result<HistoryFilter, ApiErro
     })
 }
 
-/// Parses an optional query parameter. `expected` is the error message for an invalid value.
+/// Parses an optional query parameter. `expected` is the error message if the value is invalid.
 fn parse_param<T>(
     value: Option<String>,
     name: &str,

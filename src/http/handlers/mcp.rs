@@ -1,5 +1,5 @@
-//! The Model Context Protocol over HTTP, with one message per request and a JSON response. There are no sessions and no
-//! messages that the server initiates. When the client disconnects, the work for its request stops.
+//! The Model Context Protocol over HTTP. Each request contains one message, and the response is JSON. There are no
+//! sessions, and the server initiates no messages. If the client disconnects, the work for its request stops.
 
 use hyper::StatusCode;
 

@@ -1,4 +1,4 @@
-//! `/metrics` in the Prometheus text format. Labels contain model names, but never users or content.
+//! Renders `/metrics` in the Prometheus text format. Labels contain model names, but never users or content.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Model handlers: models, provider status, and model parameters.
+//! Model handlers: the models, the status of their providers, and the model parameters.
 
 use serde_json::{Map, Value, json};
 
@@ -44,8 +44,8 @@ fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
     list.iter().map(to_json).collect()
 }
 
-/// `GET /api/available-models`: lists all models. A model that its provider no longer lists has the fields `retired`
-/// and `successor`. A model whose last call by the caller failed has `failed_recently`.
+/// `GET /api/available-models`: lists all models. If a provider no longer lists a model, the model has the fields
+/// `retired` and `successor`. If the caller's last call to a model failed, the model has `failed_recently`.
 ///
 /// # Errors
 /// Never returns an error; all handlers have the same signature.
@@ -88,8 +88,8 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     Reply::json(&json!({ "status": "success", "providers": all }))
 }
 
-/// Returns a provider's status as JSON. The provider's error messages are included only with `is_detailed`, for
-/// administrators and the provider's owner.
+/// Returns a provider's status as JSON. With `is_detailed`, for administrators and the provider's owner, this includes
+/// the provider's error messages.
 fn provider_json(state: &ProviderStatus, is_detailed: bool) -> Value {
     let source = match state.source {
         ProviderSource::Discovered => "found on this machine",
@@ -132,7 +132,8 @@ pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply,
     Ok(providers_reply(&cx, caller.as_ref()))
 }
 
-/// `POST /api/llm/health-check`: fetches the model list of every provider and returns their status.
+/// `POST /api/llm/health-check`: fetches every provider's model list, looks for model servers on this machine, and
+/// returns the status of each provider.
 ///
 /// # Errors
 /// Never returns an error; all handlers have the same signature.

@@ -1,4 +1,5 @@
-//! The web pages and their assets. All pages share one HTML shell, whose script renders the page for the URL.
+//! Handlers of the web pages and their assets. All pages share one HTML shell, whose script renders the page for the
+//! URL.
 
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
@@ -26,7 +27,7 @@ pub async fn start_page(cx: RequestContext) -> Result<Reply, ApiError> {
     page(cx).await
 }
 
-/// Returns the shared HTML shell for any page.
+/// Returns the HTML shell that all pages share, with the headers for the requested page.
 ///
 /// # Errors
 /// `Internal` if the embedded page is damaged.
@@ -35,8 +36,8 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let reply = shell(&cx.request.headers, base)?;
     let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP);
     let scope = auth::CookieScope::from_app(&cx.app, cx.https);
-    // The device cookie counts as well, because access tokens are short-lived. If the user has signed out, the wrong
-    // guess only preloads a few cacheable files.
+    // The device cookie counts too, because access tokens are short-lived. For a user who has signed out, this guess is
+    // wrong, but only preloads a few cacheable files.
     let page_cookies = [AuthCookie::Access, AuthCookie::Device];
     let is_signed_in = (page_cookies.iter()).any(|cookie| cx.cookie(cookie.name(scope)).is_some());
     let has_id = cx.query("id").is_some();
@@ -48,7 +49,7 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     )
 }
 
-/// Returns the HTML shell without the headers that depend on the page.
+/// Returns the HTML shell, without the headers that depend on the page.
 fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
     match base {
         "" => assets::asset_reply("index.html", CachePolicy::Revalidate, headers),
@@ -64,7 +65,7 @@ pub async fn shared(cx: RequestContext, _: LinkToken) -> Result<Reply, ApiError>
     page(cx).await
 }
 
-/// Returns the HTML page for a browser that opens an unknown path. Returns `None` for API clients, which get a JSON
+/// Returns the HTML page for a browser that requests an unknown path. Returns `None` for API clients, which get a JSON
 /// error.
 pub fn not_found_page(request: &Parts, base: &str) -> Option<Reply> {
     let headers = &request.headers;
@@ -92,8 +93,8 @@ pub async fn entry_script(cx: RequestContext) -> Result<Reply, ApiError> {
     assets::asset_reply("index.js", CachePolicy::Revalidate, &cx.request.headers)
 }
 
-/// `GET /sw.js`: returns the service worker, which caches the shell. It is served from the root, because the path
-/// determines its scope.
+/// `GET /sw.js`: returns the service worker, which caches the HTML shell. It is served from the root, because its path
+/// determines which pages it controls.
 ///
 /// # Errors
 /// `Internal` if the embedded file is damaged.
@@ -115,7 +116,7 @@ pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
 }
 
 /// `GET /assets/{tree}/{path*}`: returns an asset. If `tree` is not the current hash, the page was loaded before an
-/// update; the asset is then returned as well, but must not be cached without revalidation.
+/// update; the current asset is then returned, but must be revalidated before each use.
 ///
 /// # Errors
 /// `Missing` if there is no such asset; `Internal` if it is damaged.
@@ -141,7 +142,7 @@ pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
 }
 
 async fn index_reply(cx: &RequestContext) -> Reply {
-    // If the database fails, the page shows the sign-in form; the health check reports the failure.
+    // If the database fails, the page shows the sign-in form. The health check reports the failure.
     let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
     let setup = cx.app.accounts().pending_setup().await.unwrap_or(None);
     let needs_setup_token = matches!(setup, Some(FirstAdminRule::Token { .. }));

@@ -1,5 +1,5 @@
-//! Handlers of blind comparisons between the panel and a single model. Before the vote, no response reveals who wrote a
-//! text.
+//! Handlers of blind comparisons between a panel and a single model. Before the vote, no response reveals who wrote
+//! which text.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +19,8 @@ use crate::http::reply::Reply;
 /// Explains to users how the numbers are computed.
 const METHOD_NOTE: &str = "ties count half; the interval is a Jeffreys interval for wins, ties, and losses, valid for a single look; the verdict is based on a betting test, which stays valid however often you look; with several topics, the permitted error is divided among the topics and the total";
 
-/// Maximum value of `compare_every`, the number of answers per comparison. The setting has the same maximum.
+/// Maximum value of `compare_every`, the number of answers per comparison. The setting of the server has the same
+/// maximum.
 const MAX_COMPARE_INTERVAL: u64 = 10_000;
 
 /// Length of a day, in milliseconds.

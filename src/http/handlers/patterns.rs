@@ -26,7 +26,7 @@ fn pattern_json(stored: &StoredPattern) -> Value {
     })
 }
 
-/// Returns a pattern as JSON with the prompts of its stages, and with its source in the form that `PUT` accepts.
+/// Returns a pattern as JSON, with the prompts of its stages and with its source, which `PUT` accepts.
 fn full_json(stored: &StoredPattern) -> Value {
     let mut body = pattern_json(stored);
     for (index, stage) in stored.pattern.stages.iter().enumerate() {
@@ -138,7 +138,7 @@ pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// for an invalid body or pattern.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
-    // The permission is checked first, so that other callers get no error messages about the pattern.
+    // The permission is checked first, so that callers without it get no error messages about the pattern.
     cx.app.patterns().find_own(&caller, cx.param("id")).await?;
     let (pattern, warnings) = parse_body(body).map_err(invalid_pattern)?;
     let origin = request_origin(&cx);

@@ -25,7 +25,7 @@ struct ProjectBody {
     members: Option<Vec<String>>,
 }
 
-/// `GET /api/projects`: lists the caller's projects and those shared with the caller, by name.
+/// `GET /api/projects`: lists the caller's projects and those shared with the caller, ordered by name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -51,7 +51,7 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&project_json(&project, &caller)).status(StatusCode::CREATED))
 }
 
-/// `GET /api/projects/{id}`: returns one project, with what the caller has spent in it this month.
+/// `GET /api/projects/{id}`: returns one project, and the amount that the caller has spent in it this month.
 ///
 /// # Errors
 /// `Missing` if the caller may not see the project.

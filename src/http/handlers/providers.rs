@@ -1,4 +1,4 @@
-//! Provider handlers: the installation's providers for administrators, and each user's own. API keys are never
+//! Provider handlers: for administrators, the installation's providers; for each user, their own. API keys are never
 //! returned.
 
 use std::collections::BTreeMap;
@@ -208,8 +208,8 @@ pub async fn list_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `POST /api/users/me/providers`: tests a provider and adds it for the caller only.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set; otherwise,
-/// same as [`add_shared`].
+/// `Forbidden` if the caller uses an API key; `BadInput` if the caller may not use the address; otherwise, same as
+/// [`add_shared`].
 pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     add(cx, ProviderScope::own(&caller)?).await
 }
@@ -217,8 +217,8 @@ pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `PUT /api/users/me/providers/{id}`: changes one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set; otherwise,
-/// same as [`update_shared`].
+/// `Forbidden` if the caller uses an API key; `BadInput` if the caller may not use the address; otherwise, same as
+/// [`update_shared`].
 pub async fn update_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     change(cx, ProviderScope::own(&caller)?).await
 }
@@ -245,7 +245,7 @@ struct ResetProviderBody {
     model: Option<String>,
 }
 
-/// `POST /api/admin/breakers/reset`: closes the circuit breaker of one model, or of all models.
+/// `POST /api/admin/breakers/reset`: resets the circuit breakers and rate limits of one model, or of all models.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body.

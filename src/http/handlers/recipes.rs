@@ -15,7 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::json::from_value;
 use crate::http::reply::Reply;
 
-/// The fields that a recipe has in addition to those of an analysis request.
+/// The fields that a recipe has besides those of an analysis request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecipeHead {
@@ -29,7 +29,7 @@ struct DefaultBody {
     recipe: Option<String>,
 }
 
-/// Merges the fields of a body into a recipe. Null or an empty string removes a field.
+/// Merges the fields in the body of a request into a recipe's settings. Null or an empty string removes a field.
 ///
 /// # Errors
 /// `BadInput` if a field is unknown, has the wrong type, or cannot be part of a recipe.
@@ -92,7 +92,8 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     )))
 }
 
-/// `POST /api/recipes`: creates a recipe, or a new version if the caller has a recipe of this name.
+/// `POST /api/recipes`: creates a recipe. If the caller already has a recipe with this name, creates a new version of
+/// it.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body; `Conflict` if there are too many recipes or versions.

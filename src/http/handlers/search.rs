@@ -1,4 +1,5 @@
-//! Search handlers, for one document or all of the caller's. The rules are in `app::meaning_search`.
+//! Search handlers, for a single document and for all of the caller's documents. The rules are in
+//! `app::meaning_search`.
 
 use serde_json::{Value, json};
 
@@ -32,7 +33,8 @@ pub async fn search_document(cx: RequestContext, caller: Caller) -> Result<Reply
     })))
 }
 
-/// `GET /api/search?q=`: searches all of the caller's documents. The results are grouped by document, best first.
+/// `GET /api/search?q=`: searches all of the caller's documents. The results are grouped by document; the document with
+/// the best result comes first.
 ///
 /// # Errors
 /// `BadInput` without search terms.
@@ -63,7 +65,7 @@ pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, Api
     })))
 }
 
-/// Returns the model, cost, and error of the semantic ranking as JSON.
+/// Returns the record of the semantic ranking as JSON: its model, cost, and error.
 fn meaning_json(ranking: &SemanticRanking) -> Value {
     json!({ "model": ranking.model, "cost_usd": ranking.cost, "error": ranking.failure })
 }

@@ -54,8 +54,8 @@ pub async fn end_other_sessions_of_caller(
     }))))
 }
 
-/// Returns a session as JSON. The time of its last use is that of the last token refresh, which an open page makes
-/// every 15 minutes.
+/// Returns a session as JSON. Its time of last use is the time of its last token refresh; an open page refreshes every
+/// 15 minutes.
 fn session_json(session: &Session, caller: &Caller) -> Value {
     let used = session
         .previous_refresh_hash

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::app::threads::{ListedThread, Snippet, SnippetSource, ThreadReport, ThreadRow, TurnRow};
 use crate::domain::prompt::letter;
 
-/// Returns a thread as JSON with its turns as a tree, for its owner and for people who have its share link.
+/// Returns a thread as JSON with the tree of its turns, for its owner and for anyone who has its share link.
 pub fn report_json(report: &ThreadReport) -> Value {
     let turns: Vec<Value> = report
         .turns

@@ -21,10 +21,10 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers; `in`
-/// restricts the search to questions or answers. `status`, `pattern`, `model`, `from`, and `to` must all match the same
-/// turn. Archived threads are omitted unless `archived`, `q`, or `shared` is given. `answers=true` adds the first
-/// sentence of the newest answer.
+/// `GET /api/threads`: lists the caller's threads, the most recently updated first. `q` searches titles, questions, and
+/// answers; `in` restricts the search to questions or answers. The filters `status`, `pattern`, `model`, `from`, and
+/// `to` must all match the same turn. Archived threads are omitted, unless `archived` or `q` is given or `shared` is
+/// true. `answers=true` adds the first sentence of the newest answer.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit, cursor, or filter.
@@ -34,7 +34,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let project = cx.query("project").filter(|text| !text.is_empty());
     let (archived, shared) = (bool_param(&cx, "archived")?, bool_param(&cx, "shared")?);
     let query = ThreadQuery {
-        // One more than the limit, to find out whether there is a next page.
+        // One more than the limit is requested, to see whether there is a next page.
         limit: limit + 1,
         cursor: cursor.map(|text| read_cursor(&text)).transpose()?,
         filter: ThreadFilter {
@@ -60,7 +60,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     ))
 }
 
-// Returns the filters in the query that apply to turns, or `None` if there are none.
+// Returns the query's filters that apply to turns, or `None` if there are none.
 fn turn_filter(cx: &RequestContext) -> Result<Option<HistoryFilter>, ApiError> {
     let filter = HistoryFilter {
         search: None,
@@ -165,7 +165,7 @@ pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
     Ok(no_store(Reply::json(&link)))
 }
 
-/// `DELETE /api/threads/{id}/share`: revokes the public link to a thread. Links to single turns stay valid.
+/// `DELETE /api/threads/{id}/share`: revokes the public link to a thread. Links to its individual turns stay valid.
 ///
 /// # Errors
 /// `Missing` if the caller has no such thread.

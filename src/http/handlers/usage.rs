@@ -1,4 +1,5 @@
-//! Usage handlers: daily usage, the call log, and budgets. They check who may see which usage; the app computes it.
+//! Usage handlers: daily usage, the call log, and budgets. They check whose usage the caller may see; the app computes
+//! it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +20,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// Maximum time span of a query, in days.
+/// Maximum time span of a usage query, in days.
 const MAX_DAYS: i64 = 400;
 
 /// `GET /api/usage`: returns the usage, cost, and budget of an account. Administrators can also request all accounts.
@@ -193,7 +194,7 @@ pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, Ap
     success_reply("the default budget now applies to this account")
 }
 
-/// Returns a budget as JSON: its limits, the amounts spent and reserved, and when they reset.
+/// Returns a budget as JSON: its limits, the amounts spent and reserved, and the times at which it resets.
 pub fn budget_json(standing: &BudgetStanding, now: Timestamp) -> Value {
     json!({
         "limits": standing.limits,
@@ -209,7 +210,7 @@ enum UsageScope {
     All,
 }
 
-/// Returns the account or accounts that a query requests. Only administrators may request those of others.
+/// Returns the account or accounts for which the query requests usage. Only administrators may request those of others.
 fn requested_scope(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, ApiError> {
     let user = match cx.query("user").filter(|user| !user.is_empty()) {
         None => return Ok(UsageScope::User(caller.user.clone())),
@@ -394,7 +395,8 @@ fn write_csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a DailyUsage)>
     no_store(Reply::bytes(text, "text/csv; charset=utf-8"))
 }
 
-/// Quotes a CSV cell. User-defined model names must neither break out of the cell nor start a spreadsheet formula.
+/// Quotes a CSV cell. A model name, which users may define, must neither break out of the cell nor start a spreadsheet
+/// formula.
 fn csv_cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@']) {
         "'"

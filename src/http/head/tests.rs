@@ -1,11 +1,11 @@
-//! Tests which request heads are accepted and which are refused, with input split into chunks of various sizes.
+//! Tests which request heads are accepted and which are refused. Each input is also split into chunks of various sizes.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Feeds bytes to a guard in chunks of this size. Returns the bytes that passed and, if there was a refusal, its
-/// reason.
+/// Feeds bytes to a guard in chunks of this size. Returns the bytes that the guard passed on and, if there was a
+/// refusal, its reason.
 fn feed(bytes: &[u8], chunk_size: usize) -> (Vec<u8>, Option<HeadRefusal>) {
     let (mut guard, mut passed) = (HeadGuard::new(), Vec::new());
     for chunk in bytes.chunks(chunk_size.max(1)) {
@@ -157,7 +157,7 @@ fn request_lines_are_checked() {
         let bytes = format!("{line}\r\nhost: x\r\n\r\n");
         assert_eq!(feed(bytes.as_bytes(), 10_000).1, Some(refusal), "{line:?}");
     }
-    // Refused even before the line is complete.
+    // The input is refused even before the line is complete.
     assert_eq!(
         feed(b"\x16\x03\x01", 1).1,
         Some(Malformed("this is not an HTTP request"))

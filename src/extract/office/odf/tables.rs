@@ -57,7 +57,8 @@ impl OdfReader<'_, '_, '_> {
         if let Some(content) = content.filter(|_| self.body.is_cell_blank()) {
             self.body.paragraph(&content, &ParagraphRole::Plain)?;
         }
-        // OpenDocument lists a cell that is covered by a span as a separate element.
+        // The columns that a cell spans need not be filled in, because OpenDocument lists each covered cell as an
+        // element.
         self.body.close_cell(TableCell {
             spans: 0,
             continues,
@@ -69,7 +70,7 @@ impl OdfReader<'_, '_, '_> {
     }
 
     pub(super) fn close_row(&mut self) -> Result<(), OutputFull> {
-        // Only rows with text count, because the empty rest of a sheet may declare a million rows.
+        // Only rows with text are repeated and counted, because the empty rest of a sheet may declare a million rows.
         let times = self.row_repeats.min(self.rows_left).min(MAX_REPEATS);
         let filled = self.body.row_is_filled();
         self.omitted.hidden_rows += usize::from(filled && self.is_hidden_row);
