@@ -163,7 +163,7 @@ pub(super) fn print_wrapped(text: impl Display) -> Outcome {
     print(lines.join("\n"))
 }
 
-/// Prints Markdown, rendered if stdout is a terminal.
+/// Prints Markdown. If stdout is a terminal, the Markdown is rendered.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.

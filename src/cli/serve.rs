@@ -239,7 +239,8 @@ async fn stop_after_handover(
             () = stopped.notified() => {}
         }
     }
-    // The offered sockets are closed by now, so that no client waits on them if no other process has taken them over.
+    // The offered sockets are closed by now. Otherwise, clients would wait on them if no other process has taken them
+    // over.
     std::future::pending().await
 }
 

@@ -165,7 +165,7 @@ impl CallQueue {
         }
     }
 
-    /// Counts a call as waiting because other servers occupy all slots.
+    /// Counts a call that must wait, because other servers occupy all slots.
     ///
     /// # Errors
     ///

@@ -75,7 +75,7 @@ impl CancelSlot {
 
     async fn wait_until(&self, reached: impl Fn(&Self) -> bool) {
         loop {
-            // Created before the flag is read, so that no notification after that is missed.
+            // Created before the flag is read, so that a notification between the two is not missed.
             let change_signal = self.changed.notified();
             if reached(self) {
                 return;

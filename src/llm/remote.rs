@@ -18,8 +18,8 @@ const MAX_RESPONSE: u64 = 64 << 20;
 const MAX_EVENT_BYTES: usize = 8 << 20;
 /// Timeout for the first byte of a response.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
-/// Timeout for the first byte of a response that the server computes first, such as the result of a tool call or a
-/// file. It is one minute longer than the longest deadline of a tool call.
+/// Timeout for the first byte of the response to a request that the server carries out completely before it responds,
+/// such as a tool call or the export of a file. It is one minute longer than the longest deadline of a tool call.
 const LONG_REQUEST_TIMEOUT: Duration = Duration::from_secs(3_660);
 /// Timeout between the chunks of a stream. The server sends a keep-alive every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -31,7 +31,7 @@ pub struct Remote {
     base: String,
     key: String,
     agent: ureq::Agent,
-    /// The agent for requests whose response the server computes first.
+    /// The agent for requests that the server carries out completely before it responds.
     long_request_agent: ureq::Agent,
 }
 

@@ -120,7 +120,7 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools, is_thinking: bool, ac
     body.insert("tool_choice".into(), choice);
 }
 
-// The results of all calls in a turn must be in the next turn, before any text.
+// Converts turns to messages. The results of all calls in a turn must be in the next turn, before any text.
 fn messages(turns: &[PromptTurn]) -> Value {
     let mut messages: Vec<Value> = Vec::new();
     let mut last_is_tool_results = false;

@@ -75,8 +75,7 @@ pub(super) fn request_body(
     if let (Some(format), Structured::Native) = (&request.format, shape) {
         body["format"] = format.schema.clone();
     }
-    // Ollama can neither force a call nor prevent parallel calls. The only choice that it can follow is to omit the
-    // tools.
+    // Ollama can neither force a call nor prevent parallel calls. To prevent all calls, the tools are omitted.
     if let Some(tools) = (request.tools.as_deref()).filter(|tools| tools.choice != ToolChoice::None)
     {
         body["tools"] = function_tools(tools);

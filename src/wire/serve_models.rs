@@ -76,7 +76,7 @@ fn nonzero(count: u64) -> Option<u64> {
     (count > 0).then_some(count)
 }
 
-// Encodes prices as US dollars per token in strings. OpenRouter uses strings to avoid floating-point numbers.
+// Encodes prices, in US dollars per token, as strings. OpenRouter uses strings to avoid floating-point numbers.
 fn encode_pricing(price: Price) -> Value {
     let mut prices = Map::new();
     let mut add_price = |name: &str, dollars: f64| {

@@ -265,7 +265,7 @@ fn parse_turn(item: &Value) -> Result<Message, RequestError> {
     })
 }
 
-/// Encodes a response object in the state `state`. `answer` is `None` until the answer is complete.
+/// Encodes a response object with the status `state`. `answer` is `None` until the answer is complete.
 pub fn encode_response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>) -> Value {
     let is_truncated = answer.is_some_and(|answer| answer.finish_reason == Finish::Length);
     let usage = answer.map(|CompleteAnswer { usage, .. }| {

@@ -104,7 +104,7 @@ fn events(chunks: &str) -> String {
         .collect()
 }
 
-/// The stream in Ollama's documentation, because there is no recording.
+/// The stream in Ollama's documentation, which is used because there is no recording.
 const OLLAMA: &str = r#"{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"","thinking":"Hm."},"done":false}
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"The"},"done":false}
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":" sky"},"done":false}

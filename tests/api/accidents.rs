@@ -296,7 +296,7 @@ fn a_database_that_is_empty_or_cut_off_or_something_else_is_refused() {
         fs::write(&path, bytes).unwrap();
         check_all_commands_refuse(&folder, why);
     }
-    // The message advises to restore a backup. Restoring also keeps the files that were there before.
+    // The message advises restoring a backup, which also keeps the files that were there before.
     fs::write(&path, &full).unwrap();
     run_command(&folder, &["backup", "copy.db"]);
     fs::write(&path, b"").unwrap();

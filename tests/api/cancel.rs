@@ -74,7 +74,7 @@ fn disconnect_and_measure(
     });
     provider.wait_hanging(hanging);
     if let (Caller::Streaming, Some(socket)) = (caller, socket.as_mut()) {
-        // This event shows that the streamed piece has reached the client.
+        // When this event arrives, the streamed piece has reached the client.
         let mark = if hanging == 1 {
             "synthesis.delta"
         } else {

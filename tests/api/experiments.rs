@@ -1,5 +1,5 @@
-//! Tests experiments: they are estimated before they start, run in the background, survive a kill, and come to the same
-//! decisions.
+//! Tests experiments: they are estimated before they start, and run in the background. After a kill, they continue and
+//! come to the same decisions.
 
 use serde_json::{Value, json};
 

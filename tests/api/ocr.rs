@@ -160,7 +160,7 @@ fn without_ocr_scans_stay_pages_without_text() {
     }
 }
 
-/// Writes a program that replaces tesseract to a folder, and returns its path.
+/// Creates a program that is used in place of tesseract, and returns its path.
 fn fake_tesseract(folder: &Folder, script: &str) -> PathBuf {
     let path = folder.path().join("tesseract");
     let script = format!(

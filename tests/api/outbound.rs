@@ -396,7 +396,8 @@ fn no_route_reaches_a_private_address_of_a_user_s_provider() {
             if route.contains("/experiments") && number > 0 {
                 continue;
             }
-            // Each call uses a different model, because an open circuit breaker would hide it.
+            // Each call uses a different model, because a call to a model with an open circuit breaker would not be
+            // made.
             let model = format!("s{number}/m{at}");
             let answer = call_model_route(&mut user, route, &model, || ());
             assert_ne!(answer.status, 500, "{route} {url}: {}", answer.text());

@@ -17,8 +17,8 @@ use crate::support::{Client, Server};
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Returns how the provider handles a request, by the number of the connection and the number of the request on it,
-/// both from 1.
+/// A function that returns how the provider handles a request, by the number of the connection and the number of the
+/// request on it, both from 1.
 type ConnectionScript = fn(usize, usize) -> Turn;
 
 #[derive(Clone, Copy, PartialEq)]

@@ -77,7 +77,7 @@ enum ClientBehavior {
     Streams,
     Waits,
     Watches,
-    /// Disconnects after this many milliseconds. True if the client streams.
+    /// Disconnects after this many milliseconds. The flag says whether the client requests a stream.
     Disconnects(bool, u64),
     /// Starts the run in the background, then stops it.
     Stops(u64),

@@ -111,7 +111,7 @@ fn a_waiting_panel_is_delivered_whole_and_as_events() {
             .is_some_and(|text| !text.is_empty()),
         "{body_of}"
     );
-    // Three calls are missing in the store: those of both members and of the synthesis.
+    // Three calls are missing from the store: those of both members and of the synthesis.
     assert!(
         body_of.to_string().matches(ANSWER_TEXT).count() >= 2,
         "{body_of}"

@@ -37,7 +37,7 @@ fn an_upload_is_in_the_bucket_before_it_is_acknowledged() {
     use_documents(&folder, &settings(&bucket, &[]), &is_stored);
 }
 
-/// Uses a real S3-compatible store if `DOCUMENT_STORE_TEST` is set (see `make replica`).
+/// Uses a real S3-compatible store if `DOCUMENT_STORE_TEST` is set, and otherwise does nothing (see `make replica`).
 #[test]
 fn a_real_store_keeps_documents() {
     let Ok(place) = std::env::var("DOCUMENT_STORE_TEST") else {

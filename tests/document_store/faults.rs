@@ -60,7 +60,7 @@ fn a_server_killed_between_object_and_row_leaves_an_object_that_housekeeping_rem
     let server = start(&folder, &settings);
     let mut client = Client::new(server.address).registered("ada@example.com");
     let first = upload(&mut client, "The first one.");
-    // These objects of other programs have the same prefix.
+    // These objects belong to other programs, although they have the same prefix.
     for name in [
         "README",
         "originals/README",

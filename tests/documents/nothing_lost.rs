@@ -119,8 +119,8 @@ pub fn run(properties: &str, text: &str) -> String {
     format!("<w:p><w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r></w:p>")
 }
 
-/// A kind of content: its description, the name of the file, the file, and words that the text or the notes must
-/// contain.
+/// A kind of content: its description, the name of the file, the file, words that the text must contain, and words that
+/// the notes must contain if the text does not. An empty string is never found.
 type Planted<'a> = (&'a str, &'a str, Vec<u8>, &'a str, &'a str);
 
 /// Checks all planted contents like [`check_contains`], and reports all of those that are lost.

@@ -98,7 +98,7 @@ fn refusals_are_distinguished_in_every_api_format() {
             assert!(error.contains(reason), "{model}: {answer:#}");
         }
     }
-    // No model was called a second time, and after four failures, no synthesis was requested.
+    // No model was called a second time, and no synthesis was requested after four failures.
     let journal = mock.get("/__aimock/journal");
     assert_eq!(calls(&journal).count(), vendors.len() * 5);
 }

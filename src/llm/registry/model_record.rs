@@ -35,8 +35,8 @@ pub(super) struct ModelRecord {
 }
 
 impl ModelRecord {
-    /// Records a failed call. Returns the circuits that the failure has opened: the hash of the user, or `None` if the
-    /// circuit is that for all users, and how long it stays open.
+    /// Records a failed call. Returns the circuits that the failure has opened: for each, the hash of its user (`None`
+    /// for the circuit of all users) and how long it stays open.
     pub fn record_failure(
         &mut self,
         origin: CallOrigin,

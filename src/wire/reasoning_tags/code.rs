@@ -8,7 +8,7 @@ pub(super) struct CodeTracker {
     inline: usize,
     /// Number of consecutive backticks or tildes at the end of the text so far.
     run: usize,
-    /// Whether only spaces precede the run on this line.
+    /// Whether only spaces precede the backticks or tildes on this line.
     pub at_start: bool,
     run_at_start: bool,
 }

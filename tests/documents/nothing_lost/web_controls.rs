@@ -166,7 +166,7 @@ fn web_pages_lose_no_control() {
         text.matches("Home page").count() == 1 && text.contains("small") && notes.is_empty(),
         "{text} {notes}"
     );
-    // In HTML, a hidden paragraph ends at the block in it. In XML, it does not.
+    // In HTML, the `div` ends the hidden paragraph. In XML, it does not.
     let hidden = "<p hidden='hidden'>secret<div>block</div></p>";
     let (text, _) = text_and_notes(&page(hidden), "a.html");
     assert!(text.contains("block") && !text.contains("secret"), "{text}");
