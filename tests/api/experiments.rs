@@ -136,8 +136,8 @@ fn a_winner_is_applied_as_default_and_reverted() {
     client
         .post(&format!("{path}/revert"), json!({}))
         .refused(409, "CONFLICT");
-    // If a recipe with the same name exists, applying the winner adds a version to that recipe, and reverting restores
-    // the earlier version.
+    // If a recipe with the same name exists, applying the winner adds a version to that recipe. Reverting adds another
+    // version with the earlier content.
     client.post("/api/recipes", json!({ "name": "Sums", "pattern": "gut" }));
     let applied = client.post(&format!("{path}/apply"), json!({ "place": 0 }));
     assert_eq!(applied.json()["applied"]["recipe"], "Sums@2");
