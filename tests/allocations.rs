@@ -1,5 +1,5 @@
-//! An allocation budget for relayed calls: unlike times, allocations are the same on every machine. The provider
-//! and the client here allocate nothing, so only Quire's are counted.
+//! Enforces an allocation budget for relayed calls. Unlike times, allocations are the same on every machine. The
+//! provider and the client in this test allocate nothing, so only Quire's allocations are counted.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![allow(
     dead_code,
@@ -49,12 +49,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Requests before counting starts, so that connections, threads, and caches exist.
+/// Number of requests before counting starts, so that connections, threads, and caches exist.
 const WARM_UP_REQUESTS: u64 = 50;
 /// Number of requests whose allocations are counted.
 const COUNTED_REQUESTS: u64 = 200;
-/// Allocation budget of one streamed answer of 16 tokens, less than twice the value measured on 1 December 2026
-/// (631 allocations of 153 KB, debug build).
+/// Maximum number of allocations per streamed answer of 16 tokens, less than twice the number measured on 1 December
+/// 2026 (631 allocations of 153 KB, debug build).
 const MAX_ALLOCATIONS: u64 = 900;
 /// Maximum number of bytes allocated for the same answer.
 const MAX_BYTES: u64 = 225_000;
@@ -64,7 +64,7 @@ const STREAM_END: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish
                    data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":16}}\n\n\
                    data: [DONE]\n\n";
 
-/// Answers every request with the same stream and keeps its connections open.
+/// Starts a provider that answers every request with the same stream and keeps its connections open.
 fn provider() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -88,8 +88,7 @@ fn provider() -> SocketAddr {
     address
 }
 
-/// Reads one request, whose body ends with its last brace. Returns false once the client has closed the
-/// connection.
+/// Reads one request, whose body ends with its last brace. Returns false if the client has closed the connection.
 fn read_request(socket: &mut TcpStream, buffer: &mut [u8]) -> bool {
     let mut filled = 0;
     loop {
@@ -121,7 +120,7 @@ fn is_complete(head: &[u8], body: &[u8]) -> bool {
     body.len() >= length
 }
 
-/// Sends a request and reads its stream to the end.
+/// Sends a request and reads the streamed response to its end.
 fn send_and_drain(socket: &mut TcpStream, request: &[u8], buffer: &mut [u8]) {
     socket.write_all(request).unwrap();
     let mut filled = 0;

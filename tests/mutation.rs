@@ -1,5 +1,6 @@
-//! A short version of the fuzz targets that needs no tools: real inputs, damaged in a thousand ways determined by
-//! a seed, must pass the same checks. `MUTATIONS=100000 cargo test --test mutation` runs longer.
+//! A short version of the fuzz targets that does not require any tools: a thousand times, real inputs are damaged in
+//! ways that a seed determines, and must then pass the same checks. `MUTATIONS=100000 cargo test --test mutation` runs
+//! longer.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 #[path = "../fuzz/checks.rs"]
@@ -8,7 +9,8 @@ mod checks;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// Maximum input length in bytes; longer inputs only cost time, because what breaks a parser is short.
+/// Maximum length of an input, in bytes. Longer inputs would only take more time, because what breaks a parser is
+/// usually short.
 const MAX_BYTES: usize = 4096;
 
 /// Fragments that are hard for parsers.
@@ -65,7 +67,7 @@ const HARD_FRAGMENTS: &[&[u8]] = &[
     b"{\"done\":true}\n",
 ];
 
-/// Random numbers (SplitMix64) that make the damage the same every time.
+/// Random number generator (SplitMix64), so that the damage is the same in every run.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -119,7 +121,7 @@ fn damage_bytes(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut SplitMix64)
     bytes.truncate(MAX_BYTES);
 }
 
-/// Returns the beginnings, middles, and ends of the real files under tests/data.
+/// Returns the beginning, the middle, and the end of each real file in tests/data.
 fn load_seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = vec![
         b"What does \"clause 7\" say about (damages OR costs)?".to_vec(),
@@ -169,7 +171,7 @@ fn feed_mutated(name: &str) {
     let mut chance = SplitMix64(name.bytes().map(u64::from).sum());
     for round in 0..rounds {
         let mut bytes = seeds[round % seeds.len()].clone();
-        // The first round uses every seed unchanged.
+        // The seeds are used unchanged in the first rounds.
         if round >= seeds.len() {
             for _ in 0..=chance.number_below(6) {
                 damage_bytes(&mut bytes, &seeds, &mut chance);

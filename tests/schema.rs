@@ -1,4 +1,4 @@
-//! The database schema and its migrations: fresh, from every earlier version, and after a kill.
+//! Tests the database schema and its migrations: for a new database, from every earlier version, and after a kill.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -13,7 +13,7 @@ use quire::domain::search::SearchQuery;
 use quire::store::{self, OpenError, Store, StoreError, StoreSettings, VERSION};
 use rusqlite::Connection;
 
-/// Every past schema version: its number and a database of it, as SQL.
+/// Every earlier version of the schema: its number, and a database of that version as SQL.
 const OLD_SCHEMAS: &[(u32, &str)] = &[
     (1, include_str!("data/v1.sql")),
     (2, include_str!("data/v2.sql")),
@@ -62,14 +62,14 @@ fn close(store: Store) {
         .block_on(store.close());
 }
 
-/// Creates a database by running the schema SQL directly, without Quire.
+/// Creates a database by running SQL directly, without Quire.
 fn write_database(path: &Path, sql: &str) -> Connection {
     let db = Connection::open(path).unwrap();
     db.execute_batch(sql).unwrap();
     db
 }
 
-/// Returns every table, index, and trigger by name, with its SQL in normalized layout.
+/// Returns the SQL of every table, index, and trigger by its name. The layout of the SQL is normalized.
 fn schema_objects(db: &Connection) -> BTreeMap<String, String> {
     let mut query = db
         .prepare("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema")
@@ -131,7 +131,7 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
         let saved = store.backup_before_migration().unwrap().to_owned();
         let copy = store::verify(&saved).unwrap();
         assert_eq!(copy.version, *version);
-        // The backup is the old database with all its rows.
+        // The backup is the old database, including all of its rows.
         let old = Connection::open(&saved).unwrap();
         let names: i64 = old
             .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
@@ -150,7 +150,7 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
     }
 }
 
-/// Checks the rows that every schema version contains, as the current code reads them.
+/// Checks that the current code reads the rows that the databases of all versions contain.
 fn check_rows(store: &Store) {
     let ada = UserId::parse("user_01HF000000000000000000000A").unwrap();
     let bob = UserId::parse("user_01HF000000000000000000000B").unwrap();
@@ -358,7 +358,7 @@ fn tables_are_strict_and_user_rows_are_indexed_and_cascade() {
         ));
         assert_eq!(ends, ["CASCADE"], "{table}");
     }
-    // Every foreign key has an index on its columns, so that a cascade does not scan the table.
+    // The columns of every foreign key must have an index. Otherwise, a cascade would scan the table.
     for table in names(&format!("SELECT name FROM sqlite_schema WHERE {ours}")) {
         for column in names(&format!(
             "SELECT \"from\" FROM pragma_foreign_key_list('{table}')"
@@ -374,7 +374,8 @@ fn tables_are_strict_and_user_rows_are_indexed_and_cascade() {
 
 const CHILD_VARIABLE: &str = "QUIRE_SCHEMA_TEST_CHILD";
 
-/// Not a test itself, but the body of the process that is killed. Does nothing unless the test has set the variable.
+/// This is not a test itself but the code of the process that is killed. It does nothing unless the test has set the
+/// variable.
 #[test]
 fn child_writes_until_it_is_killed() {
     let Ok(path) = std::env::var(CHILD_VARIABLE) else {
@@ -425,13 +426,13 @@ fn acknowledged_writes_survive_kill_9() {
             acknowledged.extend(column_key(&line));
             line.clear();
         }
-        // `Child::kill` sends SIGKILL, so no handler, destructor, or final flush runs.
+        // `Child::kill` sends SIGKILL, so no handler, destructor, or final flush is run.
         child.kill().unwrap();
         child.wait().unwrap();
         let mut rest = Vec::new();
         output.read_to_end(&mut rest).unwrap();
         let rest = String::from_utf8_lossy(&rest).into_owned();
-        // The last line may be truncated, so its number may be the prefix of another.
+        // The last line may be truncated. Its number could then be mistaken for another one.
         let full = rest.rfind('\n').map_or("", |end| &rest[..end]);
         acknowledged.extend(full.lines().filter_map(column_key));
         assert!(acknowledged.len() >= 100 * round, "the child wrote");
@@ -471,7 +472,7 @@ fn acknowledged_writes_survive_kill_9() {
 }
 
 fn column_key(line: &str) -> Option<String> {
-    // The test harness may print text before ours on the same line.
+    // The test harness may print text on the same line, before ours.
     let (_, key) = line.trim_end().split_once("acknowledged ")?;
     Some(key.to_owned())
 }

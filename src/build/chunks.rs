@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::BuildResult;
 use super::module::Module;
 
-/// Chunks that several pages share, with the modules that define them. A chunk also contains everything that these
-/// modules import, unless an earlier chunk contains it. Every other module that is loaded with `import()` gets its
-/// own chunk.
+/// Chunks that several pages share, with the modules from which they are built. A chunk also contains everything that
+/// these modules import, unless an earlier chunk contains it. Every other module that is loaded with `import()` gets
+/// its own chunk.
 const SHARED_CHUNKS: &[(&str, &[&str])] = &[
     (
         "core",
@@ -22,7 +22,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/styles.js",
         ],
     ),
-    // Modules that every page about questions and answers needs, even before any text is shown.
+    // Modules that every page with questions and answers needs, even before any text is displayed.
     (
         "parts",
         &[
@@ -36,7 +36,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/workbench/draft.js",
         ],
     ),
-    // Modules that render text from models, with its citations.
+    // Modules that render models' texts and their citations.
     (
         "text",
         &[
@@ -137,10 +137,10 @@ pub(super) struct Chunk {
     pub(super) modules: Vec<String>,
 }
 
-/// Returns all chunks, each after those that it imports.
+/// Assigns all modules to chunks and returns the chunks, each after those that it imports.
 ///
 /// # Errors
-/// Returns an error if modules import each other in a cycle, a module is missing, or no page loads it.
+/// Returns an error if modules import each other in a cycle, a module does not exist, or no page loads a module.
 pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>> {
     let mut planner = Planner {
         modules,
@@ -197,8 +197,8 @@ impl Planner<'_> {
         })
     }
 
-    /// Returns these modules and everything that they import, except what earlier chunks contain, in the order in
-    /// which a browser runs them.
+    /// Returns these modules and everything that they import, in the order in which a browser runs them. Omits what
+    /// earlier chunks contain.
     fn dependencies(&mut self, roots: &[&str]) -> BuildResult<Vec<String>> {
         let mut dependencies = Vec::new();
         for root in roots {

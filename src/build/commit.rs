@@ -3,9 +3,9 @@
 
 use std::process::Command;
 
-/// Returns Cargo instructions that set `QUIRE_COMMIT` and determine when it must be looked up again. An environment
-/// variable of that name takes precedence, for builds without a `.git` folder; without either, the commit is
-/// `unknown`.
+/// Returns Cargo instructions that set `QUIRE_COMMIT`, and that say when it must be determined again. An environment
+/// variable of this name takes precedence, for builds without a `.git` folder. The commit is `unknown` if the variable
+/// is not set and there is no such folder, or if this is a debug build.
 pub(super) fn instructions() -> Vec<String> {
     let mut lines = vec!["cargo::rerun-if-env-changed=QUIRE_COMMIT".to_owned()];
     let configured = std::env::var("QUIRE_COMMIT").ok();
@@ -29,7 +29,7 @@ pub(super) fn instructions() -> Vec<String> {
     lines
 }
 
-/// Returns the output of git, or `None` without git or a repository.
+/// Returns the trimmed output of git, or `None` if git or the repository is missing.
 fn git(args: &[&str]) -> Option<String> {
     let output = Command::new("git").args(args).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();

@@ -1,12 +1,12 @@
-//! Writes the named characters of HTML as one text. A table of references, as in the crate, would have to be relocated
-//! at every start, which costs each server 68 KB of memory.
+//! Writes the named characters of HTML as one text. The table in the `html_escape` crate consists of references, which
+//! would be relocated at every start, at a cost of 68 KB of memory per server.
 
-/// Terminator of each name in the text.
+/// Marks the end of each name in the text.
 const END_OF_NAME: char = '\u{1F}';
-/// Terminator of each entry, after its characters.
+/// Marks the end of each entry, after its characters.
 const END_OF_ENTRY: char = '\u{1E}';
 
-/// Returns all names, sorted, each followed by the characters that it stands for.
+/// Returns all names in sorted order, each followed by the characters that it stands for.
 ///
 /// # Errors
 /// Returns an error if a name is not valid UTF-8.

@@ -1,6 +1,6 @@
-//! Writes the chunks of the pages' scripts. Every module becomes a function that returns its exports, and a chunk
-//! imports the objects of other chunks' modules by name. Line breaks are kept, and a source map gives the file and
-//! line of each line.
+//! Writes the chunks of the pages' scripts. Every module becomes a function that returns its exports as an object. A
+//! chunk imports the objects of other chunks' modules by name. Line breaks are kept, and a source map gives the source
+//! file and line of every line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -22,10 +22,11 @@ pub(super) struct LinkedChunk {
     pub(super) needs: BTreeSet<String>,
 }
 
-/// Links all chunks.
+/// Links all chunks: turns each into the text that a browser loads.
 ///
 /// # Errors
-/// Returns an error if a module uses a name that the linker generates, or imports a module that does not exist.
+/// Returns an error if a module uses a name that the linker generates, imports a module that does not exist, or has the
+/// same generated name as another module.
 pub(super) fn link(
     modules: &BTreeMap<String, Module>,
     chunks: &[Chunk],
@@ -69,7 +70,8 @@ pub(super) fn link(
     Ok(linked)
 }
 
-/// Refuses a module that uses the name of another module's object for something else.
+/// Refuses two modules whose generated object names are equal, and a module that uses the object name of a module that
+/// it does not import.
 fn check_names(modules: &BTreeMap<String, Module>) -> BuildResult<()> {
     let names: BTreeSet<String> = modules.keys().map(|path| object_name(path)).collect();
     if names.len() != modules.len() {
@@ -109,7 +111,7 @@ struct Linker<'a> {
     chunk: &'a Chunk,
 }
 
-/// The text of a chunk under construction: its lines, their sources, and the objects imported from other chunks.
+/// A chunk under construction: its text, the source of each line, and the objects imported from other chunks.
 struct ChunkText<'a> {
     text: String,
     lines: Vec<Option<(String, usize)>>,
@@ -140,7 +142,7 @@ impl<'a> Linker<'a> {
         Ok(written)
     }
 
-    /// Returns the objects that this chunk imports from others, by chunk.
+    /// Returns the objects that this chunk imports from other chunks, grouped by chunk.
     fn collect_imports(&self) -> BuildResult<BTreeMap<&'a str, BTreeSet<String>>> {
         let mut direct: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for path in &self.chunk.modules {
@@ -185,7 +187,8 @@ impl<'a> Linker<'a> {
         Ok(())
     }
 
-    /// Returns a line whose calls of `import()` load a chunk and return the module's object.
+    /// Rewrites the calls of `import()` in a line, so that each one loads a chunk and returns the module's object.
+    /// Lines of libraries stay unchanged.
     fn rewrite_loads(&self, module: &Module, text: &str) -> BuildResult<String> {
         let mut text = text.to_owned();
         if module.path.starts_with("vendor/") {

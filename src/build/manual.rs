@@ -1,5 +1,5 @@
-//! Builds the manual: reads `assets/manual`, generates the lists of settings and of API requests, and returns a file
-//! for each topic and a list of them, which the pages, `quire help`, and `quire man` read.
+//! Builds the manual: reads `assets/manual`, and generates the lists of settings and of API requests. Returns a file
+//! for each topic and a list of the topics, which the pages, `quire help`, and `quire man` read.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,8 +32,8 @@ const TOPICS: &[&str] = &[
     "changelog",
 ];
 
-/// Returns the files of the manual with their names: `manual.json`, a list of `id`, `title`, and `summary`, and for
-/// each topic `manual/ID.md`, Markdown with one paragraph per line.
+/// Returns the files of the manual with their names: `manual.json`, a list of topics with `id`, `title`, and `summary`,
+/// and for each topic `manual/ID.md`, which is Markdown with one paragraph per line.
 ///
 /// # Errors
 /// Returns an error if a topic has no file, a file has no topic, or a file lacks its title or summary.
@@ -88,7 +88,7 @@ fn setting_item(row: &OptionRow) -> String {
     item + "\n"
 }
 
-/// Returns every request of the API as a list item, by area, in the order of the description.
+/// Returns every request of the API as a list item, grouped by area, in the order of the OpenAPI document.
 fn requests_list(api: &Value) -> BuildResult<String> {
     let mut areas: Vec<(&str, String)> = Vec::new();
     let paths = api["paths"].as_object().ok_or("openapi.json: no paths")?;
@@ -150,7 +150,7 @@ fn request_item(api: &Value, verb: &str, path: &str, operation: &Value) -> Strin
     item + access + "\n"
 }
 
-/// Returns the names of the parameters of one kind, as code, joined by commas.
+/// Returns the names of the parameters of one kind as inline code, joined by commas.
 fn parameter_names(api: &Value, parameters: &Value, kind: &str) -> String {
     let list = parameters.as_array().map(Vec::as_slice).unwrap_or_default();
     let shown = list
@@ -161,7 +161,7 @@ fn parameter_names(api: &Value, parameters: &Value, kind: &str) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the fields of a request body, required ones first.
+/// Lists the fields of a request body, required ones first.
 fn body_fields(api: &Value, body: &Value) -> String {
     let body = resolve_ref(api, body);
     let Some(content) = body["content"]
@@ -192,7 +192,7 @@ fn body_fields(api: &Value, body: &Value) -> String {
         .join(", ")
 }
 
-/// Returns the value that a `$ref` within the document points at, or the value itself.
+/// Returns the value to which a `$ref` in the document points. A value without `$ref` is returned as it is.
 fn resolve_ref<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
     value["$ref"]
         .as_str()
@@ -200,7 +200,8 @@ fn resolve_ref<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
         .unwrap_or(value)
 }
 
-/// Returns Markdown with every paragraph and list item on one line, so that readers wrap it to their own width.
+/// Joins every paragraph and list item of a Markdown text into one line, so that readers can wrap it to their own
+/// width.
 fn join_paragraphs(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut in_code = false;

@@ -1,27 +1,28 @@
 //! A module of the pages as the linker needs it: its imports, its exports, and its lines as the body of a function.
-//! Reads the forms that our scripts use and refuses all others.
+//! Accepts only the forms of statements that our scripts use.
 
 use std::path::Path;
 
 use super::BuildResult;
 use super::script::{self, ScriptLine};
 
-/// A module, ready to be linked.
+/// A parsed module, ready to be linked.
 pub(super) struct Module {
-    /// The path below `assets`, such as `js/parts/menu.js`.
+    /// The path relative to `assets`, such as `js/parts/menu.js`.
     pub(super) path: String,
-    /// The paths of the modules that it imports statically, in their order.
+    /// The paths of the modules that it imports statically, in the order of the imports.
     pub(super) imports: Vec<String>,
     /// The paths of the modules that it loads with `import()`.
     pub(super) dynamic_imports: Vec<String>,
-    /// Exports of the module, as pairs of public and local name.
+    /// The exports of the module, as pairs of public and local names.
     pub(super) exports: Vec<(String, String)>,
-    /// Lines of the module. Static imports read from the other module's object; calls of `import()` are unchanged.
+    /// The lines of the module. Static imports have become reads from the other modules' objects; calls of `import()`
+    /// are unchanged.
     pub(super) lines: Vec<ScriptLine>,
 }
 
 impl Module {
-    /// Reads one of our modules, or a minified library.
+    /// Reads one of our modules or a minified library.
     ///
     /// # Errors
     /// Returns an error if a statement has a form that the linker does not know.
@@ -68,7 +69,7 @@ impl Module {
             for loaded in dynamic_imports(&line.text)? {
                 module.dynamic_imports.push(resolve(path, &loaded));
             }
-            // Chunks are in a folder of their own; URLs that a module builds are relative to its source.
+            // Chunks are served from another folder, but the URLs that a module builds are relative to its source.
             let url = format!("new URL(\"../{path}\", import.meta.url)");
             line.text = line.text.replace("import.meta.url", &url);
             if !line.text.is_empty() {
@@ -78,7 +79,7 @@ impl Module {
         Ok(module)
     }
 
-    /// Reads a minified library, which has one list of exports at its end and no imports.
+    /// Reads a minified library, which has no imports and one list of exports at its end.
     fn read_library(path: &str, source: &str) -> BuildResult<Self> {
         let mut module = Self::empty(path);
         let (code, list) = source
@@ -98,8 +99,8 @@ impl Module {
         Ok(module)
     }
 
-    /// Parses an `import` statement after its keyword. Returns the statement that reads the names from the other
-    /// module's object.
+    /// Parses the rest of an `import` statement after the keyword. Returns a statement that reads the names from the
+    /// other module's object.
     fn convert_import(&mut self, rest: &str) -> BuildResult<String> {
         let unknown_form = || format!("unknown form: import {rest}");
         if let Some(from) = rest
@@ -123,7 +124,8 @@ impl Module {
         Ok(format!("const{pattern}={object};"))
     }
 
-    /// Parses an `export` statement after its keyword. Returns the exported declaration, if there is one.
+    /// Parses the rest of an `export` statement after the keyword. Returns the declaration that remains of the
+    /// statement; empty if it only lists names of this module.
     fn convert_export(&mut self, rest: &str) -> BuildResult<String> {
         if let Some(list) = rest.strip_prefix("{ ") {
             let (names, from) = list.split_once(" }").ok_or("the list has no end")?;
@@ -192,10 +194,10 @@ pub(super) fn object_name(path: &str) -> String {
     format!("${}", characters.collect::<String>())
 }
 
-/// Returns the addresses in the calls of `import()` on this line.
+/// Returns the module addresses in a line's calls of `import()`.
 ///
 /// # Errors
-/// Returns an error if the address is not a string literal.
+/// Returns an error if an address is not a string literal.
 pub(super) fn dynamic_imports(text: &str) -> BuildResult<Vec<String>> {
     let calls = text.match_indices("import(").filter(|(position, _)| {
         let char_before = text[..*position].chars().next_back();

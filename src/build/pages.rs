@@ -10,11 +10,11 @@ use super::link::{self, LinkedChunk};
 use super::module::Module;
 use super::styles;
 
-/// The chunk that page scripts can import under the stable address `/assets/index.js`.
+/// The chunk that page scripts can import from the stable address `/assets/index.js`.
 const ENTRY_CHUNK: &str = "index";
 
-/// Pages that begin with different chunks, depending on their query: the name of the preload list, the page module,
-/// and the chunk that the page loads first.
+/// Pages whose first chunk depends on their query: the name of the preload list, the page module, and the chunk that
+/// the page loads first.
 const FIRST_CHUNKS: &[(&str, &str, &str)] = &[
     ("pages/analyze", "pages/analyze", "ask"),
     ("pages/analyze#result", "pages/analyze", "results"),
@@ -67,12 +67,12 @@ impl LinkedPages {
         })
     }
 
-    /// Returns whether this file of `assets` is part of a chunk or a sheet.
+    /// Returns whether this file of `assets` is a style sheet or is part of a chunk.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.modules.contains_key(name) || name.starts_with("css/")
     }
 
-    /// Returns the files that are served, with name and text.
+    /// Returns the name and text of each file that is served: style sheets, chunks, and source maps.
     pub(super) fn files(&self, tree: &str) -> Vec<(String, String)> {
         let mut files = self.sheets.clone();
         for chunk in &self.chunks {
@@ -90,8 +90,8 @@ impl LinkedPages {
         files
     }
 
-    /// Returns the value of the `Link` header for each page, one per line: the name of the list, which is the page
-    /// module except in [`FIRST_CHUNKS`], a tab, the value.
+    /// Returns a line for each preload list: its name, a tab, and the value of the `Link` header. The name is the page
+    /// module, except for the lists in [`FIRST_CHUNKS`].
     ///
     /// # Errors
     /// Returns an error if a page is in no chunk.
@@ -113,7 +113,7 @@ impl LinkedPages {
         Ok(text)
     }
 
-    /// Returns the links to these style sheets, and to these chunks after those that they need.
+    /// Returns the links that preload these style sheets and chunks. Each chunk follows the chunks that it needs.
     fn links(&self, tree: &str, sheets: &[String], chunks: &[&str]) -> BuildResult<String> {
         let mut scripts: Vec<&str> = Vec::new();
         for name in chunks {
@@ -136,14 +136,14 @@ impl LinkedPages {
     }
 }
 
-/// Returns whether a script is a module. The service worker is not, nor is `js/theme.js`, which runs before the
-/// first paint.
+/// Returns whether a file is a script module. The service worker and `js/theme.js`, which runs before the first paint,
+/// are not.
 fn is_module(name: &str) -> bool {
     let is_script = name.starts_with("js/") || name.starts_with("vendor/");
     is_script && name.ends_with(".js") && name != "js/theme.js"
 }
 
-/// Returns the style sheets that a module loads with `styled()`, each once.
+/// Returns the names of the style sheets that a module loads with `styled()`, without duplicates.
 fn styled_names(text: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for call in text.split("styled(\"").skip(1) {
@@ -155,7 +155,7 @@ fn styled_names(text: &str) -> Vec<String> {
     names
 }
 
-/// Returns the entry script as it is served: it imports chunks from paths that contain the tree's hash, and
+/// Returns the text of the entry script as it is served: it imports chunks from paths that contain the tree's hash, and
 /// exports the components of its module.
 fn entry_text(text: &str, tree: &str) -> String {
     let text = text.replace("\"./", &format!("\"/assets/{tree}/app/"));

@@ -1,6 +1,6 @@
-//! Reads a JavaScript file into lines without comments, blank lines, indentation, and spaces next to
-//! punctuation. Keeps every line break, so that every statement ends where it did, and each line of the result
-//! comes from one line of the source.
+//! Reads a JavaScript file into lines without comments, blank lines, indentation, or spaces next to punctuation. Keeps
+//! the other line breaks, so that every statement ends where it did, and each line of the result comes from one line of
+//! the source.
 
 use super::BuildResult;
 
@@ -10,20 +10,20 @@ pub(super) struct ScriptLine {
     pub(super) text: String,
     /// The line number in the source, from 0.
     pub(super) source: usize,
-    /// Whether the line begins at the top level: neither indented nor inside a template literal.
+    /// Whether the line begins at the top level, that is, neither indented nor inside a template literal.
     pub(super) is_top: bool,
 }
 
-/// Words after which a slash begins a regular expression, although they look like a value.
+/// Words after which a slash begins a regular expression. After other words, it is a division.
 const BEFORE_REGEX: [&str; 8] = [
     "return", "typeof", "case", "in", "of", "await", "yield", "void",
 ];
 
-/// Punctuation next to which a space has no meaning. Excludes the characters that could merge with a neighbor: `+`,
-/// `-`, `/`, and the dot.
+/// Punctuation next to which spaces have no meaning. Excludes characters that could merge with a neighbor: `+`, `-`,
+/// `/`, and the dot.
 const PUNCTUATION: &str = "{}()[];,:?=><&|*%!";
 
-/// Returns the lines of a script.
+/// Splits a script into lines.
 ///
 /// # Errors
 /// Returns an error if a string, template literal, regular expression, or comment has no end.
@@ -65,7 +65,7 @@ pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
     Ok(reader.lines)
 }
 
-/// What an open brace belongs to: a block, or an expression in a template literal.
+/// The kind of an open brace: a block, or an expression in a template literal.
 #[derive(PartialEq, Eq)]
 enum Brace {
     Block,
@@ -103,7 +103,7 @@ impl ScriptReader {
         self.characters.get(self.position + ahead).copied()
     }
 
-    /// Copies the next character, without indentation.
+    /// Copies the next character to the current line, unless it is indentation.
     fn copy(&mut self) {
         let Some(character) = self.peek(0) else {
             return;
@@ -204,7 +204,7 @@ impl ScriptReader {
         }
     }
 
-    /// Copies a template literal up to its end or to an expression inside it, whose brace is recorded.
+    /// Copies a template literal up to its end, or up to an expression in it, whose opening brace is recorded.
     fn copy_template(&mut self) -> BuildResult<()> {
         loop {
             match self.peek(0) {
@@ -241,8 +241,8 @@ impl ScriptReader {
         }
     }
 
-    /// Returns whether the space here is next to punctuation. Import and export statements keep theirs, because they
-    /// are parsed later (`module.rs`).
+    /// Returns whether the space here is next to punctuation. Spaces in import and export statements are never
+    /// redundant, because these are parsed later (in `module.rs`).
     fn is_redundant_space(&self) -> bool {
         let keyword = self.text.split(' ').next().unwrap_or_default();
         let is_statement = matches!(keyword, "import" | "export");
@@ -255,7 +255,8 @@ impl ScriptReader {
         is_next_to_punctuation && !is_in_statement && !self.text.is_empty()
     }
 
-    /// Returns whether a slash here begins a regular expression: nothing before it is a value that could be divided.
+    /// Returns whether a slash here begins a regular expression, because it does not follow a value that could be
+    /// divided.
     fn begins_regex(&self) -> bool {
         let text_before = match self.text.trim_end() {
             "" => self.lines.last().map_or("", |line| line.text.trim_end()),

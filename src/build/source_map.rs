@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-/// Writes the source map of a chunk. `lines` gives the source file and 0-based line of each output line; `None`
-/// marks a line that the linker added. Paths are relative to the chunk's folder.
+/// Writes the source map of a chunk. `lines` contains the source file and 0-based source line of each output line, or
+/// `None` for a line that the linker added. The written paths are relative to the chunk's folder.
 pub(super) fn write(lines: &[Option<(String, usize)>]) -> String {
     let mut sources: Vec<String> = Vec::new();
     let mut indexes: BTreeMap<&str, usize> = BTreeMap::new();
@@ -33,7 +33,7 @@ fn difference(new: usize, old: usize) -> i64 {
     number(new) - number(old)
 }
 
-/// Appends a number in Base64 VLQ encoding: digits of five bits, the lowest first, with the sign in the lowest
+/// Appends a number in Base64 VLQ encoding: digits of five bits, the lowest digit first, with the sign in the lowest
 /// bit.
 fn push_number(text: &mut String, number: i64) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

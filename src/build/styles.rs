@@ -1,9 +1,9 @@
-//! The pages' style sheets: joins several files into one sheet, without comments or unnecessary spaces. Cascade
-//! layers (`@layer`) decide which rule wins, so that a file may be part of two sheets.
+//! The pages' style sheets: joins several files into one sheet, and removes comments and unnecessary spaces. Cascade
+//! layers (`@layer`) determine which rule wins, so a file may be part of two sheets.
 
 use super::BuildResult;
 
-/// Sheets made of several files, in this order. Every other file is a sheet of its own.
+/// Sheets that consist of several files, joined in this order. Every other file is its own sheet.
 const SHEETS: &[(&str, &[&str])] = &[
     (
         "app",
@@ -15,10 +15,10 @@ const SHEETS: &[(&str, &[&str])] = &[
     ("thread", &["thread", "results"]),
     ("sheets", &["sheets", "workbench"]),
 ];
-/// Files that are served only as a part of a sheet.
+/// Files that are served only as part of a sheet.
 const PARTIAL_FILES: [&str; 6] = ["tokens", "base", "layout", "rail", "parts", "pages"];
 
-/// Returns the sheets, as names such as `css/app.css` with their text.
+/// Returns the name (such as `css/app.css`) and text of each sheet.
 ///
 /// # Errors
 /// Returns an error if a file is missing, or a comment or string in it has no end.
@@ -48,8 +48,8 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
     Ok(sheets)
 }
 
-/// Returns a style sheet without comments, with each run of whitespace reduced to one space, or to none where the
-/// syntax needs none.
+/// Removes comments from a style sheet, and reduces each run of whitespace to one space, or to none where the syntax
+/// allows it.
 ///
 /// # Errors
 /// Returns an error if a comment or a string has no end.

@@ -1,5 +1,5 @@
 //! `quire export` and `quire import`: write everything that a user owns to one file, and read it back, for example on
-//! another machine. Both work while a server uses the data folder, and on a remote server for the account of the API
+//! another machine. Both work while a server uses the data folder. On a remote server, both use the account of the API
 //! key.
 
 use std::io::IsTerminal as _;
@@ -17,7 +17,8 @@ use crate::app::archive::{self, Counts};
 use crate::app::input_file;
 use crate::domain::id::UserId;
 
-/// Writes the account's archive to the file and prints how many rows of each kind it contains.
+/// Writes the account's archive to the file. Prints how many rows of each kind it contains, unless a server wrote it.
+/// Fails if the original file of a document is missing or damaged.
 pub(super) fn export(call: &CommandCall) -> Outcome {
     let file = file_argument(call)?;
     if let Some(server) = named_server(call)? {
@@ -36,7 +37,8 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
     )))
 }
 
-/// Imports an archive into the account and prints how many rows of each kind were added.
+/// Imports an archive into the account. Prints how many rows of each kind were added, were already present, or were
+/// refused.
 pub(super) fn import(call: &CommandCall) -> Outcome {
     let file = file_argument(call)?;
     if let Some(server) = named_server(call)? {
@@ -55,8 +57,8 @@ pub(super) fn import(call: &CommandCall) -> Outcome {
     report(call, file, &count_rows(&counts))
 }
 
-/// Returns the server that the settings name, if any, after checking that its API key belongs to the account of
-/// `--user`.
+/// Returns a session on the server that the settings name, if any. Fails if `--user` names an account other than that
+/// of the API key.
 fn named_server(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFailure> {
     let server = RemoteSession::from_settings(call, &call.config()?)?;
     if let (Some(server), Some(email)) = (&server, call.value("user")) {
@@ -89,7 +91,8 @@ fn account_id(call: &CommandCall) -> Result<UserId, CommandFailure> {
 /// Width of the progress bar in characters.
 const BAR_WIDTH: u64 = 24;
 
-// Reports progress on stderr: on a terminal, one line that is overwritten; otherwise nothing.
+// Returns a function that reports progress on stderr: on a terminal, as one line that is overwritten; otherwise not at
+// all.
 fn progress_reporter(call: &CommandCall) -> impl FnMut(&str, u64, u64) + Send {
     let is_shown = !call.has("json") && std::io::stderr().is_terminal();
     move |what, completed, total| {

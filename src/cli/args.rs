@@ -11,7 +11,7 @@ use super::{COMMANDS, Command, CommandOption};
 use crate::config::{self, Config, options};
 use crate::domain::closest::closest;
 
-/// Short options with their long forms. A letter with several long forms means the first one that the command has.
+/// Short options with their long forms. A letter with several long forms stands for the first one that the command has.
 pub(super) const SHORT_OPTIONS: &[(char, &str)] = &[
     ('c', "continue"),
     ('f', "file"),
@@ -22,12 +22,12 @@ pub(super) const SHORT_OPTIONS: &[(char, &str)] = &[
     ('p', "pattern"),
     ('q', "quiet"),
 ];
-/// Alternative names of options, each with the option it stands for.
+/// Alternative names of options, each with the name that it stands for.
 const ALIASES: &[(&str, &str)] = &[("models", "panel"), ("synthesiser", "synthesizer")];
-/// The option that takes several values, because the shell expands `--file *.md` to several words.
+/// The only option that takes several values, because the shell expands `--file *.md` to several words.
 const FILE_OPTION: &str = "file";
 
-/// A command with its arguments.
+/// A command with its arguments and options.
 pub(super) struct CommandCall {
     pub command: &'static Command,
     /// The arguments after the command, in order.
@@ -35,7 +35,7 @@ pub(super) struct CommandCall {
     options: Vec<(&'static str, String)>,
     settings: Vec<(String, String)>,
     file: Option<PathBuf>,
-    /// Whether the program was called without any arguments.
+    /// Whether the program was started without any arguments.
     pub has_no_arguments: bool,
 }
 
@@ -58,7 +58,7 @@ impl CommandCall {
             .filter(|(option_name, _)| *option_name == name);
         same.map(|(_, value)| value.as_str()).collect()
     }
-    /// Returns the last value of an option, which overrides earlier ones.
+    /// Returns the value of an option. If it was given several times, the last value counts.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values(name).pop()
     }
@@ -83,7 +83,7 @@ impl CommandCall {
                 .for_each(|warning| print_progress(warning));
         }
     }
-    /// Fails if there are more than `words` arguments.
+    /// Checks that there are at most `words` arguments.
     ///
     /// # Errors
     /// [`CommandFailure::Usage`] when there are more.
@@ -98,7 +98,8 @@ impl CommandCall {
     }
 }
 
-/// Parses the arguments after the program's name. `--help` wins over every other argument, even invalid ones.
+/// Parses the arguments after the program's name. If `--help` is among them, all other arguments are ignored, even
+/// invalid ones.
 ///
 /// # Errors
 /// [`CommandFailure::Usage`] for an unknown command or option, or a missing value.
@@ -139,7 +140,8 @@ pub(super) fn parse(
     Ok(call)
 }
 
-/// Returns a call of `help` if the arguments contain `--help` or `-h`, for the first command that they name.
+/// Returns a call of `help` if the arguments contain `--help` or `-h`. It explains the first command that the arguments
+/// name.
 fn help_call(words: &[OsString]) -> Option<CommandCall> {
     let words = || words.iter().take_while(|word| *word != "--");
     if !words().any(|word| word == "--help" || word == "-h") {
@@ -212,7 +214,7 @@ fn value(parser: &mut Parser, name: &str) -> Result<String, CommandFailure> {
     }
 }
 
-/// Parses a flag: a setting, or an option of the command that precedes it.
+/// Parses a flag, which is either a setting or an option of the command before it.
 fn flag(
     parser: &mut Parser,
     name: &str,
@@ -241,7 +243,7 @@ fn flag(
     Ok(())
 }
 
-/// Returns the message for an option that the command does not have, with a suggestion.
+/// Returns the error message for an option that the command does not have, with a suggestion.
 fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
     let command_options = command.map_or(&[] as &[CommandOption], |command| command.options);
     if name.chars().count() == 1 {
@@ -331,7 +333,7 @@ mod tests {
         );
         assert_error("ask --models a", r#"ask [] [("panel", "a")] []"#);
         assert_error("ask --synthesiser a", r#"ask [] [("synthesizer", "a")] []"#);
-        // The shell expands `--file src/*.rs` to several words: those that name files belong to the option.
+        // The shell expands `--file src/*.rs` to several words. Words that name existing files belong to the option.
         assert_error(
             "ask why --file Cargo.toml Cargo.lock no-such-file",
             r#"ask ["why", "no-such-file"] [("file", "Cargo.toml"), ("file", "Cargo.lock")] []"#,

@@ -1,6 +1,6 @@
 //! `quire ask`: runs one analysis from the command line, with progress on stderr and the answer on stdout (see
-//! screen.rs). It runs the same app as the server; without any account, it works in a temporary folder. While a server
-//! uses the data folder, or if QUIRE_SERVER is set, it sends the question to that server.
+//! screen.rs). The command runs the same app as the server; if there is no account, it works in a temporary folder.
+//! While a server uses the data folder, or if QUIRE_SERVER is set, the command sends the question to that server.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::domain::request::{Request, RunContext};
 use crate::http::handlers::{analyses, analysis_shape};
 use crate::{clock, log};
 
-/// Maximum size of a question read from stdin, in bytes. The domain's own limit is lower.
+/// Maximum size of a question read from stdin, in bytes; the rest is cut off. The app's own limit is lower.
 const MAX_QUESTION_BYTES: u64 = 4 << 20;
 
-/// Advice shown when another command uses the data folder.
+/// Advice for the case that another command uses the data folder.
 pub(super) const WAIT_ADVICE: &str = "wait until it finishes, or stop it";
 
-/// Asks the question in the arguments or on stdin, on a server or in the data folder.
+/// Asks the question from the arguments or stdin, on a server or in the data folder.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let is_named = !call.words.is_empty() && call.words != ["-"];
     let question = match is_named {
@@ -60,7 +60,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// Reads the question from stdin. It is a usage error if the question is empty, or if it would be typed at a terminal.
+/// Reads the question from stdin. Fails if stdin is also used as a document, if the question is empty, or if stdin is a
+/// terminal and the arguments do not request it.
 fn from_stdin(call: &CommandCall) -> Result<String, CommandFailure> {
     if call.values("file").contains(&"-") {
         return usage("stdin cannot be both the question and a document");
@@ -102,7 +103,7 @@ async fn ask(
     run_request(call, session, request).await.map(drop)
 }
 
-/// Returns the last turn of the newest thread.
+/// Returns the ID of the last turn in the newest thread.
 ///
 /// # Errors
 /// Returns an error if there is no thread.
@@ -116,7 +117,7 @@ pub(super) async fn newest_turn(session: &LocalSession) -> Result<String, Comman
     failed(question::NO_THREAD)
 }
 
-/// Uploads the files as documents and builds the request from them and the body.
+/// Uploads the files as documents, and builds the request from the body and the documents.
 ///
 /// # Errors
 /// Returns an error if a value is invalid or a file cannot be read.
@@ -141,7 +142,7 @@ pub(super) async fn request(
 /// Runs a request, shows its progress and its answer, and returns the analysis.
 ///
 /// # Errors
-/// Returns an error if the run produced no answer or was stopped.
+/// Returns an error if the run was stopped or has no answer.
 pub(super) async fn run_request(
     call: &CommandCall,
     session: &LocalSession,
@@ -178,7 +179,7 @@ pub(super) async fn run_request(
     }
 }
 
-/// Prints the answer, unless it was already shown. If there is none, fails with the reason.
+/// Prints the answer, unless it has been shown already. If there is no answer, fails with the reason.
 fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     match (analysis.status, &analysis.synthesis) {
         (Status::Completed, Some(text)) => screen.finish_answer((!shown).then_some(text)),
@@ -190,7 +191,8 @@ fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcom
     }
 }
 
-/// Stores a file as a document, as an upload would. Returns `None` for stdin if nothing was piped.
+/// Stores a file as a document, as an upload would, and returns the document's ID. Returns `None` for stdin if nothing
+/// was piped.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read or stored.

@@ -1,5 +1,5 @@
-//! `quire backup FILE|FOLDER` and `quire restore FILE`: write a verified copy of the database, or download one from a
-//! server, and restore such a copy.
+//! `quire backup FILE|FOLDER` writes a verified copy of the database, or downloads one from a server. `quire restore
+//! FILE` restores such a copy.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::app::backups;
 use crate::app::offline::backup;
 use crate::clock;
 
-/// Writes a copy of the database, or downloads one from the named server.
+/// Writes a copy of the database, or downloads one if the settings name a server.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.check_argument_count(1)?;
     let Some(file) = call.words.first() else {
@@ -46,7 +46,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     ))
 }
 
-/// Downloads a copy, which the server has already verified.
+/// Downloads a copy of the database, which the server has already verified.
 fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
     let bytes = download::download_to_file(server, "/api/admin/backup", file, call.has("replace"))?;
     match call.has("json") {

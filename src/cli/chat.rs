@@ -1,5 +1,5 @@
-//! `quire chat`: a conversation in the terminal. Each line is a question that follows up on the previous one; answers
-//! appear as in `quire ask`. Runs the same app as the server, or uses a running one.
+//! `quire chat`: a conversation in the terminal. Each line is a question that follows up on the previous one, and the
+//! answers look like those of `quire ask`. Runs the same app as the server, or uses a running server.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -22,10 +22,10 @@ pub(super) const DETAILS: &str = "Each line is a question that follows up on the
 
 /// A one-line reminder of the commands of the conversation.
 const COMMANDS_HINT: &str = "/new starts a new thread, /quit exits";
-/// Maximum number of lines read from stdin before the conversation needs them.
+/// Maximum number of lines that are read from stdin in advance.
 const MAX_WAITING_LINES: usize = 16;
 
-/// Where questions are answered: in the data folder, or on a server.
+/// Where questions are answered: in the data folder or on a server.
 enum ChatBackend {
     Local(Box<LocalSession>),
     Server(Arc<RemoteSession>),
@@ -89,14 +89,14 @@ async fn run_chat(call: &CommandCall, config: &Config, backend: &ChatBackend) ->
                 .await
             {
                 Ok(id) => follows = Some(id),
-                // A question that fails does not end the conversation.
+                // A failed question does not end the conversation.
                 Err(failure) => print_progress(&failure.into_parts().0),
             },
         }
     }
 }
 
-// Reads stdin on a separate thread, because reading a terminal blocks.
+// Reads the lines of stdin on a separate thread, because reading from a terminal blocks.
 fn read_lines() -> mpsc::Receiver<String> {
     let (send, lines) = mpsc::channel(MAX_WAITING_LINES);
     std::thread::spawn(move || {
@@ -118,7 +118,7 @@ impl ChatBackend {
         }
     }
 
-    /// Asks a question, shows the answer, and returns the turn's ID.
+    /// Asks a question, shows its answer, and returns the ID of the new turn. `follows` is the ID of the previous turn.
     async fn answer(
         &self,
         call: &CommandCall,

@@ -16,7 +16,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
 }
 
-/// Returns a command's actions: the lowercase words in its usage text.
+/// Returns the names of a command's actions: the lowercase words that begin the alternatives in its usage text.
 fn actions(command: &Command) -> Vec<&'static str> {
     let first = |part: &'static str| {
         let part = part.trim().trim_start_matches('[');
@@ -32,7 +32,7 @@ fn actions(command: &Command) -> Vec<&'static str> {
         .collect()
 }
 
-/// Returns the words that can follow a command.
+/// Returns the words with which a command's arguments can begin.
 fn words(command: &Command) -> Vec<&'static str> {
     let mut words = actions(command);
     if command.name == "help" {

@@ -9,8 +9,8 @@ use super::screen::print_wrapped;
 use super::{Outcome, block_on, failed, print};
 use crate::app::offline::doctor::{self, CheckResult, CheckState, health};
 
-/// Prints the findings and fails if one is an error. With `--health`, only asks the running server whether it accepts
-/// requests.
+/// Prints the findings, and fails if one of them is an error. With `--health`, only asks the running server whether it
+/// accepts requests.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.check_argument_count(0)?;
     let config = call.config()?;
@@ -59,7 +59,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// Adds the state of the running server's providers, because its settings may differ from this command's.
+/// Adds the state of the providers as the running server sees them, because the server's settings may differ from this
+/// command's.
 fn add_server_providers(findings: &mut Vec<CheckResult>, server_models: &ServerModels) {
     if !server_models.providers.is_empty() {
         // This finding is about the command's own settings, not the server's.

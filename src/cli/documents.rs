@@ -1,5 +1,5 @@
-//! `quire documents …`: adds, lists, searches, and deletes a user's documents, in the data folder, or on the server
-//! that uses it or that QUIRE_SERVER names.
+//! `quire documents …`: adds, lists, searches, and deletes a user's documents. Works in the data folder, or on the
+//! server that QUIRE_SERVER names. Documents are also added through a server that uses the data folder.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::domain::document::{Document, SearchHit};
 use crate::domain::id::DocumentId;
 use crate::{clock, log};
 
-/// Number of documents fetched per query.
+/// Number of documents per page of the list.
 const PAGE_SIZE: u32 = 100;
 
 /// The list of actions in the help text.
@@ -25,7 +25,7 @@ pub(super) const DETAILS: &str = "  list                list the documents
   search WORDS        list matching passages, best first
   delete ID           delete a document and its text";
 
-/// The requested subcommand.
+/// The requested action with its arguments.
 enum DocumentsAction<'a> {
     List,
     Add(Vec<&'a str>),
@@ -39,8 +39,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        // If a server is running, it reads the documents: a second process that reads documents would exceed the
-        // server's limits.
+        // If a server is running, it reads the new documents, because documents read by a second process would not
+        // count toward the server's limits.
         let server = match &action {
             DocumentsAction::Add(_) => RemoteSession::from_call(call, &config).await?,
             _ => RemoteSession::from_settings(call, &config)?,
@@ -122,7 +122,7 @@ async fn perform(
     }
 }
 
-// Blocking calls are fine, because this process does nothing else.
+// Performs the action on a server. The calls may block, because this process does nothing else.
 fn perform_at_server(
     call: &CommandCall,
     config: &Config,

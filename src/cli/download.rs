@@ -1,4 +1,5 @@
-//! Downloads a file from a server. The file gets its name only once it is complete, and only its owner can read it.
+//! Downloads a file from a server. The file gets its final name only once it is complete, and is readable only by its
+//! owner.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::outcome::{CommandFailure, failed};
 use super::remote::RemoteSession;
 
-/// Downloads `path` from the server into a file and returns the file's length in bytes. Blocks.
+/// Downloads `path` from the server to a file and returns the file's length in bytes. Blocks.
 ///
 /// # Errors
 /// Returns an error if the file exists and `replace` is false, if it cannot be written, or if the server refuses.
@@ -40,7 +41,7 @@ pub(super) fn download_to_file(
     Ok(bytes)
 }
 
-/// Path of an incomplete download, which is removed on drop unless it was renamed.
+/// Path of an incomplete download. The file is removed on drop, unless it was renamed.
 struct PartialFile(PathBuf);
 
 impl PartialFile {

@@ -1,5 +1,5 @@
-//! `quire experiment`: searches for the best setting as described in a file, with a progress bar, in the data folder or
-//! on a server. Prints the estimate before spending anything.
+//! `quire experiment`: searches for the best configuration as described in a file, in the data folder or on a server.
+//! Shows a progress bar, and prints the estimate before anything is spent.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ show ID          print an experiment's results\n  \
 resume ID        continue a stopped experiment\n\
 Progress goes to stderr, the result to stdout. Ctrl-C stops it and\nkeeps its results.";
 
-/// The output of `quire experiment example`, which runs with the demo models.
+/// The output of `quire experiment example`: an experiment that uses only the demo models.
 const EXAMPLE_FILE: &str = include_str!("experiment_example.toml");
 
 /// Runs the action named by the first word.
@@ -86,7 +86,7 @@ async fn start(call: &CommandCall, backend: &ExperimentBackend, file: &Path) -> 
     follow(call, backend, &id).await
 }
 
-/// Prints the estimate to stderr before anything is spent.
+/// Prints the estimate to stderr.
 fn print_forecast(forecast: &Value) {
     let cost = |cost: &Value| match cost.as_f64() {
         Some(cost) => format!("${cost:.4}"),
@@ -137,7 +137,7 @@ async fn test_winner(call: &CommandCall, backend: &ExperimentBackend, id: &str) 
     }
 }
 
-/// Returns the export format for a file extension.
+/// Returns the export format for the file extension of a path.
 fn format_of(path: &str) -> Result<&'static str, CommandFailure> {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "csv" => Ok("csv"),

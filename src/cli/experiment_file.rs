@@ -1,4 +1,4 @@
-//! Reads an experiment file and adds its line numbers to error messages.
+//! Reads an experiment file, and adds the line numbers of its fields to error messages.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,10 +25,11 @@ pub(super) struct ExperimentFile {
     pub lines: FieldLines,
 }
 
-/// Reads an experiment from a file. A budget on the command line overrides the one in the file.
+/// Reads an experiment and its cases from files. Budgets given as options override those in the file.
 ///
 /// # Errors
-/// Returns an error if a file cannot be read or a case is invalid.
+/// Returns an error if a file cannot be read, is malformed, or contains an invalid case, or if a budget is not a
+/// number.
 pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, CommandFailure> {
     let read_bytes = |path: &Path| {
         std::fs::read(path)
@@ -79,7 +80,7 @@ impl ExperimentFile {
 }
 
 impl FieldLines {
-    /// Turns an error into a message in which each invalid field has its file and line number.
+    /// Converts an error about invalid fields to a message with the file and line number of each field.
     pub(super) fn explain(&self, error: Error) -> CommandFailure {
         if error.kind != Kind::BadInput || error.fields.is_empty() {
             return error.into();
@@ -91,7 +92,7 @@ impl FieldLines {
         CommandFailure::Failed(fields.collect::<Vec<_>>().join("\n"))
     }
 
-    /// Adds file and line numbers to the invalid fields in a server's error message.
+    /// Adds the file and line numbers of the invalid fields to a server's error message.
     pub(super) fn explain_refusal(&self, why: &str) -> CommandFailure {
         let pieces = why.replace("; body.", "\nbody.");
         let located_lines = pieces.lines().map(|piece| {
@@ -115,7 +116,7 @@ impl FieldLines {
         format!("{location}: {}: {why}", path.join("."))
     }
 
-    /// Returns the line of a field, or of the closest enclosing field that has one.
+    /// Returns the line number of a field or, if the field has none, of the closest enclosing field that has one.
     fn line(&self, path: &[String]) -> Option<usize> {
         let paths = (1..=path.len())
             .rev()

@@ -1,4 +1,5 @@
-//! Displays the progress of an experiment: on a terminal, one line that is overwritten; otherwise, one line per 10%.
+//! Displays the progress of an experiment: on a terminal, in one line that is overwritten; otherwise, with one line per
+//! 10%.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -9,7 +10,7 @@ use super::text_width::truncate;
 
 /// Width of the progress bar in characters.
 const BAR_WIDTH: usize = 24;
-/// Maximum displayed width of a value in a configuration's name, in columns.
+/// Maximum width of each value in a configuration's name, in columns.
 const MAX_NAME_LENGTH: usize = 40;
 
 /// The progress bar on stderr.
@@ -68,7 +69,7 @@ impl ProgressBar {
     }
 }
 
-/// Returns the name of a configuration: its values, such as `p/a, 0.7`, or its number if it has none.
+/// Returns the name of a configuration: its values, such as `p/a, 0.7`, or its number if it has no values.
 fn configuration_name(setting: &Value, place: u64) -> String {
     let values = setting.as_object().into_iter().flatten();
     let values = values.map(|(_, value)| match value {
@@ -82,7 +83,7 @@ fn configuration_name(setting: &Value, place: u64) -> String {
     }
 }
 
-/// Returns how much of the budget is used, 0 to 1: the largest share of any of its limits.
+/// Returns the used share of the budget, from 0 to 1. If there are several limits, the largest share counts.
 fn budget_share(progress: &Value, done: u64, max_evaluations: u64) -> f64 {
     let share_of = |name: &str| {
         let limit = progress["budget"][name].as_f64();

@@ -1,4 +1,4 @@
-//! The backend of `quire experiment`: the data folder or a server. Both return the JSON of the API.
+//! The backend of `quire experiment`: the data folder or a server. Both return the same JSON as the API.
 
 use serde_json::{Value, json};
 
@@ -31,8 +31,8 @@ pub(super) enum ExperimentBackend {
 }
 
 impl ExperimentBackend {
-    /// Opens the server that QUIRE_SERVER names, or otherwise the data folder. With `starts_run`, a server that already
-    /// holds the folder is used instead.
+    /// Opens the server that QUIRE_SERVER names or, if none is named, the data folder. With `starts_run`, a server that
+    /// already uses the data folder is opened instead of the folder.
     ///
     /// # Errors
     /// Returns an error if there is no account, or another command uses the folder.
@@ -61,7 +61,7 @@ impl ExperimentBackend {
         Ok(Self::Local(Box::new(session)))
     }
 
-    /// Closes the data folder, or deletes the temporary key on the server.
+    /// Closes the data folder or, for a server, deletes the temporary key.
     pub(super) async fn close(self) {
         match self {
             Self::Local(session) => session.app.close().await,
@@ -69,7 +69,8 @@ impl ExperimentBackend {
         }
     }
 
-    /// Returns whether results are kept. They are not in the temporary folder of a command without an account.
+    /// Returns whether results are kept. Without an account, they are not, because the command works in a temporary
+    /// folder.
     pub(super) fn is_stored(&self) -> bool {
         match self {
             Self::Local(session) => !session.is_temporary,
@@ -175,7 +176,7 @@ impl ExperimentBackend {
         Ok(())
     }
 
-    /// Shows an experiment's progress until it ends. Ctrl-C stops the experiment.
+    /// Shows an experiment's progress until the experiment ends. Ctrl-C stops the experiment.
     ///
     /// # Errors
     /// Returns an error if no experiment has this ID, or if the server can no longer be reached.
@@ -240,7 +241,7 @@ impl ExperimentBackend {
     }
 }
 
-/// Where progress events come from.
+/// The source of an experiment's progress events.
 enum ProgressSource {
     Local(experiments::ExperimentWatch),
     Server(tokio::sync::mpsc::Receiver<Result<(String, Value), CommandFailure>>),

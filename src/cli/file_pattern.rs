@@ -1,5 +1,5 @@
-//! Expands file patterns that the shell has not expanded, such as quoted ones: `*`, `?`, `[a-z]`, and `**` for nested
-//! folders.
+//! Expands file patterns that the shell has not expanded, such as quoted ones. Supports `*`, `?`, `[a-z]`, and `**` for
+//! nested folders.
 
 use std::path::{Path, PathBuf};
 
@@ -10,31 +10,30 @@ use walkdir::{DirEntry, WalkDir};
 const MAX_FILES: usize = 200;
 /// Maximum number of folders searched for one pattern.
 const MAX_FOLDERS: usize = 10_000;
-/// Matches as shells do: `*` does not match across folders, and a hidden file matches only if the pattern starts with a
-/// dot.
+/// Matches as shells do: `*` does not match a slash, and a hidden file matches only if the pattern contains its dot.
 const MATCH_OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
-/// Characters with a special meaning in patterns.
+/// Characters that make a name a pattern.
 const PATTERN_CHARACTERS: [char; 3] = ['*', '?', '['];
 
-/// Returns whether a name is a pattern rather than an existing file.
+/// Returns whether a name is a pattern, that is, contains special characters and does not name an existing file.
 pub(super) fn is_pattern(name: &str) -> bool {
     name.contains(PATTERN_CHARACTERS) && !Path::new(name).exists()
 }
 
-/// Returns the matching files in alphabetical order.
+/// Returns the files that match a pattern, in alphabetical order.
 ///
 /// # Errors
-/// Returns an error message if no files or too many match, or if too many folders would be searched.
+/// Returns an error message if no file matches, too many files match, or too many folders would be searched.
 pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
     matching_files(pattern, MAX_FOLDERS)
 }
 
 fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, String> {
-    // Removes doubled slashes, because the paths found by the search never contain them.
+    // Doubled slashes are removed, because the paths found by the search never contain them.
     let normalized: PathBuf = Path::new(pattern).components().collect();
     let parts: Vec<String> = (normalized.components())
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
@@ -61,7 +60,7 @@ fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, Str
     };
     let (mut found, mut folders) = (Vec::new(), 0);
     let walk = WalkDir::new(root).max_depth(depth).into_iter();
-    // Skips unreadable folders, as shells do.
+    // Unreadable folders are skipped, as in shells.
     for entry in walk.filter_entry(may_enter).flatten() {
         if entry.file_type().is_dir() {
             folders += 1;

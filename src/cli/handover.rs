@@ -1,9 +1,9 @@
 //! Replaces a running process without losing a connection. The old process passes its listening sockets to the new one
-//! (SCM_RIGHTS over a socket in the data folder), unless systemd holds them. Clients that connect in the meantime wait
-//! in the kernel's queue, which both processes share. Processes of other users are refused.
+//! (SCM_RIGHTS over a socket in the data folder), unless systemd holds the sockets. Clients that connect in the
+//! meantime wait in the kernel's queue, which both processes share. Processes of other users are refused.
 //!
-//! SO_REUSEPORT would not work: it gives each process its own queue, and when the old process closes its socket, the
-//! connections that it has not accepted are reset.
+//! SO_REUSEPORT is not used, because it gives each process its own queue. When the old process closes its socket, the
+//! connections in its queue that it has not accepted are reset.
 
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read as _, Write as _};
@@ -26,11 +26,11 @@ use tokio::time::timeout;
 
 use crate::log;
 
-/// Maximum number of listening sockets handed over.
+/// Maximum number of listening sockets in a handover.
 const MAX_SOCKETS: usize = 4;
 /// How long each process waits for the next message from the other.
 const IO_TIMEOUT: Duration = Duration::from_secs(30);
-/// The byte sent along with the sockets: the version of the handover protocol.
+/// The byte that accompanies the sockets: the version of the handover protocol.
 const PROTOCOL_VERSION: [u8; 1] = [1];
 /// The byte that tells the old process to stop, because the new one has everything it needs.
 const STOP_BYTE: [u8; 1] = [2];
@@ -51,7 +51,7 @@ pub(super) fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
     Ok(sockets)
 }
 
-/// The running server's offer to hand over its listening sockets.
+/// The offer of a running server to hand over its listening sockets.
 pub(super) struct Handover {
     listener: UnixListener,
     path: PathBuf,
@@ -59,11 +59,11 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// Creates the socket through which a successor connects. Only the process that holds the folder's lock may call
-    /// this.
+    /// Creates the Unix socket to which a successor connects. May be called only by the process that holds the folder's
+    /// lock.
     ///
     /// # Errors
-    /// Returns an error if the socket in the folder cannot be created.
+    /// Returns an error if the Unix socket cannot be created in the folder.
     pub(super) fn offer_handover(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = socket_path(folder);
         // A killed process may have left its socket behind.
@@ -77,7 +77,7 @@ impl Handover {
         })
     }
 
-    /// Waits until a successor has received the sockets and tells this process to stop.
+    /// Waits until a successor has received the sockets and told this process to stop.
     pub(super) async fn wait_for_takeover(&self) {
         loop {
             let Ok((successor, _)) = self.listener.accept().await else {
@@ -94,7 +94,7 @@ impl Handover {
 
     async fn hand_over(&self, mut successor: UnixStream) -> io::Result<i32> {
         let credentials = successor.peer_cred()?;
-        // Normally, only the folder's owner can connect, but the permissions may have been changed.
+        // By default, only the folder's owner can connect, but the permissions may have been changed.
         let owner = fs::metadata(&self.path)?.uid();
         if credentials.uid() != owner && credentials.uid() != 0 {
             return Err(io::Error::new(ErrorKind::PermissionDenied, "another user"));
@@ -135,10 +135,11 @@ impl Drop for Handover {
     }
 }
 
-/// The running server, as seen by the process that replaces it. It serves until [`Self::request_stop`] is called.
+/// The running server, as the process that replaces it sees it. The server continues to serve until
+/// [`Self::request_stop`] is called.
 pub(super) struct Predecessor {
     connection: BlockingStream,
-    /// Listening sockets of the predecessor, in the order of its listeners.
+    /// The server's listening sockets, in the order of its listeners.
     pub(super) sockets: Vec<TcpListener>,
 }
 
@@ -146,7 +147,8 @@ impl Predecessor {
     /// Connects to the running server and requests its listening sockets. Blocks.
     ///
     /// # Errors
-    /// Returns an error if no process serves this folder, or if its handover protocol is not the expected one.
+    /// Returns an error if no process serves this folder, or if the process uses another version of the handover
+    /// protocol.
     pub(super) fn connect(folder: &Path) -> io::Result<Self> {
         let mut connection = BlockingStream::connect(socket_path(folder))?;
         connection.set_read_timeout(Some(IO_TIMEOUT))?;
@@ -161,8 +163,8 @@ impl Predecessor {
         });
         let sockets: Vec<_> = messages.flatten().map(TcpListener::from).collect();
         if byte != PROTOCOL_VERSION || sockets.is_empty() {
-            // The read returns nothing if the process has closed the connection; any other byte means a different
-            // protocol.
+            // Nothing is read if the process has closed the connection. Any other byte means a different protocol
+            // version.
             let _ = connection.read(&mut byte);
             return Err(ErrorKind::InvalidData.into());
         }
@@ -172,10 +174,10 @@ impl Predecessor {
         })
     }
 
-    /// Tells the old process to stop and to release the data folder.
+    /// Tells the running server to stop and to release the data folder.
     ///
     /// # Errors
-    /// Returns an error if the old process has closed the connection.
+    /// Returns an error if the server has closed the connection.
     pub(super) fn request_stop(mut self) -> io::Result<()> {
         self.connection.write_all(&STOP_BYTE)
     }

@@ -1,4 +1,5 @@
-//! `quire help` and `quire version`. Help on commands and settings comes from their tables, and topics from the manual.
+//! `quire help` and `quire version`. The help on commands and settings is generated from their tables; the topics are
+//! those of the manual.
 
 use super::args::CommandCall;
 use super::screen::print_wrapped;
@@ -8,7 +9,7 @@ use crate::domain::closest::closest;
 /// Width of help texts in columns.
 const HELP_WIDTH: usize = 80;
 
-/// Explains a command or a topic of the manual, or lists all of them if none is named.
+/// Explains a command or a topic of the manual. Without an argument, lists all of them.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.check_argument_count(1)?;
     let Some(name) = call.words.first() else {
@@ -36,7 +37,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
 }
 
-/// Prints the version, the commit, and the build's features.
+/// Prints the version, the commit, and the features of the build.
 pub(super) fn version(call: &CommandCall) -> Outcome {
     call.check_argument_count(0)?;
     print_wrapped(format_args!(
@@ -156,7 +157,8 @@ fn help_overview() -> Result<String, super::CommandFailure> {
     Ok(text)
 }
 
-/// Appends a name and its explanation in two columns. If the name is too long, the explanation starts on the next line.
+/// Appends a name and its explanation in two columns. If the name is too wide for its column, the explanation starts on
+/// the next line.
 fn push_row(text: &mut String, name: &str, summary: &str) {
     /// The second column's offset, in characters.
     const SUMMARY_COLUMN: usize = 18;
@@ -172,7 +174,8 @@ fn push_row(text: &mut String, name: &str, summary: &str) {
     text.push('\n');
 }
 
-/// Joins words into lines of at most 80 columns. `first` and `other` are the indents of the first line and the rest.
+/// Joins words into lines of at most 80 columns. `first` is the indentation of the first line, `other` that of all
+/// others.
 fn fill_lines(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
     let mut out = String::from(first);
     let mut column = first.chars().count();
@@ -228,7 +231,8 @@ fn explain(command: &Command) -> String {
     text + "\nEvery setting is an option too: `quire help settings`."
 }
 
-/// Appends a preformatted line. A line that is too long is wrapped and aligned with its last column.
+/// Appends a preformatted line. A line that is too wide is wrapped, and its continuation is aligned with the last
+/// column.
 fn push_line(text: &mut String, line: &str) {
     if line.chars().count() <= HELP_WIDTH {
         text.push_str(line);

@@ -1,5 +1,5 @@
-//! `quire history`: lists, searches, shows, and exports the threads of an account. Opens the data folder, even while a
-//! server uses it, or uses the server that QUIRE_SERVER names. Both return the JSON of the API.
+//! `quire history`: lists, searches, shows, and exports the threads of an account, in the data folder (even while a
+//! server uses it) or on the server that QUIRE_SERVER names. Both return the JSON of the API.
 
 use serde_json::{Value, json};
 
@@ -180,7 +180,7 @@ async fn export(call: &CommandCall, backend: &HistoryBackend, id: &str) -> Outco
 }
 
 impl HistoryBackend {
-    /// Returns the newest threads, or only those that contain all of the words.
+    /// Returns the newest threads. If `words` is given, returns only threads that contain all of these words.
     async fn list(&self, limit: u32, words: Option<&str>) -> Result<Value, CommandFailure> {
         match self {
             Self::Server(server) => {
@@ -219,7 +219,7 @@ impl HistoryBackend {
         }
     }
 
-    /// Resolves an argument to a thread ID. `last` means the newest thread.
+    /// Resolves an argument to a thread ID. `last` stands for the newest thread.
     async fn thread_id(&self, word: &str) -> Result<String, CommandFailure> {
         if word != "last" {
             return match ThreadId::parse(word) {

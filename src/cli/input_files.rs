@@ -15,9 +15,9 @@ use crate::app::offline::remote::open_web_file;
 use crate::config::Config;
 use crate::domain::closest::closest;
 
-/// How long to wait for piped input before sending the question without it.
+/// Maximum time to wait for piped input. If none arrives, the question is sent without it.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a pipe stays silent before a message says so.
+/// Time without piped input after which a message says that the command is waiting.
 const PIPE_NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 /// A document named on the command line.
@@ -42,7 +42,8 @@ pub(super) struct OpenedInput {
     pub content: Box<dyn Read + Send>,
 }
 
-/// Returns the documents of `--file` and, with `reads_piped_input`, the input piped in addition to a question.
+/// Returns the documents named by `--file`. With `reads_piped_input`, also includes input that is piped in addition to
+/// a question.
 ///
 /// # Errors
 /// Returns an error if a pattern matches no file or stdin is named twice.
@@ -61,7 +62,7 @@ pub(super) fn from_call(
     Ok(files)
 }
 
-/// Returns the documents with these names: paths, patterns, web addresses, or `-` for stdin.
+/// Converts names to documents: paths, patterns, web addresses, or `-` for stdin.
 ///
 /// # Errors
 /// Same as [`from_call`].
@@ -95,7 +96,7 @@ pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailur
 }
 
 impl InputFile {
-    /// Opens the document. Returns `None` if it is a pipe without input. Blocks.
+    /// Opens the document. Returns `None` if it is a pipe without any input. Blocks.
     ///
     /// # Errors
     /// Returns an error if the document cannot be opened.
@@ -121,7 +122,8 @@ impl InputFile {
                 opened_input(&name, Box::new(file))
             }
             InputSource::Web(address) => {
-                // One byte more than the limit, so that a larger file is refused instead of cut.
+                // One more byte than the limit is read, so that a file that is too large is refused instead of
+                // truncated.
                 let max_bytes = config.limits.max_upload + 1;
                 let authorities = config.authorities.clone();
                 let web_file =
@@ -132,7 +134,7 @@ impl InputFile {
         }
     }
 
-    /// Builds the error for a document that cannot be read.
+    /// Returns the error for a document that cannot be read.
     ///
     /// # Errors
     /// Always fails.
@@ -179,7 +181,7 @@ fn open_path(path: &Path) -> std::io::Result<File> {
     File::open(path)
 }
 
-/// Returns whether input is piped or redirected to stdin. A terminal and /dev/null do not count.
+/// Returns whether stdin is a pipe or a file, as opposed to a terminal or /dev/null.
 fn is_piped() -> bool {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
@@ -193,8 +195,8 @@ fn is_piped() -> bool {
     })
 }
 
-/// Reads piped input. Returns `None` if it is empty or does not arrive in time, because programs often start others
-/// with an open pipe that they never write to.
+/// Reads piped input. Returns `None` if it is empty, or if nothing arrives in time: programs often start other programs
+/// with an open pipe to which they never write.
 fn piped_input() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {

@@ -1,5 +1,5 @@
-//! `quire key …`: manages API keys from the command line by the same rules as the web pages, even while a server runs.
-//! On a remote server, manages the keys of the API key's account.
+//! `quire key …`: manages API keys from the command line, by the same rules as the web pages. Works even while a server
+//! runs. On a remote server, manages the keys of the account to which the API key belongs.
 
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
     }
 }
 
-/// Lists or deletes the keys of the API key's account. The email address may be omitted.
+/// Lists or deletes the keys of the account to which the API key belongs. Its email address may be omitted.
 fn perform_at_server(call: &CommandCall, server: &RemoteSession, action: &str) -> Outcome {
     const KEYS_PATH: &str = "/api/users/me/api-keys";
     call.check_argument_count(if action == "delete" { 3 } else { 2 })?;

@@ -1,4 +1,4 @@
-//! Opens the ports of `quire serve`, or uses the sockets that another process has opened.
+//! Opens the ports of `quire serve`, or uses sockets that another process has opened.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::http::Listener;
 use crate::tls::CertificateResolver;
 
-/// Uses the sockets inherited from another process, binds the remaining ports, and returns the lines to print.
+/// Opens the server's listeners: uses the inherited sockets, and binds the remaining ports. Also returns the lines to
+/// print.
 pub(super) async fn bind_listeners(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
@@ -67,7 +68,7 @@ async fn bind(
         .or_else(|error| failed(bind_error(requested_address, &error)))
 }
 
-/// Returns the error for a port that cannot be used, with advice.
+/// Returns the error message for a port that cannot be used, with advice.
 fn bind_error(requested: SocketAddr, error: &std::io::Error) -> String {
     let port = requested.port();
     match error.kind() {

@@ -1,12 +1,12 @@
-//! Shows the members' progress in terminal lines that are redrawn while the members write. Pure: takes events and
-//! returns the text to print.
+//! Shows the members' progress in terminal lines that are redrawn as the answers grow. Pure: takes events and returns
+//! the text to print.
 
 use serde_json::Value;
 
 use super::markdown::remove_control_characters;
 use super::text_width::truncate;
 
-/// Maximum number of members with a line of their own; the others share the last line.
+/// Maximum number of members that get their own line. All others share the last line.
 const MAX_MEMBER_LINES: usize = 12;
 
 /// The members that are writing, and the number of lines drawn for them.
@@ -57,7 +57,7 @@ impl LiveLines {
         }
     }
 
-    /// Returns the escape sequences that clear the drawn lines, so that other lines can be printed in their place.
+    /// Returns the escape sequences that clear the drawn lines, so that other text can be printed in their place.
     pub(super) fn erase(&mut self) -> String {
         let line_erasures = "\x1b[1A\x1b[2K".repeat(self.drawn_line_count);
         self.drawn_line_count = 0;

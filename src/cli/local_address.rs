@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::app::folder;
 use crate::config::Config;
 
-/// Returns the public address from the settings. Without one, returns the address of the server that uses the data
-/// folder or, if none is running, the address on which a server would listen.
+/// Returns the public address in the settings. If there is none, returns the address of the server that uses the data
+/// folder or, if no server is running, the address on which it would listen.
 pub(super) fn public_url(config: &Config) -> String {
     let configured = || {
         let port = config.ui_port.unwrap_or(config.port);
@@ -30,7 +30,8 @@ pub(super) fn scheme(config: &Config) -> &'static str {
     }
 }
 
-/// Returns the URL of an address. The unspecified address, which a browser cannot open, becomes the loopback address.
+/// Returns the URL of a socket address. The unspecified address is replaced with the loopback address, because browsers
+/// cannot open it.
 pub(super) fn url(scheme: &str, address: SocketAddr) -> String {
     match address.ip() {
         ip if ip.is_unspecified() => {

@@ -1,6 +1,6 @@
-//! Opens the data folder for a command, on behalf of an account. Without any account, a temporary folder is used
-//! instead. While a server runs, commands that only read use its database; commands that run something are sent to it
-//! (remote.rs) or fail.
+//! Opens the data folder for a command, on behalf of an account. If there is no account yet, a temporary folder is used
+//! instead. While a server is running, commands that only read use its database; commands that start a run are sent to
+//! the server (remote.rs) or fail.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::config::Config;
 use crate::domain::user::{Caller, Role, User};
 
 const NO_ACCOUNT_YET: &str = "there is no account yet";
-/// Error message of a command that needs an account when there is none.
+/// Error message for a command that requires an account when there is none.
 pub(super) const NO_ACCOUNT: &str =
     "there is no account yet: create one with quire user add EMAIL --admin";
 
-/// An app opened for one command, and its caller.
+/// An app that is opened for one command, with its caller.
 pub(super) struct LocalSession {
     /// The app on the opened folder.
     pub(super) app: Arc<App>,
@@ -41,8 +41,9 @@ impl Drop for TemporaryFolder {
 }
 
 impl LocalSession {
-    /// Opens the data folder for a command that starts runs, on behalf of the named account or the folder's operator.
-    /// Without any account, opens a temporary folder. `advice` is part of the error if another process uses the folder.
+    /// Opens the data folder for a command that starts runs, on behalf of the named account or of the folder's
+    /// operator. If there is no account, opens a temporary folder. `advice` becomes part of the error message if
+    /// another process uses the folder.
     ///
     /// # Errors
     /// Returns an error if a server uses the folder, if the account is missing or locked, or if the folder cannot be
@@ -75,7 +76,8 @@ impl LocalSession {
         Self::open_temporary(config).await
     }
 
-    /// Opens the existing installation for a command that stores something.
+    /// Opens the existing installation for a command that stores something. `advice` becomes part of the error message
+    /// if another process uses the folder.
     ///
     /// # Errors
     /// Same as [`Self::open_to_read`], and if another process uses the folder.
@@ -136,7 +138,7 @@ impl LocalSession {
     }
 
     async fn open_temporary(mut config: Config) -> Result<Self, CommandFailure> {
-        // The name is random, so that no other process can have created the folder in advance.
+        // The name is random, so that no other process can create the folder in advance.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
         let temporary = TemporaryFolder(path.clone());
         // Custom patterns are still read from the data folder.
@@ -148,7 +150,7 @@ impl LocalSession {
         config.database_url = None;
         config.database_direct_url = None;
         config.replica = None;
-        // Few rounds suffice, because no one ever signs in with this password.
+        // A single round suffices, because no one ever signs in with this password.
         config.password_rounds = 1;
         let app = App::open(config)?;
         let new = NewAccount {
@@ -189,7 +191,8 @@ impl LocalSession {
     }
 }
 
-/// Returns the named account, or the operator's if none is named. Returns `None` if there is no operator.
+/// Returns the named account or, if none is named, the operator's. Returns `None` if there is no operator. Fails if the
+/// account is locked.
 async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
         Some(email) => Some(named_account(app.accounts(), email).await?),
@@ -215,7 +218,7 @@ pub(super) async fn named_account(
     }
 }
 
-/// Returns the oldest administrator whose account is not locked, who is taken for the installation's operator.
+/// Returns the operator of the installation: the oldest administrator whose account is not locked.
 ///
 /// # Errors
 /// Returns an error if the accounts cannot be read.

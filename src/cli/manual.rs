@@ -1,5 +1,5 @@
-//! Prints the manual. `quire man` prints a man page in roff, either about all commands and settings or about one topic;
-//! `quire help TOPIC` prints a topic as text. The topics are those of the `/manual` page.
+//! Prints the manual. `quire man` prints a man page in roff, about all commands and settings or about one topic. `quire
+//! help TOPIC` prints a topic as text. The topics are the same as on the `/manual` page.
 
 use std::io::IsTerminal as _;
 
@@ -10,7 +10,7 @@ use crate::config::options;
 use crate::domain::closest::closest;
 use crate::http::manual::{self, Topic};
 
-/// Prints the man page or that of a topic, for use as `quire man | man -l -`.
+/// Prints the man page of `quire` or of the named topic, for use as `quire man | man -l -`.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.check_argument_count(1)?;
     let Some(name) = call.words.first() else {
@@ -37,7 +37,7 @@ pub(super) fn all_topics() -> Result<Vec<Topic>, CommandFailure> {
     manual::topics().or_else(|_| super::failed("the manual in this binary is damaged"))
 }
 
-/// Returns the topic with this ID.
+/// Returns the topic with this ID, or `None` if there is no such topic.
 ///
 /// # Errors
 /// Returns an error if the manual in the binary is damaged.
@@ -55,7 +55,8 @@ pub(super) fn render_topic(topic: &Topic, width: usize) -> String {
     markdown.push(&text) + &markdown.finish()
 }
 
-/// Replaces links with text: the command that prints the linked topic, or the address in parentheses.
+/// Replaces each link with its text, followed in parentheses by the address, or by the command that prints the linked
+/// topic.
 fn without_links(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -79,7 +80,7 @@ fn without_links(text: &str) -> String {
     out + rest
 }
 
-/// Renders a topic as a man page of its own.
+/// Renders a topic as a separate man page.
 fn topic_page(topic: &Topic) -> String {
     let title = escape_roff(&topic.title);
     let mut out = format!(
@@ -182,7 +183,7 @@ fn manual_page(topics: &[Topic]) -> String {
            The command line or the settings are wrong.\n.TP\n130\nStopped by Ctrl-C.\n"
 }
 
-/// Escapes text for roff, so that no line is taken for a request and no backslash for an escape sequence.
+/// Escapes text for roff, so that no line is interpreted as a request and no backslash as an escape sequence.
 fn escape_roff(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.replace('\\', "\\e").replace('-', "\\-");

@@ -1,5 +1,5 @@
-//! Renders Markdown for a terminal, line by line as it arrives: headings, emphasis, lists, code, quotations, and links,
-//! wrapped at word boundaries. Pure. Removes every character that could control the terminal.
+//! Renders Markdown for a terminal, line by line as it arrives: headings, emphasis, lists, code, quotations, and links.
+//! Wraps lines at word boundaries, and removes every character that could control the terminal. Pure.
 
 use super::text_width::{width, width_of};
 
@@ -18,12 +18,12 @@ pub(super) struct Markdown {
     is_colored: bool,
     /// Text received after the last newline.
     rest: String,
-    /// Whether the line is inside a code block.
+    /// Whether the current line is in a code block.
     in_code: bool,
 }
 
 impl Markdown {
-    /// Creates a renderer for a terminal of `width` columns.
+    /// Creates a renderer for a terminal of `width` columns. The width is clamped to 20 to 100 columns.
     pub(super) fn new(width: usize, is_colored: bool) -> Self {
         Self {
             width: width.clamp(20, MAX_COLUMNS),
@@ -33,7 +33,7 @@ impl Markdown {
         }
     }
 
-    /// Takes a piece of text and returns the rendered lines that it completes.
+    /// Adds a piece of text and returns the rendered lines that it completes.
     pub(super) fn push(&mut self, piece: &str) -> String {
         self.rest.push_str(piece);
         let Some(end) = self.rest.rfind('\n') else {
@@ -44,7 +44,7 @@ impl Markdown {
         lines.lines().map(|line| self.render_line(line)).collect()
     }
 
-    /// Returns the last line, rendered, if it does not end with a newline.
+    /// Returns the last line, rendered, if the text did not end with a newline.
     pub(super) fn finish(&mut self) -> String {
         match std::mem::take(&mut self.rest) {
             rest if rest.is_empty() => rest,
@@ -116,7 +116,7 @@ impl Markdown {
         }
     }
 
-    // Wraps text at word boundaries. Escape sequences have no width.
+    // Wraps text at word boundaries. Escape sequences count as zero columns wide.
     fn wrap_text(&self, text: &str, first: &str, other: &str, style: Option<&str>) -> String {
         let mut out = String::from(first);
         let mut column = width(first);
@@ -197,8 +197,8 @@ impl InlineState {
         !self.bold && !self.italic && !self.code
     }
 
-    // Renders a word without its delimiters. A single asterisk or underscore is a delimiter only at the edge of a word:
-    // `2*3` and `snake_case` contain no emphasis.
+    // Renders a word without its delimiters. A single asterisk or underscore is a delimiter only at the edge of a word,
+    // so `2*3` and `snake_case` contain no emphasis.
     fn render_word(&mut self, word: &str, line: &str) -> Vec<MarkdownPiece> {
         let mut out = Vec::new();
         let mut rest = word;
@@ -222,7 +222,7 @@ impl InlineState {
             }
             let doubled = rest.starts_with("**") || rest.starts_with("__");
             if !self.code && (rest.starts_with("***") || rest.starts_with("~~")) {
-                // `***` switches bold on or off; `~~` is dropped, and the text inside it stays plain.
+                // `***` starts or ends bold text. `~~` is dropped, and the text in it stays plain.
                 let width = if rest.starts_with('*') { 3 } else { 2 };
                 if width == 3 {
                     self.bold = !self.bold;
@@ -247,8 +247,8 @@ impl InlineState {
         out
     }
 
-    /// Returns whether a delimiter opens or closes emphasis: it opens at the start of a word and closes at the end of
-    /// one.
+    /// Returns whether a delimiter opens or closes emphasis. It opens emphasis at the start of a word and closes it at
+    /// the end of a word.
     fn is_emphasis(&self, mark: char, before: Option<char>, after: &str) -> bool {
         if !matches!(mark, '*' | '_') || self.code || before == Some(mark) {
             return false;
@@ -265,7 +265,7 @@ impl InlineState {
     }
 }
 
-/// Returns whether a closing delimiter occurs in the text: one that follows a character other than a space.
+/// Returns whether a text contains a closing delimiter, that is, one that follows a character other than whitespace.
 fn is_closed(mark: char, text: &str) -> bool {
     text.match_indices(mark).any(|(at, _)| {
         text[..at]
@@ -275,7 +275,7 @@ fn is_closed(mark: char, text: &str) -> bool {
     })
 }
 
-/// Removes inline HTML tags from a text, replaces `<br>` with `line_break`, and decodes common entities. Code stays
+/// Removes inline HTML tags from a text, replaces `<br>` with `line_break`, and decodes common entities. Leaves code
 /// unchanged.
 fn inline_html(text: &str, line_break: &str) -> String {
     const INLINE_TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
@@ -300,7 +300,7 @@ fn inline_html(text: &str, line_break: &str) -> String {
     parts.collect::<Vec<_>>().join("`")
 }
 
-/// HTML entities that models write. The ampersand comes last, because otherwise its result would be decoded again.
+/// HTML entities that models write. The ampersand comes last, so that its result is not decoded again.
 const ENTITIES: [(&str, &str); 10] = [
     ("&nbsp;", " "),
     ("&lt;", "<"),
@@ -326,7 +326,7 @@ fn consists_of(text: &str, mark: &str) -> bool {
     text.trim_end().replace(mark, "").is_empty()
 }
 
-/// Removes characters that control a terminal or change the writing direction. Tabs become spaces.
+/// Removes characters that control a terminal or change the writing direction. Replaces tabs with spaces.
 pub(super) fn remove_control_characters(text: &str) -> String {
     let text = text.replace('\t', "    ");
     let is_control_or_bidi =

@@ -1,6 +1,6 @@
-//! `quire mcp`: serves Quire's tools over stdin and stdout, for programs that start it and speak the Model Context
-//! Protocol. Each line is one message, and requests run concurrently. When stdin ends, it stops the running requests
-//! and exits. If a server is named or uses the data folder, messages are forwarded to it.
+//! `quire mcp`: serves Quire's tools over stdin and stdout, for programs that start it and use the Model Context
+//! Protocol. Each line is one message, and requests run concurrently. When stdin ends, the command stops the running
+//! requests and exits. If a server is named or uses the data folder, messages are forwarded to that server.
 
 use std::io::{BufRead as _, Read as _};
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::app::mcp::{MAX_BYTES, McpMessage, error_response, parse_message};
 use crate::domain::user::Caller;
 use crate::log;
 
-/// Maximum number of queued requests; stdin is not read while the queue is full.
+/// Maximum number of queued requests. While the queue is full, stdin is not read.
 const MAX_WAITING: usize = 16;
 /// Maximum number of concurrent requests.
 const MAX_CONCURRENT: usize = 16;
 /// JSON-RPC code for internal errors.
 const INTERNAL_ERROR: i64 = -32603;
-/// How long requests may still run after stdin ends.
+/// How long requests may continue after stdin ends.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Answers messages until stdin ends.
@@ -53,7 +53,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// Where MCP requests are answered: in the data folder, or on a running server.
+/// Where MCP requests are answered: in the data folder or on a server.
 #[derive(Clone)]
 enum McpBackend {
     Local(Arc<App>, Caller),
@@ -61,7 +61,7 @@ enum McpBackend {
 }
 
 impl McpBackend {
-    /// Answers a message. Returns `None` for a notification.
+    /// Answers a message. Returns `None` if the message needs no response, as for a notification.
     async fn answer(self, line: String) -> Option<Value> {
         match self {
             Self::Local(app, caller) => app.mcp().answer(&caller, &line).await,
@@ -73,10 +73,11 @@ impl McpBackend {
     }
 }
 
-/// Forwards a message to the server. If the server cannot be reached, a request is answered with an error.
+/// Forwards a message to the server and returns its response. If the server cannot be reached, returns an error
+/// response to a request.
 async fn forward(server: Arc<RemoteSession>, line: String) -> Option<Value> {
     let (sender, receiver) = oneshot::channel();
-    // The call blocks, so it runs on its own thread, which is never joined.
+    // The call blocks, so it runs on a separate thread, which is never joined.
     std::thread::spawn(move || {
         let answer = server.post_mcp(&line).unwrap_or_else(|failure| {
             let message = crate::domain::json::parse(&line).unwrap_or_default();
@@ -129,14 +130,14 @@ fn write_message(answer: Option<Value>) -> Outcome {
     answer.map_or(Ok(()), print)
 }
 
-/// Streams the lines of stdin, which a separate thread reads until the process exits.
+/// Returns the lines of stdin. A separate thread reads them until the process exits.
 fn stdin_lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
         loop {
             let mut line = Vec::new();
-            // A line that is too long is truncated and thus invalid JSON, so the client receives an error.
+            // A line that is too long is truncated. It is then invalid JSON, so the client receives an error.
             let read = stdin.by_ref().take(MAX_BYTES).read_until(b'\n', &mut line);
             let text = String::from_utf8_lossy(&line).trim().to_owned();
             if !matches!(read, Ok(1..)) || !text.is_empty() && sender.blocking_send(text).is_err() {

@@ -27,7 +27,7 @@ pub(super) const DETAILS: &str = "Stop all servers and commands first. Moves the
      same on both sides. If one differs, or the command is interrupted, the target\n\
      stays without a database.";
 
-/// Moves the database to the target of `--to` and prints the row count and hash of each table.
+/// Moves the database to the target named by `--to`, and prints the row count and the hash of each table.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.check_argument_count(0)?;
     let Some(target) = call.value("to") else {

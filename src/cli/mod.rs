@@ -1,4 +1,4 @@
-//! The command line: a table of commands, each in its own file. Turns arguments into calls to the app, and results into
+//! The command line: a table of commands, each in its own file. Converts arguments to calls of the app, and results to
 //! text and exit codes. Contains no product logic.
 
 mod archive;
@@ -63,7 +63,7 @@ use remote::ServerUse::{self, Supported, Unsupported, Unused};
 pub struct Command {
     /// Name of the command, such as `ask`.
     pub name: &'static str,
-    /// The arguments after the name, for the help text.
+    /// The arguments after the name, as written in the help text.
     pub usage: &'static str,
     /// One-line description for the overview.
     pub summary: &'static str,
@@ -332,7 +332,7 @@ pub static COMMANDS: &[Command] = &[
     },
 ];
 
-/// Runs the command named by these arguments. Prints a failure to stderr and returns its exit code.
+/// Runs the command that these arguments name. If it fails, prints the reason to stderr. Returns the exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = args::parse(words).and_then(|call| {
         remote::check_server_support(&call)?;
@@ -359,8 +359,8 @@ fn block_on<T>(
     runtime()?.block_on(script)
 }
 
-/// Creates a single-threaded runtime, which is faster and smaller for a command. Blocking work runs on separate
-/// threads.
+/// Creates a single-threaded runtime, which starts faster and uses less memory than a multithreaded one. Blocking work
+/// runs on separate threads.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,5 +1,6 @@
 //! `quire models`: lists the available models. If QUIRE_SERVER names a server or a server uses the data folder, lists
-//! that server's models, because its settings may differ from this command's. Otherwise, queries every provider.
+//! the models of that server, because its settings may differ from this command's. Otherwise, asks every provider for
+//! its models.
 
 use serde_json::{Value, json};
 
@@ -43,12 +44,12 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 pub(super) struct ServerModels {
     /// The models, in the format of `GET /api/models`.
     pub(super) models: Vec<Value>,
-    /// Each configured provider's ID and the reason why its models are unknown; the reason is empty if they are known.
+    /// The ID of each configured provider, and why its models are unknown; empty if they are known.
     pub(super) providers: Vec<(String, String)>,
 }
 
 impl ServerModels {
-    /// Queries the server that is named or that uses the data folder. Returns `None` if there is none. Blocks.
+    /// Asks the server that is named or that uses the data folder. Returns `None` if there is no server. Blocks.
     ///
     /// # Errors
     /// Returns an error if the server cannot be reached or refuses.
@@ -85,7 +86,8 @@ impl ServerModels {
     }
 }
 
-/// Returns the message for an empty list: why each configured provider has no models, or how to add a provider.
+/// Returns the message for an empty list: why each configured provider has no models or, without any provider, how to
+/// add one.
 fn no_models_message(providers: &[(String, String)]) -> String {
     let lines: Vec<String> = providers
         .iter()

@@ -1,4 +1,4 @@
-//! Replaces request fields in error messages with their command-line options.
+//! Replaces the names of request fields in error messages with those of the command-line options.
 
 /// Request fields with the options that set them.
 const FIELD_OPTIONS: &[(&str, &str)] = &[
@@ -26,8 +26,8 @@ const FIELD_OPTIONS: &[(&str, &str)] = &[
     ("password", "the password"),
 ];
 
-/// Replaces request fields in a message with options, so that `body.models.0: …` becomes `--panel: …`. Errors joined in
-/// one message are put on separate lines.
+/// Replaces request fields in a message with options: `body.models.0: …` becomes `--panel: …`. If the message joins
+/// several errors, each gets its own line.
 pub(super) fn with_option_names(message: &str) -> String {
     if !message.starts_with("body.") && !message.starts_with("query.") {
         return message.to_owned();

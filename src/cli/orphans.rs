@@ -1,5 +1,5 @@
-//! `quire orphans`: lists and deletes files that the server moved aside because no database row refers to them. Works
-//! while the server runs.
+//! `quire orphans`: lists and deletes files that the server has moved aside because no database row refers to them.
+//! Works while the server is running.
 
 use serde_json::{Value, json};
 

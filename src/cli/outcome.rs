@@ -1,4 +1,4 @@
-//! The outcome of a command, and its output. Turns the app's errors into sentences that name command-line options.
+//! The outcome and the output of a command. Converts the app's errors to sentences that name command-line options.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ pub(super) enum CommandFailure {
     Usage(String),
     /// Any other failure: exit code 1.
     Failed(String),
-    /// Stopped by the user: exit code 130, as in shells.
+    /// The user stopped the command: exit code 130, as in shells.
     Stopped(String),
 }
 
@@ -46,7 +46,7 @@ pub(super) fn print(text: impl Display) -> Outcome {
     }
 }
 
-/// Removes error numbers of the operating system, such as ` (os error 2)`, because the words before them say the same.
+/// Removes error numbers of the operating system, such as ` (os error 2)`, because the text before them says the same.
 pub(super) fn strip_os_error_numbers(text: &str) -> String {
     let mut pieces = text.split(" (os error ");
     let mut out = pieces.next().unwrap_or_default().to_owned();
@@ -80,8 +80,8 @@ pub(super) fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
     Err(CommandFailure::Usage(text.to_string()))
 }
 
-/// Rewrites the error about a provider without a key, and explains where to put the key. Returns `None` for other
-/// errors.
+/// Rewrites the error about a provider without a key to explain where to enter the key. Returns `None` for any other
+/// error.
 pub(super) fn missing_key_message(message: &str) -> Option<String> {
     let why = message.strip_prefix("needs_key: ")?;
     let provider = why.rsplit(' ').next().unwrap_or_default();
@@ -94,8 +94,8 @@ pub(super) fn missing_key_message(message: &str) -> Option<String> {
     ))
 }
 
-/// Returns the message for an action that the command does not have. Each indented line of `details` starts with an
-/// action.
+/// Returns the error message for an action that the command does not have. Each indented line of `details` begins with
+/// an action.
 pub(super) fn unknown_action(command: &str, word: &str, details: &str) -> String {
     let actions = details.lines().filter(|line| line.starts_with("  "));
     let actions = actions.filter_map(|line| line.split_whitespace().next());
@@ -106,7 +106,7 @@ pub(super) fn unknown_action(command: &str, word: &str, details: &str) -> String
 }
 
 impl From<Error> for CommandFailure {
-    /// Includes the error's private text, because people who use the command line operate the machine.
+    /// The message includes the error's private text, because anyone who uses the command line operates the machine.
     fn from(error: Error) -> Self {
         if let Some(text) = missing_key_message(&error.public) {
             return Self::Usage(text);

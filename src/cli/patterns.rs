@@ -1,6 +1,6 @@
 //! `quire patterns`: lists the built-in patterns and those in the patterns folder, and validates pattern files. Needs
-//! no server and no database. With QUIRE_SERVER, shows the patterns that the account can use there, including its own
-//! and the team's.
+//! neither a server nor a database. With QUIRE_SERVER, shows the patterns that the account can use on that server,
+//! including its own and its team's.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -62,7 +62,7 @@ fn list_patterns(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailur
     Ok(listed.collect())
 }
 
-/// Fetches the complete pattern for an entry of the server's list.
+/// Fetches the complete pattern for a row of the server's list.
 fn fetch_pattern(server: &RemoteSession, row: &Value) -> Result<ListedPattern, CommandFailure> {
     let id = row["id"].as_str().unwrap_or_default();
     let mut pattern_json = server.get(&format!("/api/patterns/{}", query_text(id)))?;

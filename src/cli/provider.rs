@@ -1,6 +1,6 @@
-//! `quire provider …`: manages shared providers from the command line by the same rules as the web pages. It works
-//! while a server runs, which notices the changes within ten seconds, and on a remote server for its administrators. A
-//! key is never passed as an argument, because other users of the machine could read it.
+//! `quire provider …`: manages shared providers from the command line, by the same rules as the web pages. Works while
+//! a server is running, which notices the changes within ten seconds. On a remote server, requires an administrator's
+//! key. A provider's key is never passed as an argument, because other users of the machine could read it.
 
 use std::io::BufRead as _;
 

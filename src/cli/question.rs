@@ -1,4 +1,4 @@
-//! Builds requests from the options of `ask` and `chat`. The app and a server receive the same JSON.
+//! Builds requests from the options of `ask` and `chat`. The JSON is the same for the app and for a server.
 
 use serde_json::{Map, Value, json};
 
@@ -60,7 +60,7 @@ pub(super) fn request_body(call: &CommandCall, question: &str) -> Result<Value, 
     Ok(body)
 }
 
-/// Converts a body and the IDs of its documents to the app's request.
+/// Converts a request body and the IDs of its documents to the app's request.
 ///
 /// # Errors
 /// Returns an error if a value has the wrong type.
@@ -71,7 +71,7 @@ pub(super) fn to_request(mut body: Value, documents: &[String]) -> Result<Reques
     serde_json::from_value(body).or_else(|error| usage(format!("--parameter: {error}")))
 }
 
-/// Returns the ID of the last turn in a thread, given as the API's JSON.
+/// Returns the ID of the last turn in a thread, which is given as the API's JSON.
 ///
 /// # Errors
 /// Returns an error if the thread has no turns.

@@ -1,4 +1,4 @@
-//! Formats times as in conversation: "5 min ago", "in 3 days", or a date if the time is more than a month away.
+//! Formats times relative to now, such as "5 min ago" or "in 3 days", or as a date if they are more than a month away.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-/// Distance, in seconds, from which a date is clearer than a number of days.
+/// Distance, in seconds, from which a time is formatted as a date.
 const DATE_THRESHOLD: u64 = 31 * DAY;
 
 /// Formats a time relative to now, past or future.
@@ -22,7 +22,7 @@ pub(super) fn relative_time(at: Timestamp, now: Timestamp) -> String {
     .unwrap_or_else(|| date_text(at))
 }
 
-/// Formats an API's timestamp relative to now. Text that is not a timestamp is returned unchanged.
+/// Formats a timestamp from the API relative to now. Returns any other text unchanged.
 pub(super) fn relative_text(text: Option<&str>, now: Timestamp) -> String {
     let text = text.unwrap_or_default();
     Timestamp::parse(text).map_or_else(|| text.to_owned(), |at| relative_time(at, now))

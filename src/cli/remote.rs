@@ -1,6 +1,6 @@
-//! Client for commands that run on a server: the one named by `QUIRE_SERVER`, or the one that uses the same data
-//! folder. The API key of a named server comes from the environment, because the list of processes would show an
-//! argument. For a server that uses the same data folder, a temporary key is created.
+//! Client for commands that run on a server: the one that `QUIRE_SERVER` names, or the one that uses the same data
+//! folder. The API key for a named server comes from the environment, because an argument would be visible in the list
+//! of processes. For a server that uses the same data folder, a temporary key is created.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::domain::user::{Caller, Email};
 
 /// Environment variable with the API key.
 const KEY_VARIABLE: &str = "QUIRE_API_KEY";
-/// Maximum number of events waiting to be shown.
+/// Maximum number of received events that are not yet shown.
 const MAX_WAITING_EVENTS: usize = 64;
-/// Maximum number of times an interrupted event stream is reconnected.
+/// Maximum number of reconnections of an interrupted event stream.
 const MAX_RECONNECTIONS: u32 = 5;
 /// Scopes of the temporary key for a server that uses the same data folder.
 const KEY_SCOPES: [&str; 4] = ["chat", "analyze", "documents", "export"];
@@ -33,7 +33,7 @@ const PAGE_SIZE: u32 = 100;
 
 /// How a command behaves when QUIRE_SERVER or `--server` is set.
 pub enum ServerUse {
-    /// The command runs on the server, or checks it, as `doctor` does.
+    /// The command runs on the server or, like `doctor`, checks it.
     Supported,
     /// The command needs neither a server nor a data folder.
     Unused,
@@ -41,7 +41,7 @@ pub enum ServerUse {
     Unsupported(&'static str),
 }
 
-/// A running server and its API key.
+/// A running server, with the API key to use.
 pub(super) struct RemoteSession {
     address: String,
     remote: Arc<Remote>,
@@ -55,7 +55,7 @@ struct OwnKey {
     id: String,
 }
 
-/// Checks that the command can work with the server that the settings name, if any.
+/// Checks that the command supports servers, if the settings name one.
 ///
 /// # Errors
 /// [`CommandFailure::Usage`] when a server is named and the command works only with a data folder.
@@ -121,10 +121,10 @@ impl RemoteSession {
         }))
     }
 
-    /// Returns a client for the server named by QUIRE_SERVER or `--server`.
+    /// Returns a client for the server that QUIRE_SERVER or `--server` names, or `None` if neither is set.
     ///
     /// # Errors
-    /// Returns an error if `--as` names an account too.
+    /// Returns an error if `--as` also names an account.
     pub(super) fn from_settings(
         call: &CommandCall,
         config: &Config,
@@ -151,7 +151,7 @@ impl RemoteSession {
         &self.address
     }
 
-    /// Deletes this command's temporary key, if there is one.
+    /// Deletes this command's temporary key, if it has one.
     pub(super) async fn close(&self) {
         if let Some(key) = &self.own_key {
             let origin = RequestOrigin::local(clock::now());
@@ -171,8 +171,7 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Fetches all pages of a list and returns their rows. `field` is the field of a page that contains its rows.
-    /// Blocks.
+    /// Fetches all pages of a list and returns their rows, which are in the field `field` of each page. Blocks.
     ///
     /// # Errors
     /// Same as [`Self::get`].
@@ -223,8 +222,8 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Sends a POST request and leaves errors about invalid fields to the caller: they are returned as
-    /// `Ok(Err(message))`. Blocks.
+    /// Sends a POST request. Errors about invalid fields are left to the caller and returned as `Ok(Err(message))`.
+    /// Blocks.
     ///
     /// # Errors
     /// Same as [`Self::get`], except for invalid fields.
@@ -260,7 +259,7 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Sends a message to the server's MCP endpoint. Returns `None` if the message gets no response. Blocks.
+    /// Sends a message to the server's MCP endpoint. Returns `None` if the server sends no response to it. Blocks.
     ///
     /// # Errors
     /// Same as [`Self::get`].
@@ -285,7 +284,7 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Returns the account of the API key, and fails if that account is not the `expected` one. Blocks.
+    /// Returns the account of the API key. Fails if `expected` is another account. Blocks.
     ///
     /// # Errors
     /// Same as [`Self::get`]; [`CommandFailure::Usage`] if the account is another one.
@@ -321,7 +320,8 @@ impl RemoteSession {
         }
     }
 
-    /// Streams events until one of the kinds in `last` arrives. Runs on its own thread and reconnects if interrupted.
+    /// Streams events from a separate thread until an event of one of the kinds in `last` arrives. Reconnects after an
+    /// interruption.
     pub(super) fn events(
         &self,
         path: String,
@@ -339,8 +339,8 @@ impl RemoteSession {
     }
 }
 
-/// Reads a stream until one of the last events arrives, or until `take` returns false because the receiver is gone.
-/// Reconnects if the stream is interrupted.
+/// Reads a stream until an event of one of the kinds in `last` arrives, or until `take` returns false because the
+/// receiver is gone. Reconnects after an interruption.
 fn stream(
     remote: &Remote,
     path: &str,
@@ -391,7 +391,7 @@ fn to_failure(address: &str, error: RemoteError) -> CommandFailure {
     })
 }
 
-/// Percent-encodes a text for use in a query string.
+/// Percent-encodes a text for a query string.
 pub(super) fn query_text(text: &str) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric();
     text.bytes()

@@ -14,7 +14,7 @@ use super::screen::{Screen, print_progress};
 use super::{estimate, question};
 use crate::config::Config;
 
-/// How often to check whether an uploaded document has been read.
+/// Interval between checks whether an uploaded document has been read.
 const READ_INTERVAL: Duration = Duration::from_millis(300);
 /// The events that end a run.
 const LAST_EVENTS: &[&str] = &[
@@ -47,7 +47,7 @@ impl RemoteQuestion {
         }
     }
 
-    /// Asks the question and shows the answer, or prints the estimated cost with `--estimate`.
+    /// Asks the question and shows the answer. With `--estimate`, only prints the estimated cost.
     ///
     /// # Errors
     /// Returns an error if there is no answer or the run was stopped.
@@ -65,7 +65,7 @@ impl RemoteQuestion {
         self.answer(call, server).await.map(drop)
     }
 
-    /// Asks the question, shows the answer, and returns the turn's ID.
+    /// Asks the question, shows the answer, and returns the ID of the new turn.
     ///
     /// # Errors
     /// Returns an error if there is no answer or the run was stopped.
@@ -114,7 +114,7 @@ impl RemoteQuestion {
         }
     }
 
-    /// Uploads the files, starts the run, and returns its ID. The blocking calls run on their own thread.
+    /// Uploads the files, starts the run, and returns its ID. The blocking calls run on a separate thread.
     async fn start(mut self, server: Arc<RemoteSession>) -> Result<String, CommandFailure> {
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
@@ -167,8 +167,8 @@ pub(super) fn newest_turn(server: &RemoteSession) -> Result<String, CommandFailu
     question::newest_turn(&server.get(&format!("/api/threads/{thread}"))?)
 }
 
-/// Uploads a document, waits until the server has read it, and returns its ID. Returns `None` if nothing was piped.
-/// Blocks.
+/// Uploads a document, waits until the server has read it, and returns its ID. Returns `None` if the document is a pipe
+/// without any input. Blocks.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read or the server refuses it.

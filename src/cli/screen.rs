@@ -1,5 +1,5 @@
-//! The display of `quire ask`: on a terminal, a live line per member and the answer as it streams; otherwise, plain
-//! lines; with `--quiet`, only the answer.
+//! The display of `quire ask`. On a terminal, shows a live line per member, and the answer as it is written; otherwise,
+//! plain lines. With `--quiet`, shows only the answer.
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
@@ -12,14 +12,14 @@ use super::outcome::{Outcome, print};
 use super::text_width::wrap;
 use crate::system;
 
-/// Width assumed if the terminal's width is unknown, in columns.
+/// Width, in columns, that is assumed if the terminal's width is unknown.
 const DEFAULT_WIDTH: usize = 80;
 
 /// The display and its current content.
 pub(super) struct Screen {
     is_quiet: bool,
     live_lines: Option<LiveLines>,
-    /// Renders the streamed answer; `None` if the answer is not shown while it is written.
+    /// Renders the answer as it is written; `None` if it is shown only at the end.
     answer: Option<Markdown>,
     /// The part of the answer already written.
     written_text: String,
@@ -64,8 +64,8 @@ impl Screen {
         }
     }
 
-    /// Prints the part of the answer that is still missing, and then the summary of the run. `text` is `None` if the
-    /// answer was printed in another way.
+    /// Prints the part of the answer that has not been shown yet, followed by the summary of the run. `text` is `None`
+    /// if the answer was printed in another way.
     ///
     /// # Errors
     /// Returns an error if stdout cannot be written.
@@ -78,7 +78,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Ends the display of a run without an answer.
+    /// Ends the display of a run that has no answer.
     pub(super) fn abandon(&mut self) {
         self.erase();
         self.print_ending();
@@ -95,7 +95,7 @@ impl Screen {
             return print(text.trim_end());
         };
         if self.written_text.trim() != text.trim() {
-            // The answer was rewritten by another model or never streamed, so print all of it.
+            // Another model has rewritten the answer, or it was never streamed, so all of it is printed.
             let remaining_text = answer.finish();
             let rule = if self.written_text.is_empty() {
                 ""
@@ -149,7 +149,7 @@ pub(super) fn markdown_renderer(width: usize) -> Markdown {
     Markdown::new(width, is_colored)
 }
 
-/// Prints text to stdout. On a terminal, lines that are too long are wrapped at word boundaries.
+/// Prints text to stdout. On a terminal, wraps long lines at word boundaries.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.
@@ -163,7 +163,7 @@ pub(super) fn print_wrapped(text: impl Display) -> Outcome {
     print(lines.join("\n"))
 }
 
-/// Prints Markdown, rendered if stdout is a terminal.
+/// Prints Markdown. If stdout is a terminal, the Markdown is rendered.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.
@@ -189,7 +189,7 @@ fn is_ending(kind: &str) -> bool {
     )
 }
 
-/// Formats an event as a line of text. Returns `None` if the event has no line, as for fragments of text.
+/// Formats an event as a line of text. Returns `None` for events that have no line, such as pieces of text.
 fn event_line(kind: &str, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let number = |name: &str| data[name].as_u64().unwrap_or_default();
@@ -243,9 +243,9 @@ fn run_summary(data: &Value) -> String {
     format!("{seconds:.1} s, ${cost:.4}{incomplete_note}{notes}")
 }
 
-/// Prints a line to stderr.
+/// Prints a line to stderr, without control characters. On a terminal, wraps it at word boundaries.
 pub(super) fn print_progress(line: &str) {
-    // Names of files and models are untrusted: they must not control the terminal.
+    // Names of files and models are untrusted, and must not control the terminal.
     let mut clean: String = line.chars().filter(|c| !c.is_control()).collect();
     let mut stderr = std::io::stderr().lock();
     if stderr.is_terminal() {
@@ -254,7 +254,7 @@ pub(super) fn print_progress(line: &str) {
     let _ = writeln!(stderr, "{clean}");
 }
 
-/// Joins the first items of a list, followed by the number of the others. Returns `None` for an empty list.
+/// Joins at most ten items of a list, followed by the number of remaining items. Returns `None` for an empty list.
 pub(super) fn summarize_list(items: &[String]) -> Option<String> {
     // Maximum number of items listed.
     const MAX_SHOWN: usize = 10;

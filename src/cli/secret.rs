@@ -1,4 +1,4 @@
-//! `quire secret`: creates a new secret for a data folder that has lost its own, or accepts a secret that does not
+//! `quire secret`: creates a new secret for a data folder that has lost its secret, or accepts a secret that does not
 //! match the database.
 
 use super::args::CommandCall;

@@ -23,8 +23,8 @@ use crate::http::{self, Listener};
 use crate::tls::CertificateResolver;
 use crate::{clock, log, system};
 
-/// Starts the server and blocks until a signal stops it. `quire` alone prints the status if a server is already
-/// running.
+/// Starts the server, and blocks until a signal stops it. If a server is already running, plain `quire` prints its
+/// status instead.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.check_argument_count(0)?;
     let config = call.config()?;
@@ -39,7 +39,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 }
 
 async fn serve(mut config: Config, takes_over: bool) -> Outcome {
-    // This comes first, so that no signal is lost during startup.
+    // The signals are registered first, so that none is lost during startup.
     let mut signals = ServerSignals::new()?;
     for warning in &config.warnings {
         log::warn(warning, &[]);
@@ -116,7 +116,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     Ok(())
 }
 
-/// Prints the addresses, the next steps, and the state of the installation, and logs the limits.
+/// Prints the addresses, the next steps, and the state of the installation. Logs the limits.
 async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outcome {
     for line in lines {
         print(line)?;
@@ -141,11 +141,10 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
     Ok(())
 }
 
-/// Stops the server once it can no longer store data: when the process that took over the replica has exited, so that
-/// only a restart can claim the replica again, or when a server that cannot share the database is running. Never
-/// returns.
+/// Stops the server when it can no longer store data: another process took over the replica and has since exited, or a
+/// server that cannot share the database was started. A restarted server can claim the replica again. Never returns.
 async fn stop_when_superseded(app: &App, stop: &Notify) {
-    /// How often to check whether the server has been abandoned.
+    /// How often to check whether the server can still store data.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
     while !app.is_abandoned() && !app.is_excluded() {
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -154,7 +153,7 @@ async fn stop_when_superseded(app: &App, stop: &Notify) {
     std::future::pending().await
 }
 
-/// Returns the error message for a data folder in use, with the process that uses it.
+/// Returns the error message for a data folder that another process uses.
 fn in_use_message(config: &Config) -> String {
     let folder = config.data_dir.display();
     let holder = folder::lock_holder(&config.data_dir)
@@ -165,8 +164,7 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the running server. That server is told to stop only after this process's settings have been
-/// checked.
+/// Takes over from the running server, which is told to stop only after this process's settings have been checked.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
@@ -210,7 +208,7 @@ async fn take_over(
     failed(in_use_message(config))
 }
 
-/// Offers the listening sockets to a successor. If that fails, the server runs as usual but cannot be replaced without
+/// Offers the listening sockets to a successor. If that fails, the server runs normally, but cannot be replaced without
 /// downtime.
 fn offer_handover(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
     let sockets = listeners
@@ -241,8 +239,8 @@ async fn stop_after_handover(
             () = stopped.notified() => {}
         }
     }
-    // The offered sockets are closed by now: if no other process took them over, no client must be left waiting on
-    // them.
+    // The offered sockets are closed by now. Otherwise, clients would wait on them if no other process has taken them
+    // over.
     std::future::pending().await
 }
 
@@ -256,7 +254,8 @@ fn reachable_address(listeners: &[Listener]) -> Option<IpAddr> {
     all.find(|ip| !ip.is_loopback())
 }
 
-/// Returns the startup lines that explain how to create the first administrator; none if there already is one.
+/// Returns the startup lines that explain how to create the first administrator. There are none if an administrator
+/// exists.
 async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, CommandFailure> {
     let Some(setup) = app.accounts().pending_setup().await? else {
         return Ok(Vec::new());
@@ -301,7 +300,7 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
     Ok(lines)
 }
 
-/// Warns if a restart may lose the stored data.
+/// Warns if the stored data may be lost in a restart.
 fn warn_about_data_loss(config: &Config) {
     if let Some(why) =
         doctor::ephemeral_file_system(&config.data_dir).filter(|_| config.replica.is_none())
@@ -319,7 +318,7 @@ fn warn_about_data_loss(config: &Config) {
     }
 }
 
-/// SIGTERM and SIGINT, which stop the server.
+/// SIGTERM and SIGINT, either of which stops the server.
 struct ServerSignals {
     term: Signal,
     int: Signal,
@@ -335,9 +334,9 @@ impl ServerSignals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// Waits for two signals. The first one requests a clean shutdown; if `app_to_drain` is given, the shutdown starts
-    /// only once no request is running, because another process keeps the sockets open. The second signal ends the
-    /// wait.
+    /// Waits for two signals. After the first one, the server shuts down cleanly. If `app_to_drain` is given, the
+    /// shutdown starts only when no request is running, because another process keeps the sockets open. The second
+    /// signal ends the wait.
     async fn wait_for_stop(&mut self, stop: &Notify, app_to_drain: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);
@@ -369,11 +368,11 @@ fn load_certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>,
     }
 }
 
-/// Reloads the certificate when its files change or on SIGHUP. Never returns.
+/// Reloads the certificate when its files change or when SIGHUP arrives. Never returns.
 async fn watch_certificate(certificate: Option<&CertificateResolver>) {
     /// How often the files are checked.
     const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-    // Without a certificate, SIGHUP keeps its default meaning.
+    // Without a certificate, SIGHUP keeps its default effect.
     let (Some(certificate), Ok(mut hangups)) = (certificate, signal(SignalKind::hangup())) else {
         return std::future::pending().await;
     };
@@ -390,15 +389,15 @@ async fn watch_certificate(certificate: Option<&CertificateResolver>) {
     }
 }
 
-/// Runs housekeeping: releases memory while the server is idle, deletes expired data, and refreshes the state of the
+/// Runs housekeeping: releases memory while the server is idle, deletes expired data, and updates the state of the
 /// providers. Never returns.
 async fn run_housekeeping(app: &Arc<App>) {
     /// Pause between rounds.
     const CHECK_INTERVAL: Duration = Duration::from_secs(10);
     /// Number of rounds between cleanups: one cleanup per hour.
     const ROUNDS_PER_CLEANUP: u32 = 360;
-    /// Number of rounds between probes while a provider is unavailable: one probe per minute, because the provider may
-    /// have been started after this server.
+    /// Number of rounds between probes while a provider is unavailable: one probe per minute, because a provider may be
+    /// started after this server.
     const ROUNDS_PER_PROBE: u32 = 6;
     let mut round = 0_u32;
     app.discovery().probe_local_servers().await;
@@ -435,10 +434,10 @@ async fn run_housekeeping(app: &Arc<App>) {
     }
 }
 
-/// Indexes turns that older versions have stored, after a delay in which the server can answer its first requests.
-/// Never returns.
+/// Indexes turns that older versions have stored. Starts after a delay, so that the server can answer its first
+/// requests. Never returns.
 async fn index_older_turns(app: &App) {
-    /// Delay after the start of the server.
+    /// Delay after the server has started.
     const START_DELAY: Duration = Duration::from_secs(5);
     tokio::time::sleep(START_DELAY).await;
     app.index_older_turns().await;

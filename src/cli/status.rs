@@ -1,4 +1,4 @@
-//! Prints the state of an installation, when a server starts or when one is already running.
+//! Prints the state of an installation when a server starts, or when one is already running.
 
 use super::args::CommandCall;
 use super::local_address::{public_url, running_server};
@@ -12,11 +12,11 @@ use crate::log;
 /// Maximum number of models listed by name.
 const MAX_NAMED_MODELS: usize = 3;
 
-/// Prints four lines about the running server: its address, the data folder, the accounts, and the models with the next
-/// step.
+/// Prints four lines about the running server: its address, the data folder, where to sign in, and the available
+/// models.
 ///
 /// # Errors
-/// Returns an error if the data folder cannot be read.
+/// Returns an error if the database cannot be read or stdout cannot be written.
 pub(super) async fn print(call: &CommandCall, config: Config) -> Outcome {
     log::configure(log::LogLevel::Error, config.log_json);
     let page = public_url(&config);
@@ -35,7 +35,7 @@ async fn print_state(call: &CommandCall, app: &App, page: &str) -> Outcome {
         Some(_) => format!("Sign in at {page}/login"),
         None => format!("There is no account yet: create the first one at {page}/login"),
     })?;
-    // The server may have been started with settings other than this command's.
+    // The running server's settings may differ from this command's.
     if let Ok(Some(models_of_server)) = ServerModels::fetch(call, &app.config).await {
         return super::print(server_models_line(&models_of_server));
     }
@@ -43,7 +43,7 @@ async fn print_state(call: &CommandCall, app: &App, page: &str) -> Outcome {
     super::print(models_line(app))
 }
 
-/// Returns two lines about an opened installation: where its data is, and which models are ready.
+/// Returns two lines about an opened installation: where its data is stored, and which models are ready.
 pub(super) fn summary_lines(app: &App) -> [String; 2] {
     [data_line(&app.config), models_line(app)]
 }
@@ -93,7 +93,7 @@ fn models_line(app: &App) -> String {
     ready_line(&real, ready.count())
 }
 
-/// Returns the line about ready models: the IDs of the real ones if there are few, otherwise their number.
+/// Returns the line about the models that are ready: the IDs of the real ones if there are few, otherwise their number.
 fn ready_line(real: &[&str], all: usize) -> String {
     let next = "quire ask \"What is a quire?\"";
     match (real.len(), all) {
@@ -106,7 +106,7 @@ fn ready_line(real: &[&str], all: usize) -> String {
     }
 }
 
-/// Returns the line about configured providers whose models are unknown. Returns `None` if there are none.
+/// Returns the line about configured providers whose models are unknown, or `None` if there are none.
 fn missing_models_line(app: &App) -> Option<String> {
     let mut providers = app.models().providers(None);
     providers.retain(|provider| provider.configured);

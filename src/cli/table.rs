@@ -1,4 +1,4 @@
-//! Prints tables with aligned columns under a header, truncated to the width of the terminal.
+//! Prints tables with aligned columns and a header. On a terminal, lines are truncated to its width.
 
 use std::io::IsTerminal as _;
 
@@ -17,7 +17,7 @@ pub(super) struct TextTable {
 }
 
 impl TextTable {
-    /// Creates an empty table. A title that begins with `>` marks a column of numbers, which is right-aligned.
+    /// Creates an empty table. A title that begins with `>` marks a column of numbers, which are right-aligned.
     pub(super) fn new(titles: &'static [&'static str]) -> Self {
         Self {
             titles,
@@ -32,7 +32,7 @@ impl TextTable {
         self.rows.push(cells.into_iter().map(one_line).collect());
     }
 
-    /// Prints the table, or the text `empty` if the table has no rows.
+    /// Prints the table, or the text `empty` if there are no rows.
     ///
     /// # Errors
     /// Returns an error if stdout cannot be written.
@@ -44,7 +44,7 @@ impl TextTable {
         print(self.render(columns).trim_end_matches('\n'))
     }
 
-    /// Renders the table. Lines longer than `columns` are truncated.
+    /// Renders the table. If `columns` is given, longer lines are truncated.
     fn render(&self, columns: Option<usize>) -> String {
         let header: Vec<String> = self
             .titles

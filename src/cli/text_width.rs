@@ -1,5 +1,5 @@
-//! Computes the width of text in terminal columns: East Asian characters and emoji take two columns, combining marks
-//! none.
+//! Computes the width of text in terminal columns. East Asian characters and emoji are two columns wide, combining
+//! marks zero.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -13,8 +13,8 @@ pub(super) fn width_of(character: char) -> usize {
     character.width().unwrap_or(0)
 }
 
-/// Returns the longest prefix of a line that fits a terminal of this width. The last column stays empty, because a line
-/// that wraps could not be overwritten.
+/// Returns the longest prefix of a line that fits on a terminal of this width. The last column stays empty, because a
+/// line that wraps cannot be overwritten.
 pub(super) fn truncate(line: &str, columns: usize) -> &str {
     let mut remaining = columns.saturating_sub(1);
     let end = line.char_indices().find(|(_, character)| {
@@ -25,7 +25,7 @@ pub(super) fn truncate(line: &str, columns: usize) -> &str {
     &line[..end.map_or(line.len(), |(at, _)| at)]
 }
 
-/// Wraps a line at word boundaries to fit `columns`. Continuation lines are indented.
+/// Wraps a line at word boundaries so that it fits `columns`. Continuation lines are indented.
 pub(super) fn wrap(line: &str, columns: usize) -> String {
     const HANGING_INDENT: &str = "    ";
     if width(line) <= columns || columns <= HANGING_INDENT.len() {

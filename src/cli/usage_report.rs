@@ -1,5 +1,5 @@
-//! `quire usage`: reports tokens, calls, and cost per account, from the data folder, even while a server uses it, or
-//! from the server that QUIRE_SERVER names.
+//! `quire usage`: reports the tokens, calls, and cost of each account, from the data folder (even while a server uses
+//! it) or from the server that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 
@@ -14,10 +14,10 @@ use crate::domain::usage::format_day;
 
 /// Number of days shown by default.
 const DEFAULT_DAYS: i64 = 30;
-/// Maximum number of days; a longer list would be unreadable.
+/// Maximum number of days, about ten years.
 const MAX_DAYS: i64 = 3660;
 
-/// Prints the usage of one account by day, or the totals of all accounts.
+/// Prints the usage of one account per day, or the totals of all accounts.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.check_argument_count(0)?;
     let days = match call.value("days").map(str::parse::<i64>) {
@@ -73,7 +73,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     table.print("No usage in this period.")
 }
 
-/// Fetches the rows from a server: the totals of all accounts for an administrator, otherwise one account's days.
+/// Fetches the rows from a server: the totals of all accounts for an administrator who names no account, otherwise the
+/// days of one account.
 ///
 /// # Errors
 /// Returns an error if the server refuses or there is no such account.

@@ -1,5 +1,5 @@
-//! `quire user …`: manages accounts from the command line by the same rules as the web pages. It works while a server
-//! runs, which notices within two seconds that a session has been ended.
+//! `quire user …`: manages accounts from the command line, by the same rules as the web pages. Works while a server is
+//! running, which notices ended sessions within two seconds.
 
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ fn user_json(user: &User) -> Value {
     })
 }
 
-/// Prints the link of an invitation or a password reset, as text or as JSON.
+/// Prints the link of an invitation or a password reset, as text or JSON.
 fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &str) -> Outcome {
     let url = format!("{}/login?{field}={}", public_url(config), link.token);
     user_action::print_link(call, &url, &link.token, &link.expires.to_string())?;
@@ -136,7 +136,7 @@ fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &s
     Ok(())
 }
 
-/// Reads the password from stdin, or generates one. The flag is true if the password was generated.
+/// Reads the password from stdin or generates one. Also returns whether it was generated.
 fn new_password(call: &CommandCall) -> Result<(String, bool), CommandFailure> {
     match user_action::password(call)? {
         Some(password) => Ok((password, false)),

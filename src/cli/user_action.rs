@@ -39,7 +39,7 @@ pub(super) enum UserAction<'a> {
 /// Parses the action named by the first word.
 ///
 /// # Errors
-/// [`CommandFailure::Usage`] for an unknown action or a missing word.
+/// [`CommandFailure::Usage`] for an unknown action, or a missing, unexpected, or invalid argument.
 pub(super) fn parse(call: &CommandCall) -> Result<UserAction<'_>, CommandFailure> {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let Some(action) = word(0) else {
@@ -94,7 +94,7 @@ fn lock_change(disabled: bool) -> UserChange {
     }
 }
 
-/// Returns the role of a new account, which `--admin` makes an administrator.
+/// Returns the role of a new account: administrator with `--admin`, otherwise user.
 pub(super) fn new_role(call: &CommandCall) -> Role {
     match call.has("admin") {
         true => Role::Admin,
@@ -102,7 +102,8 @@ pub(super) fn new_role(call: &CommandCall) -> Role {
     }
 }
 
-/// Reads the password from stdin with `--password-stdin`. Returns `None` without it: a password must then be generated.
+/// Reads the password from stdin if `--password-stdin` is given. Otherwise, returns `None`, and a password must be
+/// generated.
 ///
 /// # Errors
 /// Returns an error if stdin is empty or cannot be read.

@@ -1,4 +1,4 @@
-//! `quire user …` on the server that QUIRE_SERVER names, with the key of an administrator.
+//! `quire user …` on the server that QUIRE_SERVER names, with the API key of an administrator.
 
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ pub(super) fn perform(
     }
 }
 
-/// Prints a link. A server without `PUBLIC_URL` does not know its public address, so the link then uses the address
+/// Prints a link. A server without `PUBLIC_URL` does not know its public address, so the link contains the address
 /// through which this command reaches the server.
 fn print_link(call: &CommandCall, server: &RemoteSession, link: &Value) -> Outcome {
     let field = |name: &str| link[name].as_str().unwrap_or_default();

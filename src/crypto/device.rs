@@ -1,7 +1,7 @@
 //! Device tokens (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"): proof that a browser has signed in
-//! to an account before. A token contains the account, the device, a fingerprint of the account's password, and an
-//! HMAC over the three. Nothing is stored. A token grants no access; with it, a sign-in does not wait behind other
-//! people's attempts.
+//! to an account before. A token contains the account, the device, a fingerprint of the account's password, and an HMAC
+//! over these three. The server stores nothing. A token grants no access; it only keeps other people's sign-in attempts
+//! from delaying those of this browser.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,9 +27,9 @@ pub struct DeviceToken<'a> {
     fingerprint: &'a str,
 }
 
-/// Length limit of a token, in bytes.
+/// Maximum length of a token, in bytes.
 const MAX_BYTES: usize = 200;
-/// Length of the password's fingerprint, in bytes before encoding.
+/// Length of the password's fingerprint before encoding, in bytes.
 const FINGERPRINT_BYTES: usize = 12;
 
 impl DeviceTokens {
@@ -51,7 +51,7 @@ impl DeviceTokens {
         token
     }
 
-    /// Parses and verifies a token. Returns `None` if we did not sign it.
+    /// Parses and verifies a token. Returns `None` if it is too long or we did not sign it.
     pub fn read<'a>(&self, text: &'a str) -> Option<DeviceToken<'a>> {
         let (signed, mac) = text.rsplit_once('.').filter(|_| text.len() <= MAX_BYTES)?;
         let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
@@ -74,7 +74,7 @@ impl DeviceTokens {
         )
     }
 
-    /// Returns a keyed hash of the password hash, which reveals nothing about the password.
+    /// Returns a keyed hash of the password hash. It reveals nothing about the password.
     fn fingerprint(&self, password_hash: &str) -> String {
         let fingerprint = hmac::sign(&self.fingerprint, password_hash.as_bytes());
         URL_SAFE_NO_PAD.encode(&fingerprint.as_ref()[..FINGERPRINT_BYTES])

@@ -1,5 +1,5 @@
 //! Access tokens for API clients: JWTs signed with HS256. The header must equal ours exactly; its `alg` is never
-//! interpreted. Does not check whether the token's session still exists: callers do.
+//! interpreted. Callers must check whether the token's session still exists.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct Claims {
     pub iat: i64,
     /// Expiry, in seconds since the Unix epoch.
     pub exp: i64,
-    /// The token's purpose; `access` is the only kind we sign.
+    /// The token's purpose. We sign only tokens with the purpose `access`.
     #[serde(rename = "type")]
     pub kind: String,
 }
@@ -32,7 +32,7 @@ pub struct Claims {
 /// Why a token was rejected. Callers answer every variant with the same response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenRejected {
-    /// The token is longer than any that we sign.
+    /// The token is longer than the maximum length.
     Oversize,
     /// The token does not have three base64url parts, or its header is not ours.
     Malformed,
@@ -46,7 +46,7 @@ pub enum TokenRejected {
 
 /// The only header we write; tokens with any other are rejected.
 const JWT_HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
-/// Length limit of a token, in bytes.
+/// Maximum length of a token, in bytes.
 const MAX_BYTES: usize = 2048;
 /// Tolerated clock skew between machines, in seconds.
 const LEEWAY_SECONDS: i64 = 30;
@@ -79,7 +79,8 @@ impl Jwt {
     /// Verifies a token and returns its claims.
     ///
     /// # Errors
-    /// Returns a [`TokenRejected`] when the token is malformed, not ours, expired, or of another kind.
+    /// Returns a [`TokenRejected`] when the token is too long, malformed, not signed by us, expired, issued in the
+    /// future, or of another kind.
     pub fn check(&self, token: &str, kind: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
         if token.len() > MAX_BYTES {
             return Err(TokenRejected::Oversize);

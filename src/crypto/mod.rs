@@ -1,5 +1,5 @@
-//! Password hashing, tokens, signatures, and encryption: the only folder that uses ring. Stores nothing except the
-//! secret's file, and makes no authorization decisions.
+//! Password hashing, tokens, signatures, and encryption: the only folder that uses ring. Stores nothing except the file
+//! with the secret, and makes no authorization decisions.
 
 pub mod device;
 pub mod jwt;
@@ -47,7 +47,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], Error> {
     Ok(bytes)
 }
 
-/// Returns a random number, for IDs.
+/// Returns a random 128-bit number, for use as an ID.
 ///
 /// # Errors
 /// [`Error::NoRandomness`] when the system's generator fails.
@@ -55,8 +55,7 @@ pub fn random_number() -> Result<u128, Error> {
     random().map(u128::from_ne_bytes)
 }
 
-/// Returns whether two byte strings are equal. If they have the same length, the comparison takes constant
-/// time.
+/// Returns whether two byte strings are equal. The time depends only on their lengths, not on their contents.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(a, b).into()
 }

@@ -1,5 +1,6 @@
-//! Password hashes: PBKDF2-HMAC-SHA256 as PHC strings that carry their parameters. Slow on purpose, so never called
-//! on a runtime thread. PBKDF2 rather than Argon2, because glibc never returns Argon2's blocks to the system.
+//! Password hashes: PBKDF2-HMAC-SHA256 as PHC strings, which contain their parameters. Hashing is slow on purpose, so
+//! it must not run on a runtime thread. PBKDF2 is used instead of Argon2, because glibc never returns the memory blocks
+//! of Argon2 to the system.
 
 use std::num::NonZeroU32;
 
@@ -12,7 +13,8 @@ use super::{Error, random};
 static ALGORITHM: pbkdf2::Algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
 const ALGORITHM_NAME: &str = "pbkdf2-sha256";
 
-/// Limit on PBKDF2 rounds in a stored hash. We never write more, and computing them would block everyone.
+/// Maximum number of PBKDF2 rounds accepted in a stored hash. We never write more, and verifying such a hash would
+/// block all other sign-ins.
 const MAX_ROUNDS: u32 = 100_000_000;
 
 /// Hashes a password with a random salt: `$pbkdf2-sha256$i=600000$salt$hash`.
@@ -50,8 +52,8 @@ pub fn needs_rehash(stored: &str, rounds: u32) -> bool {
     parse(stored).is_none_or(|parts| parts.rounds.get() < rounds)
 }
 
-/// Returns a hash that matches no known password. It is verified when an account does not exist, so that a
-/// sign-in takes the same time as for an existing account.
+/// Returns a hash that matches no known password. It is verified when an account does not exist, so that such a sign-in
+/// takes as long as one to an existing account.
 pub fn dummy_hash(rounds: u32) -> String {
     let zeros = STANDARD_NO_PAD.encode([0; 32]);
     format!(

@@ -1,11 +1,11 @@
-//! Pseudonyms: keyed hashes of accounts, addresses, and providers. They are the same on every server with the secret,
-//! and reveal nothing without it.
+//! Pseudonyms: keyed hashes of accounts, addresses, and providers. All servers with the same secret compute the same
+//! pseudonyms. Without the secret, a pseudonym reveals nothing.
 
 use ring::hmac;
 
 use super::{derive, hex};
 
-/// Length of a pseudonym, in bytes before hexadecimal encoding.
+/// Length of a pseudonym before hexadecimal encoding, in bytes.
 const LENGTH: usize = 16;
 
 /// Makes pseudonyms (HMAC-SHA256 with a key derived from the installation's secret).

@@ -1,5 +1,5 @@
-//! Refresh tokens: session ID, number of renewals, and an HMAC over both. A token's successor can be recomputed,
-//! so a client that lost a response, or two tabs that refresh at once, get the same one. An old token can be
+//! Refresh tokens: a session ID, the number of renewals, and an HMAC over both. A token's successor can be recomputed,
+//! so a client that lost a response and two tabs that refresh at once all get the same successor. An old token can be
 //! distinguished from a forged one, so reuse is detected.
 
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use super::derive;
 /// Signs and reads refresh tokens.
 pub struct RefreshTokens(hmac::Key);
 
-/// Length limit of a token, in bytes.
+/// Maximum length of a token, in bytes.
 const MAX_BYTES: usize = 200;
 
 impl RefreshTokens {
@@ -32,7 +32,8 @@ impl RefreshTokens {
         token
     }
 
-    /// Verifies a token and returns its session ID and number of renewals, or `None` if we did not sign it.
+    /// Verifies a token and returns its session ID and number of renewals. Returns `None` if the token is too long or
+    /// we did not sign it.
     pub fn read<'a>(&self, token: &'a str) -> Option<(&'a str, u64)> {
         let (signed, mac) = token
             .rsplit_once('.')

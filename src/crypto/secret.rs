@@ -1,5 +1,5 @@
-//! The installation's secret when none is configured: a file in the data folder that only its owner can read,
-//! created at the first start.
+//! The installation's secret if none is configured: a file in the data folder, readable only by its owner and created
+//! at the first start.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -11,7 +11,7 @@ use super::{derive, hex, random};
 
 /// Minimum length of a secret, in bytes.
 const MIN_BYTES: usize = 16;
-/// Size limit of the file, in bytes.
+/// Maximum size of the file, in bytes.
 const MAX_BYTES: u64 = 4096;
 
 /// Why the secret's file is unusable.
@@ -21,7 +21,7 @@ pub enum Unusable {
     Empty,
     /// The secret is too short.
     Short,
-    /// The file is not one line of text.
+    /// The file does not contain exactly one line of text.
     NotText,
     /// The file cannot be read or created.
     Failed(io::Error),
@@ -49,8 +49,8 @@ pub fn path(folder: &Path) -> PathBuf {
     folder.join("secret")
 }
 
-/// Reads a data folder's secret; the first call creates it. When two processes create it at once, one wins and
-/// both read the same secret.
+/// Reads a data folder's secret. The first call creates it. If two processes create it at the same time, both read the
+/// secret of the one that came first.
 ///
 /// # Errors
 /// [`Unusable`] when the file cannot be created or read, or does not contain a valid secret.

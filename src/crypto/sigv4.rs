@@ -1,8 +1,8 @@
-//! AWS Signature Version 4 in headers, for S3-compatible stores. Pure: the caller passes the time and sends the
-//! request. No presigned URLs, no chunked signing, no other services.
+//! AWS Signature Version 4 in request headers, for S3-compatible stores. Pure: the caller passes the time and sends the
+//! request. Does not support presigned URLs, chunked signing, or services other than S3.
 //!
-//! Implemented here, because the existing crates bring in more than we need: rusty-s3 only presigns URLs, and pulls
-//! in url, idna, hmac, sha2, and jiff; ring is a dependency anyway.
+//! Implemented here because the existing crates contain more than we need: rusty-s3 only presigns URLs, and depends
+//! on url, idna, hmac, sha2, and jiff. We already depend on ring.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
@@ -92,13 +92,13 @@ pub fn sign(
     added
 }
 
-/// Percent-encodes a path for sending and signing.
+/// Percent-encodes each segment of a path, for sending and signing.
 pub fn path(text: &str) -> String {
     let parts: Vec<String> = text.split('/').map(percent_encode).collect();
     parts.join("/")
 }
 
-/// Percent-encodes and sorts a query string for sending and signing.
+/// Percent-encodes the pairs of a query string and sorts them, for sending and signing.
 pub fn query(pairs: &[(&str, &str)]) -> String {
     let mut pairs: Vec<(String, String)> = pairs
         .iter()

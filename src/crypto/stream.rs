@@ -1,5 +1,5 @@
-//! Encrypts files of any length: AES-256-GCM in chunks, each bound to its position in the file and the last one
-//! marked, following "STREAM" (Hoang, Reyhanitabar, Rogaway, Vizár: Online Authenticated-Encryption and its
+//! Encrypts files of any length: AES-256-GCM in chunks. Each chunk is bound to its position in the file, and the last
+//! one is marked, following "STREAM" (Hoang, Reyhanitabar, Rogaway, Vizár: Online Authenticated-Encryption and its
 //! Nonce-Reuse Misuse-Resistance, 2015). Never returns a byte that was not authenticated.
 
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use ring::aead::{self, LessSafeKey};
 use super::{Error, derive, hex, random};
 
 const STREAM_MAGIC: &[u8; 8] = b"QSEALED1";
-/// Plaintext bytes per chunk.
+/// Number of plaintext bytes per chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Length of the random salt from which a file's key is derived, in bytes.
 const SALT_BYTES: usize = 16;
@@ -20,7 +20,8 @@ const SALT_BYTES: usize = 16;
 pub struct StreamCipher(String);
 
 impl StreamCipher {
-    /// Parses a 32-byte key in base64 or hexadecimal, as `openssl rand -base64 32` prints it.
+    /// Creates a cipher from a 32-byte key in base64 or hexadecimal, such as the output of `openssl rand -base64 32`.
+    /// Returns `None` if the text is not such a key.
     pub fn new(key: &str) -> Option<Self> {
         let key = key.trim();
         let digits = |text: &str| {
@@ -35,7 +36,7 @@ impl StreamCipher {
         (bytes.len() == 32).then(|| Self(hex(&bytes)))
     }
 
-    /// Derives a key per file, so that chunk numbers can start at 0 in each.
+    /// Derives the key of one file. Every file has its own key, so that its chunks can be numbered from 0.
     fn key(&self, name: &str, salt: &[u8]) -> LessSafeKey {
         let purpose = format!("sealed file\0{name}\0{}", hex(salt));
         let key = aead::UnboundKey::new(&aead::AES_256_GCM, &derive(&self.0, &purpose))
@@ -43,7 +44,7 @@ impl StreamCipher {
         LessSafeKey::new(key)
     }
 
-    /// Encrypts everything from `from` into `to`. The result can be decrypted only under the same `name`.
+    /// Encrypts all bytes of `from` into `to`. The result can be decrypted only with the same `name`.
     ///
     /// # Errors
     /// Returns an error if reading or writing fails, no randomness is available, or the file has too many chunks.
@@ -67,11 +68,11 @@ impl StreamCipher {
         to.flush()
     }
 
-    /// Starts decrypting a file that was encrypted under the same name. Reading fails with `InvalidData` when the
-    /// file was modified, truncated, or encrypted with another key.
+    /// Starts decrypting a file that was encrypted with the same name. The returned reader fails with `InvalidData` if
+    /// the file was modified, truncated, or encrypted with another key or name.
     ///
     /// # Errors
-    /// Returns an error if reading fails, or with `InvalidData` when the header is not ours.
+    /// Returns an error if reading fails, or `InvalidData` if the file does not begin with our header.
     pub fn open<R: Read>(&self, name: &str, mut from: R) -> io::Result<DecryptingReader<R>> {
         let head = read_full(&mut from, STREAM_MAGIC.len() + SALT_BYTES)?;
         let salt = head
@@ -121,7 +122,7 @@ impl<R: Read> Read for DecryptingReader<R> {
     }
 }
 
-/// Returns the encrypted size, in bytes, of a file of this many bytes.
+/// Returns the size, in bytes, that a file of this many bytes has after encryption.
 pub fn sealed_size(bytes: u64) -> u64 {
     let pieces = bytes.div_ceil(CHUNK_BYTES as u64).max(1);
     let tag = aead::AES_256_GCM.tag_len() as u64;
@@ -145,7 +146,7 @@ fn nonce(number: u32, is_last: bool) -> io::Result<aead::Nonce> {
     Ok(aead::Nonce::assume_unique_for_key(nonce))
 }
 
-/// Reads up to `max_bytes` bytes, fewer only at the end.
+/// Reads up to `max_bytes` bytes. Returns fewer only at the end of the input.
 fn read_full(from: &mut impl Read, max_bytes: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(max_bytes);
     from.take(max_bytes as u64).read_to_end(&mut bytes)?;

@@ -1,12 +1,12 @@
-//! Unguessable tokens: password resets, API keys, share links. Only their hash is stored; with 256 bits of
-//! randomness, plain SHA-256 is enough, because brute force is infeasible.
+//! Unguessable tokens for password resets, API keys, and share links. Only their hashes are stored. Plain SHA-256 is
+//! enough, because the tokens have 256 bits of randomness, which makes brute force infeasible.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Error, random, sha256};
 
-/// Prefix of every API key, so that people and secret scanners recognize one.
+/// Prefix of every API key, by which people and secret scanners recognize it.
 pub const KEY_PREFIX: &str = "quire_";
 
 /// Generates a token: 256 random bits as 43 URL-safe characters.
@@ -17,7 +17,7 @@ pub fn new() -> Result<String, Error> {
     Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
 }
 
-/// Generates an API key: [`KEY_PREFIX`] and a token.
+/// Generates an API key: [`KEY_PREFIX`] followed by a token.
 ///
 /// # Errors
 /// [`Error::NoRandomness`] when the system's generator fails.

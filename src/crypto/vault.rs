@@ -6,7 +6,7 @@ use ring::aead;
 
 use super::{Error, derive, random};
 
-/// Encrypts and decrypts with one key.
+/// Encrypts and decrypts texts with one key.
 pub struct Vault(aead::LessSafeKey);
 
 impl Vault {
@@ -17,10 +17,10 @@ impl Vault {
         Self(aead::LessSafeKey::new(key))
     }
 
-    /// Encrypts a text. The result can be decrypted only under the same `name`.
+    /// Encrypts a text. The result can be decrypted only with the same `name`.
     ///
     /// # Errors
-    /// [`Error::NoRandomness`] when no nonce can be drawn.
+    /// [`Error::NoRandomness`] when no random nonce can be generated.
     pub fn seal(&self, name: &str, text: &str) -> Result<String, Error> {
         let nonce = random::<12>()?;
         let mut sealed = text.as_bytes().to_vec();
@@ -34,10 +34,10 @@ impl Vault {
         Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
-    /// Decrypts a text that was encrypted under the same name.
+    /// Decrypts a text that was encrypted with the same name.
     ///
     /// # Errors
-    /// [`Error::Refused`] when it was modified, or encrypted with another key or name.
+    /// [`Error::Refused`] when the text was modified, is not UTF-8, or was encrypted with another key or name.
     pub fn open(&self, name: &str, sealed: &str) -> Result<String, Error> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Error::Refused)?;
         let (nonce, rest) = bytes.split_first_chunk_mut::<12>().ok_or(Error::Refused)?;

@@ -1,5 +1,5 @@
-//! Guards against connections to private addresses. It checks resolved addresses just before a connection is opened, so
-//! that neither callers nor DNS names can bypass it.
+//! Guards against connections to private addresses. The resolved addresses are checked just before a connection is
+//! opened, so neither callers nor DNS names can bypass the guard.
 
 use std::error::Error;
 use std::fmt;
@@ -7,9 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::domain::network::{AddressScope, Network, is_public};
 
-/// Decides to which addresses a connection may be opened.
+/// Decides which addresses may be connected to.
 pub(super) struct AddressGuard {
-    /// Private networks that are allowed even for `AddressScope::Public`.
+    /// Private networks that are allowed even with `AddressScope::Public`.
     allowed_networks: Vec<Network>,
 }
 
@@ -32,12 +32,12 @@ impl AddressGuard {
         }
     }
 
-    /// Checks every address to which a name resolves. A private address among public ones is an attack or a mistake, so
-    /// the whole name is then rejected.
+    /// Checks all addresses of a host name. If one of several addresses is private, the name is rejected, because the
+    /// mixture is either an attack or a mistake.
     ///
     /// # Errors
     ///
-    /// Returns an error if one of the addresses is outside the reach.
+    /// Returns an error if one of the addresses is outside `reach`.
     pub fn check(&self, reach: AddressScope, addresses: &[SocketAddr]) -> Result<(), NotPublic> {
         match reach {
             AddressScope::AnyAddress => Ok(()),

@@ -1,4 +1,4 @@
-//! A call that a circuit breaker has admitted and whose outcome it awaits.
+//! A call that was admitted by a circuit breaker, which waits for its outcome.
 
 use super::call_origin::CallOrigin;
 use super::registry::{OpenCircuit, RegisteredProvider};
@@ -6,8 +6,8 @@ use super::transport_error;
 use crate::clock;
 use crate::domain::chat::CallError;
 
-/// A call in progress, from the point of view of its model's circuit breaker. Dropping it without an outcome counts as
-/// a cancellation, so that the breaker does not wait for it forever.
+/// A call in progress, as its model's circuit breaker sees it. If it is dropped without an outcome, it counts as
+/// canceled, so that the breaker does not wait for it forever.
 pub(super) struct AdmittedCall<'a> {
     entry: &'a RegisteredProvider,
     model: &'a str,

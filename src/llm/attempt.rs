@@ -1,4 +1,4 @@
-//! Calls a provider and retries: after temporary failures, and without fields that the model rejects. Never retries
+//! Calls a provider and retries: after temporary failures, and without the fields that the model rejects. Never retries
 //! once part of an answer has reached a client that cannot retract it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -17,11 +17,12 @@ use crate::domain::chat::{Answer, CallError, CallErrorKind, Message, MessageRole
 use crate::domain::parameters::Parameters;
 use crate::wire::{self, ListedModel, ModelCapabilities, passthrough};
 
-/// Maximum number of fields that a model may reject, one after another, before a call fails.
+/// Maximum number of fields that a model may reject in succession before a call fails.
 const MAX_REFUSALS: usize = 8;
 
-/// Calls the model until it answers or a retry cannot help. The model's circuit breaker must admit the call; it counts
-/// calls, not attempts. If the answer does not match the schema, asks once for a corrected one.
+/// Calls the model until it answers or a retry cannot help. The model's circuit breaker must admit the call, but counts
+/// it only once, regardless of the number of attempts. If the answer does not match the schema, asks once for a
+/// corrected answer.
 ///
 /// # Errors
 ///
@@ -45,7 +46,7 @@ pub(super) async fn ask(
         }
         Err(why) => why,
     };
-    // The call was cut off by its budget, which does not allow a repair.
+    // The call was cut off because of its budget, which leaves nothing for a correction.
     if attempt.slot.is_cut_off() {
         return Ok(answer);
     }
@@ -85,8 +86,8 @@ async fn ask_counted(
     result
 }
 
-/// Calls the model until it answers or a retry cannot help. Temporary failures are retried. A field that the model
-/// rejects is omitted, also from later calls, because models change faster than any table of their parameters.
+/// Calls the model until it answers or a retry cannot help. Retries after temporary failures. Omits a field that the
+/// model rejects, in this and in later calls, because models change faster than any table of their parameters.
 async fn ask_until(
     attempt: &CallAttempt<'_>,
     meter: &mut UsageMeter<'_>,
@@ -176,14 +177,14 @@ fn with_attempts(mut error: CallError, tries: u32, next: RetryDecision) -> CallE
     error
 }
 
-/// Returns a random number in [0, 1). It is good enough for jitter, because the standard library's hasher has random
-/// keys.
+/// Returns a random number in [0, 1), of sufficient quality for jitter. The randomness comes from the random keys of
+/// the standard library's hasher.
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     (random >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Waits as long as the provider's rate limit requires. Fails if too little time would be left for the call.
+/// Waits until the provider's rate limit allows a call. Fails if too little time would be left for the call.
 async fn wait_for_rate_limit(attempt: &CallAttempt<'_>) -> Result<(), CallError> {
     loop {
         let now = clock::monotonic_now();
@@ -200,7 +201,7 @@ async fn wait_for_rate_limit(attempt: &CallAttempt<'_>) -> Result<(), CallError>
     }
 }
 
-/// Each parameter with the names that vendors use for it in requests.
+/// The names of Quire's parameters, each with other names that vendors use for it in requests.
 const PARAMETER_SPELLINGS: &[(&str, &[&str])] = &[
     (
         "max_tokens",
@@ -227,7 +228,8 @@ const PARAMETER_SPELLINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Returns the parameters that the user has set but that are not sent to the model, by their names in the glossary.
+/// Returns the parameters that the user has set but that are not sent to the model, by their names in the parameter
+/// glossary.
 fn unsupported_parameters(
     parameters: &Parameters,
     capabilities: &ModelCapabilities,
@@ -243,7 +245,7 @@ fn unsupported_parameters(
                 .iter()
                 .any(|field| field == spelled)
         };
-        // A model that rejects `max_tokens` is sent the same limit under its newer name.
+        // If a model rejects `max_tokens`, the same limit is sent under its newer name.
         match name {
             "max_tokens" => others.iter().any(|other| refuses(other)),
             _ => refuses(name) || others.iter().any(|other| refuses(other)),

@@ -1,5 +1,5 @@
 //! Blocking HTTP client for everything except calls to providers: for the command line as a client of another server,
-//! and for downloads from the web. Its connections pass the same address guard as those to providers.
+//! and for downloads from the web. Its connections are checked by the same address guard as those to providers.
 
 use std::fmt;
 use std::io;
@@ -36,7 +36,8 @@ impl Connector for GuardedConnector {
         details: &ConnectionDetails,
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
-        // A proxy would resolve the name itself and bypass the guard, so `agent` sets no proxy if the guard applies.
+        // A proxy would resolve the name itself and thus bypass the guard, so `agent` sets no proxy if the guard
+        // applies.
         let check_result = self.guard.check(self.reach, &details.addrs);
         check_result.map_err(|refused| io::Error::new(io::ErrorKind::PermissionDenied, refused))?;
         self.inner.connect(details, chained)
@@ -51,7 +52,7 @@ pub(super) fn is_refusal(error: &ureq::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<NotPublic>())
 }
 
-/// Resolves IP addresses and `localhost` without asking the system, as is done for calls to providers.
+/// Resolves IP addresses and `localhost` without the system, as calls to providers do.
 #[derive(Debug)]
 struct LiteralResolver(DefaultResolver);
 
@@ -71,8 +72,8 @@ impl Resolver for LiteralResolver {
     }
 }
 
-/// Creates a client. Buffers are small, because the defaults cost 599 KB per TLS stream. Redirects are not followed,
-/// because the key would be sent to their target.
+/// Creates a client. Buffers are small, because the default ones take 599 KB per TLS stream. Redirects are not
+/// followed, because the key would be sent to their target.
 pub(super) fn agent(settings: &LlmSettings, reach: AddressScope) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -89,7 +90,7 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressScope) -> ureq::Agent 
         .output_buffer_size(4 * 1024)
         .max_response_header_size(32 * 1024);
     let config = match reach {
-        // A proxy would resolve the name itself and bypass the guard.
+        // A proxy would resolve the name itself and thus bypass the guard.
         AddressScope::Public => config.proxy(None),
         AddressScope::AnyAddress => config,
     };

@@ -1,5 +1,5 @@
-//! Circuit breaker of a model. After several consecutive failed calls, the model is not called for a while; then a
-//! single trial call decides whether calls resume. Failures from only one source do not open the circuit, because they
+//! Circuit breaker of a model. After several consecutive failed calls, the model is not called for a while. A single
+//! trial call then decides whether calls resume. Failures from only one source do not open the circuit, because they
 //! may be that source's fault. Pure: takes the time and returns decisions. (M. Nygard, Release It!, "Circuit Breaker".)
 
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::domain::time::Timestamp;
 
 /// Number of consecutive failed calls that open the circuit.
 const FAILURES_TO_OPEN: u32 = 5;
-/// How long the circuit stays open the first time. This time doubles after each failed trial call.
+/// How long the circuit stays open the first time. Each failed trial call doubles this time.
 const INITIAL_PAUSE: Duration = Duration::from_secs(20);
 /// Maximum time that the circuit stays open.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
-/// Maximum duration of a trial call. Without it, a trial call whose end is never reported would keep the circuit
-/// half-open forever.
+/// Maximum duration of a trial call. Without this limit, a trial call whose end is never reported would keep the
+/// circuit half-open forever.
 const MAX_TRIAL: Duration = Duration::from_secs(600);
 
 /// The circuit breaker of one model.
@@ -26,9 +26,10 @@ pub(super) struct CircuitBreaker {
     open_until: Option<Timestamp>,
     /// When the current trial call started, if one is running.
     trial_started: Option<Timestamp>,
-    /// The source of the first of the consecutive failures.
+    /// The source of the first of these consecutive failures.
     source: Option<u64>,
-    /// Whether the failures affect all sources: they came from several sources, or no request can have caused them.
+    /// Whether the failures are not the fault of one source: they came from several sources, or no request can have
+    /// caused them.
     is_model_wide: bool,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct CircuitBreaker {
 pub enum CircuitView {
     /// Calls are admitted.
     Closed,
-    /// No call is admitted before this time.
+    /// No call is admitted until this time.
     Open(Timestamp),
     /// One trial call is admitted, or is running.
     HalfOpen,
@@ -80,8 +81,8 @@ impl CircuitBreaker {
     }
 
     /// Records a failed call. Only failures of the model count: a rejected request says nothing about the model's
-    /// health, and a rate limit shows that the provider works. `source` tells apart callers whose requests may be at
-    /// fault, which are users or the prompts of a single user.
+    /// health, and a rate limit shows that the provider works. `source` identifies what may be at fault instead of the
+    /// model: a user or, in a user's own breaker, one of the user's prompts.
     pub fn record_failure(&mut self, now: Timestamp, kind: CallErrorKind, source: u64) {
         let was_trial = self.trial_started.take().is_some();
         if !is_model_failure(kind) {

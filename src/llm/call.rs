@@ -32,13 +32,13 @@ pub struct RunningCall {
 }
 
 impl RunningCall {
-    /// Cancels the call, even if it is still queued. One `Finished` event is sent nevertheless.
+    /// Cancels the call, even if it is still queued. Its `Finished` event is still sent.
     pub fn cancel(&self) {
         self.slot.cancel();
     }
 
-    /// Ends the call once more than this many output tokens have arrived. The answer is then truncated, as if the
-    /// provider's own limit had been reached.
+    /// Ends the call as soon as more than this many output tokens have arrived. The answer is then truncated, as if it
+    /// had reached the provider's own limit.
     pub fn limit_output(&self, tokens: u64) {
         self.slot.limit_output(tokens);
     }
@@ -63,7 +63,7 @@ pub(super) struct PreparedCall {
     pub entry: Option<(Arc<RegisteredProvider>, String)>,
 }
 
-/// Starts the task of a call, which may first wait in the queue. The run that owns the call waits for its `Finished`
+/// Starts the task of a call, which may first wait in the queue. The run that owns the call waits for the `Finished`
 /// event.
 pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -> RunningCall {
     let slot = Arc::new(CancelSlot::default());
@@ -135,7 +135,7 @@ async fn run(
     };
     *bill = meter.bill();
     match result {
-        // Sending the last piece may have shown that there is no reader left, which cancels the call.
+        // If sending the last piece has shown that there is no reader left, the call is canceled.
         Some(result) if !slot.is_cancelled() => result,
         _ => Err(transport_error::cancelled()),
     }
@@ -162,8 +162,8 @@ async fn run_demo(
     Ok(answer)
 }
 
-/// Computes a demo model's answer, which takes up to a second for long documents. It runs on a separate thread that
-/// holds the permit until it ends, even if the call is canceled.
+/// Computes a demo model's answer, which takes up to a second for long documents. The computation runs on a separate
+/// thread, which holds the permit until it ends, even if the call is canceled.
 async fn compute_demo(
     request: Arc<ModelRequest>,
     permit: Arc<ProviderPermit>,

@@ -1,10 +1,10 @@
-//! The origin of a call: its user and its prompt, as hashes.
+//! The origin of a call: hashes of its user and its prompt.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::domain::id::UserId;
 
-/// The origin of a call, used to attribute failures that the request may have caused.
+/// The origin of a call, to which failures are attributed that the request may have caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallOrigin {
     /// Hash of the user's ID. All calls without a user have the same hash.
@@ -22,7 +22,7 @@ impl CallOrigin {
     }
 }
 
-/// Returns the hash of a value. It is the same on every server of this version.
+/// Returns the hash of a value. All servers of the same version compute the same hash.
 pub(super) fn hash_of(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);

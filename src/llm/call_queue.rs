@@ -1,12 +1,12 @@
-//! Limits concurrent calls, in total and per provider, and queues further calls in FIFO order. It does not know what a
-//! call does: a call only holds a permit while it runs.
+//! Limits the concurrent calls, in total and per provider, and queues further calls in FIFO order. The queue does not
+//! know what a call does, only that it holds a permit while it runs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Maximum number of queued calls. Runs and members are limited too, so this limit is reached only because of a bug.
+/// Maximum number of queued calls. The numbers of runs and of members are limited too, so only a bug can cause more.
 const MAX_WAITING: usize = 1024;
 
 /// Admits calls up to the limits and queues the rest.
@@ -41,11 +41,11 @@ struct WaitingCall {
     admit: oneshot::Sender<CallPermit>,
 }
 
-/// The error if the queue is full.
+/// The error if a call cannot be queued because the queue is full.
 #[derive(Debug)]
 pub(super) struct CallRefused;
 
-/// Permission to run one call. When it is dropped, even by a panic, the next call is admitted.
+/// Permission to run one call. When it is dropped, even by a panic, the next queued call is admitted.
 pub(super) struct CallPermit {
     queue: CallQueue,
     limiter: ProviderLimiter,
@@ -72,8 +72,8 @@ impl Drop for QueuePlace<'_> {
     }
 }
 
-/// A call that waits for a slot while other servers occupy all of them. It counts toward the queue's size. Dropping it
-/// ends the wait.
+/// A call that waits for a slot because other servers occupy all of them. It counts toward the maximum queue length.
+/// Dropping it ends the wait.
 pub(super) struct SharedQueueWait<'a>(&'a CallQueue);
 
 impl Drop for SharedQueueWait<'_> {
@@ -105,7 +105,8 @@ impl CallQueue {
         self.enter(limiter, MAX_WAITING).await
     }
 
-    /// Like [`Self::admit`], but for a call that already counts as waiting, which may therefore enter a full queue.
+    /// Like [`Self::admit`], but for a call that has already been counted as waiting. It may therefore enter a full
+    /// queue.
     ///
     /// # Errors
     ///
@@ -151,8 +152,8 @@ impl CallQueue {
         permit
     }
 
-    /// Divides each provider's limit by this number of servers, rounding up. The total limit is per server and stays
-    /// the same.
+    /// Divides each provider's limit by the number of servers, rounding up. The total limit applies per server and is
+    /// not divided.
     pub fn divide_among_servers(&self, servers: u32) {
         self.lock_slots().servers = (servers as usize).max(1);
         // A larger share may let queued calls start right away.
@@ -164,7 +165,7 @@ impl CallQueue {
         }
     }
 
-    /// Counts a call as waiting for a slot while other servers occupy all of them.
+    /// Counts a call that must wait, because other servers occupy all slots.
     ///
     /// # Errors
     ///
@@ -178,14 +179,14 @@ impl CallQueue {
         Ok(SharedQueueWait(self))
     }
 
-    /// Counts a call that must wait for a slot again. This never fails, because newcomers must not displace a call that
-    /// has already waited. Only one call per provider can be in this situation.
+    /// Counts a call that must wait for a slot a second time. This never fails, because a call that has already waited
+    /// must not be displaced by newer ones. At most one call per provider can be in this situation.
     pub fn reenter_shared_queue(&self) -> SharedQueueWait<'_> {
         self.lock_slots().shared_queue_waiters += 1;
         SharedQueueWait(self)
     }
 
-    /// Returns whether this server runs more calls to a provider than its share of the limit.
+    /// Returns whether this server is running more calls to a provider than its share of the limit allows.
     pub fn exceeds_share(&self, limiter: ProviderLimiter) -> bool {
         let state = self.lock_slots();
         let busy = state.calls_per_limiter.get(&limiter.id).copied();
@@ -212,8 +213,8 @@ impl CallQueue {
             state.next()
         };
         if let Some(next) = next {
-            // If the call has just been canceled, the permit is dropped here and passes to the next call. The lock must
-            // not be held, because dropping a permit takes it.
+            // If the call has just been canceled, the permit is dropped here and passed on to the next call. The lock
+            // must not be held, because dropping a permit acquires it.
             let _ = next.admit.send(self.permit(next.limiter));
         }
     }
@@ -252,8 +253,8 @@ impl CallSlots {
         }
     }
 
-    /// Removes the first queued call whose provider has a free slot. The end of one call lets at most one other call
-    /// start.
+    /// Removes the first queued call whose provider has a free slot, and occupies that slot. At most one call is
+    /// returned, because the end of one call lets at most one other call start.
     fn next(&mut self) -> Option<WaitingCall> {
         let next_index = self
             .waiting_calls

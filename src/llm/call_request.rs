@@ -32,7 +32,7 @@ impl CallAttempt<'_> {
     }
 }
 
-/// Returns the timeout for listing a provider's models, which is shorter than that of a call.
+/// Returns the timeout for listing a provider's models, which is shorter than the timeout of a call.
 pub(super) fn list_timeout(inner: &LlmInner) -> Duration {
     inner.settings.connect * 2
 }
@@ -48,7 +48,7 @@ pub(super) struct CallRequest<'a> {
     pub entry: Option<(&'a RegisteredProvider, &'a str)>,
 }
 
-/// Runs a call and turns a panic into an error, so that a bug in parsing one answer affects no other call.
+/// Runs a call and converts a panic to an error, so that a bug in parsing one answer does not affect other calls.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub(super) fn unreadable_error() -> CallError {
 }
 
 impl CallRequest<'_> {
-    /// Returns how much time is left for the whole call.
+    /// Returns the time that is left for the whole call.
     pub fn time_left(&self) -> Duration {
         let elapsed = clock::instant().saturating_duration_since(self.queued_at);
         self.request.deadline.saturating_sub(elapsed)

@@ -1,5 +1,5 @@
-//! The cancellation state of a call, through which any holder can end the call at any time, whatever the call is
-//! waiting for. It does not know about sockets: a call that ends early is dropped together with its connection.
+//! The cancellation state of a call, through which any holder can end the call at any time, whatever it is waiting for.
+//! It does not know about sockets: when a call ends early, its connection is dropped with it.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,7 +28,7 @@ impl CancelSlot {
         self.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Ends the call once more than this many output tokens have arrived.
+    /// Ends the call as soon as more than this many output tokens have arrived.
     pub fn limit_output(&self, tokens: u64) {
         self.max_output.store(tokens.max(1), Ordering::SeqCst);
     }
@@ -64,7 +64,7 @@ impl CancelSlot {
         }
     }
 
-    /// Sleeps for this long, or until the call is cut off. Returns whether it was cut off.
+    /// Sleeps for this long, or until the call is cut off. Returns whether the call was cut off.
     pub async fn pause(&self, length: Duration) -> bool {
         tokio::select! {
             biased;
@@ -75,7 +75,7 @@ impl CancelSlot {
 
     async fn wait_until(&self, reached: impl Fn(&Self) -> bool) {
         loop {
-            // Created before the flag is read, so that no later notification is missed.
+            // Created before the flag is read, so that a notification between the two is not missed.
             let change_signal = self.changed.notified();
             if reached(self) {
                 return;

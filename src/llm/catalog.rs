@@ -1,5 +1,5 @@
-//! The models that a provider offers, with their properties from `domain::catalog`, which the provider's own list
-//! overrides. Opens no connections.
+//! The models that a provider offers. Their properties come from `domain::catalog`, but those in the provider's own
+//! list take precedence. Opens no connections.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use crate::domain::model::Model;
 use crate::domain::time::Timestamp;
 use crate::wire::ListedModel;
 
-/// The model catalog, parsed on first use, because a program with only demo models never needs it.
+/// The model catalog. It is parsed on first use, because a program with only demo models never needs it.
 pub(super) struct LazyCatalog {
     own_sheet: CatalogSheet,
     catalog: OnceLock<Catalog>,
@@ -30,8 +30,9 @@ impl LazyCatalog {
             .get_or_init(|| Catalog::new(self.own_sheet.clone()))
     }
 
-    /// Returns a provider's models: the configured ones, or those in the provider's list, or those in the catalog. From
-    /// the provider's list, known models come first, and models that cannot chat are omitted.
+    /// Returns a provider's models: the configured ones or, if none are configured, those in the provider's list or,
+    /// without a list, those in the catalog. A list is sorted so that known models come first, and models that cannot
+    /// chat are omitted.
     pub fn models_of(&self, provider: &Provider, state: &ProviderRecord) -> Vec<Model> {
         let names = self.names_of(provider, &state.listed_models);
         let listed = state.listed_models.iter();
@@ -51,7 +52,7 @@ impl LazyCatalog {
         let catalog = self.catalog();
         let known_names = catalog.names_of(&provider.id);
         if listed.is_empty() {
-            // Another server uses the vendor's name, so its models are unknown until it lists them.
+            // Another server may use the vendor's name, so its models are unknown until it lists them.
             return known_names.filter(|_| provider.is_vendor_host()).collect();
         }
         let offered: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();
@@ -62,8 +63,8 @@ impl LazyCatalog {
         names
     }
 
-    /// Finds a model by name at a provider that accepts any name and has not listed its models. Another server that
-    /// uses a vendor's name usually has the vendor's models.
+    /// Finds a model by name, for a provider that accepts any name and has not listed its models. If another server
+    /// uses a vendor's name, it is assumed to have the vendor's models.
     pub fn presumed_model(
         &self,
         provider: &Provider,
@@ -81,7 +82,8 @@ impl LazyCatalog {
         })
     }
 
-    /// Resolves an alias whose model the provider no longer has to the newest listed model of the same family.
+    /// Resolves an alias when the provider no longer has the model that it stands for: returns the newest listed model
+    /// of the same family.
     pub fn successor(
         &self,
         provider: &Provider,
@@ -97,7 +99,7 @@ impl LazyCatalog {
         self.newest_model(provider, &old, state)
     }
 
-    /// Returns the newest listed model of the same family as a model that the provider no longer lists.
+    /// Returns the newest listed model of the same family as `name`, which the provider no longer lists.
     pub fn listed_successor(
         &self,
         provider: &Provider,
@@ -112,9 +114,9 @@ impl LazyCatalog {
         (!old.family.is_empty() && listed_successor.id != old.id).then_some(listed_successor)
     }
 
-    /// Returns whether a model that the provider once had is missing from its list. The list is ignored if it contains
-    /// none of the configured names, because it then lists something else (Azure lists models, not deployments). An
-    /// alias of the newest model is never listed.
+    /// Returns whether the provider's list lacks a model that the provider is known to have had. A list that contains
+    /// none of the configured names is ignored, because it lists something else (Azure lists models, not deployments).
+    /// Names that end with `latest` never count as missing, because providers do not list them.
     pub fn is_unlisted(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> bool {
         let same = |listed: &str, name: &str| {
             listed == name || listed.strip_suffix(":latest") == Some(name)
@@ -155,12 +157,12 @@ impl LazyCatalog {
         offered.filter(is_offered).rev().max_by_key(created)
     }
 
-    /// Finds a model in the catalog by ID, bare name, or alias, even if the model is not available.
+    /// Finds a model in the catalog by ID, bare name, or alias, whether or not it is available.
     pub fn find_model(&self, name: &str) -> Option<Model> {
         self.catalog().find(name)
     }
 
-    /// Returns a provider's model with its known properties. For an unknown model, only the name is known.
+    /// Returns a provider's model with all properties that are known. If the model is unknown, only its name is.
     pub fn describe(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> Model {
         let listed_model = state.listed_models.iter().find(|model| model.name == name);
         self.known(provider, name, listed_model, state)
@@ -175,7 +177,7 @@ impl LazyCatalog {
     ) -> Model {
         let seen = listed.map(|listed| listed_facts(listed, state.checked_at));
         let mut seen = seen.unwrap_or_default();
-        // The date of the configured price is unknown.
+        // The date of a configured price is unknown.
         seen.price = provider
             .price
             .map(|price| (price, String::new()))
@@ -290,7 +292,7 @@ mod tests {
             )
         };
         let day = "2026-11-23".to_owned();
-        // For parameters, the catalog takes precedence; for the price, the provider's list does.
+        // The catalog takes precedence for parameters, and the provider's list for the price.
         assert_eq!(
             described("gpt-5"),
             (Some(1.0), day.clone(), 7_000, true, false)

@@ -1,5 +1,5 @@
-//! An HTTP/1 connection to a provider. It is driven by the call that uses it, without a task of its own: a chunk wakes
-//! only one task, dropping a call closes the socket, and no task waits on a pooled connection.
+//! An HTTP/1 connection to a provider. The call that uses the connection also drives it, without a separate task: a
+//! chunk wakes only one task, dropping a call closes the socket, and no task waits on a pooled connection.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -22,15 +22,15 @@ use crate::clock;
 
 /// Maximum size of a response head, and of the buffer into which it is read, in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// Number of bytes after which a piece is complete.
+/// Number of bytes from which a piece is returned without waiting for more.
 const PIECE_BYTES: usize = 4 * 1024;
 
 /// Deadlines for receiving a response head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HeadDeadlines {
-    /// When the whole call or the wait for the first byte ends, whichever is earlier.
+    /// When the whole call or the wait for the first byte ends, whichever comes first.
     pub answer: Instant,
-    /// Maximum time for which the provider may accept no bytes of the request.
+    /// Maximum time during which the provider accepts no bytes of the request.
     pub write: Duration,
 }
 
@@ -51,7 +51,7 @@ impl ProviderConnection {
     ///
     /// # Errors
     ///
-    /// In practice, never returns an error, because nothing is sent or received yet.
+    /// Never returned in practice, because nothing is sent or received yet.
     pub async fn open(stream: Box<dyn ByteStream>) -> Result<Box<Self>, TransportError> {
         let activity = Arc::new(SocketActivity::default());
         let socket = ProviderSocket {
@@ -104,15 +104,15 @@ impl ProviderConnection {
         .await
     }
 
-    /// Returns whether a request failed because the provider had already closed the connection. That is the case if the
-    /// connection has served a call before and no byte has arrived for this one.
+    /// Returns whether a request failed because the provider had already closed the connection: the connection has
+    /// served a call before, and no byte has arrived for this one.
     pub fn was_stale(&self, error: &TransportError) -> bool {
         let has_received = self.activity.has_received.load(Relaxed);
         self.is_reused && !has_received && error.is_disconnect()
     }
 
-    /// Returns whether the connection can serve another call: the last response is complete, and neither side has
-    /// closed the connection.
+    /// Returns whether the connection can serve another call. It can if the last response is complete and neither side
+    /// has closed the connection.
     pub async fn is_usable(&mut self) -> bool {
         poll_fn(|context| {
             self.drive(context);
@@ -170,8 +170,8 @@ impl ResponseBody {
         self.is_complete.then_some(self.connection)
     }
 
-    /// Appends the bytes that have arrived to `piece`, waiting for the first one. Returns their number, or 0 once the
-    /// body is complete.
+    /// Appends the bytes that have arrived to `piece`, and waits if there are none yet. Returns their number, or 0 once
+    /// the body is complete.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl ResponseBody {
         if self.is_complete {
             return Ok(0);
         }
-        // Checked even while bytes arrive, because a stream of keep-alives never lets the timer run.
+        // Checked even if bytes have arrived, because a stream of keep-alives would never let the timer run.
         let now = clock::instant();
         if now >= self.call_deadline.min(self.read_deadline) {
             return Err(self.timeout(now));

@@ -9,12 +9,13 @@ use super::connection::ProviderConnection;
 use crate::clock;
 use crate::domain::network::AddressScope;
 
-/// How long an idle connection stays in the pool. Most servers close idle connections after a minute or more.
+/// How long an idle connection stays in the pool. Most servers close a connection only after it has been idle for a
+/// minute or more.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
-/// Maximum number of idle connections, in total and per provider. Each takes about 12 KB, or 40 KB with TLS.
+/// Maximum number of idle connections, in total and per server. Each takes about 12 KB, or 40 KB with TLS.
 const MAX_IDLE: (usize, usize) = (128, 64);
 
-/// The server to which a connection leads, and the addresses that its provider may use.
+/// The server at the other end of a connection, and the addresses that its provider may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     pub scheme: Scheme,
@@ -33,7 +34,8 @@ struct IdleConnection {
 }
 
 impl ConnectionPool {
-    /// Takes the most recently used connection to a server, unless it has been idle for too long.
+    /// Takes the most recently used connection to a server out of the pool. Returns `None` if there is none, or if it
+    /// has been idle for too long.
     pub fn take(&self, origin: &Origin) -> Option<Box<ProviderConnection>> {
         let mut idle = self.lock_idle();
         let newest = idle.iter().rposition(|one| one.origin == *origin)?;
@@ -44,7 +46,7 @@ impl ConnectionPool {
         (age < MAX_IDLE_AGE).then_some(newest.connection)
     }
 
-    /// Adds a connection to the pool. If there are too many, closes the oldest one.
+    /// Adds a connection to the pool. If the pool is full, closes the oldest connection.
     pub fn put(&self, origin: Origin, connection: Box<ProviderConnection>) {
         let mut idle = self.lock_idle();
         let same_origin_count = idle.iter().filter(|one| one.origin == origin).count();
@@ -59,7 +61,7 @@ impl ConnectionPool {
             idle_since: clock::instant(),
             connection,
         });
-        // Closed after the lock is released, because closing a socket is a system call.
+        // Closed only after the lock is released, because closing a socket is a system call.
         drop(idle);
         drop(closed_connection);
     }

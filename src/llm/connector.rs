@@ -1,5 +1,5 @@
-//! Opens connections to providers: resolves the name, consults the address guard, connects (through a proxy if the
-//! environment defines one), and sets up TLS.
+//! Opens connections to providers: resolves the name, checks the addresses with the address guard, connects (through a
+//! proxy if the environment defines one), and sets up TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,14 +28,15 @@ use crate::domain::network::AddressScope;
 /// Timeout for resolving a host name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens connections to providers, limited to the addresses that they may use.
+/// Opens connections to providers, but only to the addresses that they may use.
 pub(super) struct Connector {
     resolver: NameResolver,
     guard: AddressGuard,
     /// PEM text of certificate authorities that replace the built-in ones.
     authorities: Option<String>,
     connect: Duration,
-    /// Created on first use, because the root certificates take memory that demo models do not need.
+    /// Created on first use, because the root certificates take memory that a program with only demo models does not
+    /// need.
     tls: OnceLock<TlsConnector>,
     proxy: OnceLock<Option<Proxy>>,
 }
@@ -104,8 +105,8 @@ impl Connector {
         }
     }
 
-    /// Returns the proxy for a URL. There is none if addresses must be checked, because a proxy resolves names itself
-    /// and thus bypasses the guard.
+    /// Returns the proxy for a URL. If addresses must be checked, there is none, because a proxy resolves names itself
+    /// and would thus bypass the guard.
     fn proxy(&self, uri: &Uri, reach: AddressScope) -> Option<&Proxy> {
         if reach == AddressScope::Public {
             return None;
@@ -145,7 +146,7 @@ impl Connector {
     }
 }
 
-/// Tries one address after another. Each one gets half of the remaining time; the last one gets all of it.
+/// Tries the addresses in order. Each gets half of the remaining time, and the last one gets all of it.
 async fn open_socket(
     addresses: &[SocketAddr],
     mut left: Duration,

@@ -1,5 +1,5 @@
-//! A single timer for all deadlines of a connection. Most deadlines only move later, so the timer stays armed for an
-//! earlier one and is rearmed when it fires. A new chunk of an answer thus costs no timer operation.
+//! A single timer for all deadlines of a connection. Deadlines usually move later, so the timer stays set to an earlier
+//! one, and is set again when it fires. A new chunk of an answer thus needs no timer operation.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use crate::clock;
 pub(super) struct DeadlineTimer(Option<Pin<Box<Sleep>>>);
 
 impl DeadlineTimer {
-    /// Creates a timer that is not armed.
+    /// Creates a timer that is not set.
     pub fn new() -> Self {
         Self(None)
     }

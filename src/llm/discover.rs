@@ -1,5 +1,5 @@
-//! Finds model servers on this machine at their default ports. It first opens a plain connection: if nothing listens on
-//! a port, nothing else is tried, and the client with its TLS roots is never created.
+//! Finds model servers on this machine at their default ports. A plain connection is opened first: if nothing listens
+//! on a port, nothing else is tried, and the client with its TLS roots is never created.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -8,13 +8,13 @@ use super::Provider;
 use super::provider::known_base_url;
 use crate::domain::network::AddressScope;
 
-/// Well-known model servers to look for, in this order.
+/// Well-known model servers to look for, in order.
 const LOCAL_SERVERS: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
-/// Timeout for connecting, which can be short because a local port responds at once or not at all.
+/// Timeout for connecting. It can be short, because a local port responds at once or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Returns the model servers that listen on their default ports. `own` is Quire's own port, which is skipped because it
-/// is also the default of llama.cpp. Blocks.
+/// Returns the model servers that listen on their default ports. `own` is Quire's own port, which is skipped, because
+/// it is also the default port of llama.cpp. Blocks.
 pub fn find_local(own: u16) -> Vec<Provider> {
     let is_listening = |port: u16| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

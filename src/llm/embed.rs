@@ -1,5 +1,5 @@
-//! Requests embeddings. It retries only without a field that the model has rejected; after temporary failures, the
-//! caller retries.
+//! Requests embeddings. Sends a request again only if the model has rejected a field, which is then omitted. After
+//! temporary failures, the caller must retry.
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ use crate::domain::id::UserId;
 use crate::wire;
 use crate::wire::embed::{self, EmbeddingRequest, EmbeddingResponse};
 
-/// Maximum number of fields that a model may reject, one after another, before a call fails.
+/// Maximum number of fields that a model may reject in succession before a call fails.
 const MAX_REFUSALS: usize = 4;
 
 impl Llm {
@@ -50,8 +50,8 @@ fn not_available(model: &str) -> CallError {
     CallError::new(CallErrorKind::Rejected, why)
 }
 
-// Sends the request, and sends it again without each optional field that the provider rejects. Later calls omit those
-// fields from the start.
+// Sends the request. If the provider rejects an optional field, sends the request again without it. Later calls omit
+// such a field from the start.
 async fn ask(
     inner: &LlmInner,
     entry: &RegisteredProvider,

@@ -1,4 +1,4 @@
-//! Sends a call's events to their reader, waiting while the channel is full.
+//! Sends a call's events to their reader. If the channel is full, waits.
 
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;

@@ -1,5 +1,5 @@
 //! One request to a provider: sends it in the provider's API format, and receives the streamed answer or an error.
-//! Never retries; that is the task of `attempt`.
+//! Never retries, which is the task of `attempt`.
 
 use std::pin::pin;
 
@@ -23,7 +23,7 @@ use crate::wire::{
     passthrough,
 };
 
-/// Accepted media types of an answer, which is either streamed or complete.
+/// Media types that are accepted as an answer: a stream or a complete answer.
 const ANSWER_TYPES: &str = "text/event-stream, application/json";
 
 /// A failed request to a provider.
@@ -31,7 +31,7 @@ pub(super) struct FailedExchange {
     pub error: CallError,
     /// The field that the model rejected, if that is why the request failed.
     pub refused_field: Option<String>,
-    /// Whether a retry cannot help, regardless of the kind of error.
+    /// Whether a retry cannot help, whatever the kind of error.
     pub is_permanent: bool,
     /// Whether the address guard rejected the address (see `address_guard`).
     pub is_not_public: bool,
@@ -61,7 +61,7 @@ impl From<TransportError> for FailedExchange {
     }
 }
 
-/// Sends a request once and reads the answer.
+/// Sends a request once and reads its answer.
 ///
 /// # Errors
 ///
@@ -92,7 +92,7 @@ pub(super) async fn ask_once(
             }
             result
         }
-        // The call was cut off before the answer started.
+        // The call was cut off before the answer began.
         None => Ok(()),
     };
     let (has_begun, regular_finish) = (stream.has_begun(), stream.regular_finish());
@@ -111,18 +111,18 @@ pub(super) async fn ask_once(
         Err(error) => Err(error),
     };
     result.map_err(|error| FailedExchange {
-        // A model that was blocked, or that used up its limit on reasoning, will do so again.
+        // A model that was blocked, or that used up its token limit on reasoning, would do so again.
         is_permanent: attempt.slot.is_cut_off()
             || (error.kind == CallErrorKind::Empty
                 && !matches!(regular_finish, None | Some(Finish::Stop))),
-        // If the first chunk of a stream is unreadable, a retry may help. It does not help with a web page or a
-        // complete body.
+        // If the first chunk of a stream is unreadable, a retry may help. If the response is a web page or a complete
+        // body, it does not.
         has_answer_begun: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
         ..error.into()
     })
 }
 
-/// Sends the request and returns the response if it has a success status. Returns `None` if the call is cut off first.
+/// Sends the request and returns the response if its status is a success. Returns `None` if the call is cut off first.
 async fn post(
     attempt: &CallAttempt<'_>,
     capabilities: &ModelCapabilities,
@@ -137,8 +137,8 @@ async fn post(
     };
     let OutgoingRequest { path, body } = write_result.map_err(|_| transport_error::timed_out())?;
     let (now, body) = (clock::instant(), Bytes::from(body));
-    // Kept in case the provider rejects a field. It is freed before the answer, which may take minutes, because the
-    // body may contain whole documents.
+    // Kept for the case that the provider rejects a field. The copy is freed before the answer arrives, which may take
+    // minutes, because the body may contain whole documents.
     let sent_body = body.clone();
     let sending = pin!(inner.client.send(ProviderRequest {
         url: provider.url(&path),
@@ -198,7 +198,7 @@ async fn write_request(
     without_blocking(bytes, writing).await
 }
 
-/// Returns the approximate size of a request, in bytes.
+/// Returns the approximate size of a request: its texts and images, in bytes.
 fn size_of_texts(request: &ModelRequest) -> usize {
     let messages = request.messages.iter();
     messages
@@ -231,7 +231,8 @@ async fn read_answer(
     Ok(())
 }
 
-/// Returns whether a body really has the field that the provider claims to reject, because that claim is not trusted.
+/// Returns whether a body actually contains the field that the provider claims to reject. The provider's claim is not
+/// trusted.
 fn has_field(body: &[u8], field: &str) -> bool {
     let name = format!("\"{}\":", field.rsplit('.').next().unwrap_or(field));
     body.windows(name.len())
@@ -312,7 +313,7 @@ impl Refusal {
     }
 }
 
-/// Sends a request and reads the whole response, or the body of an error response.
+/// Sends a request and reads the whole response. Returns a response with an error status as a `Refusal`.
 ///
 /// # Errors
 ///

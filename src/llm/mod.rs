@@ -1,4 +1,4 @@
-//! Calls to models: one task per call over reusable HTTP/1 connections, and the offline demo models behind the same
+//! Calls to models: one task per call, over reusable HTTP/1 connections. The offline demo models have the same
 //! interface. This folder knows nothing about panels, stores, or callers.
 
 mod address_guard;
@@ -92,16 +92,17 @@ pub struct LlmSettings {
     pub first_token: Duration,
     /// Timeout between the pieces of an answer.
     pub idle_timeout: Duration,
-    /// Maximum number of retries after temporary failures. There are none once part of the answer has been sent.
+    /// Maximum number of retries after temporary failures. Once part of the answer has been sent, there are no retries.
     pub retries: u32,
-    /// Maximum pause before the first retry; the pause itself is random. The maximum doubles with each further retry.
+    /// Maximum pause before the first retry. The pause itself is random, and its maximum doubles with each further
+    /// retry.
     pub retry_pause: Duration,
     /// Private networks in which providers may be.
     pub allowed_networks: Vec<Network>,
     /// PEM text of certificate authorities that replace the built-in ones.
     pub authorities: Option<String>,
-    /// Pause between the words of a demo model's answer, just long enough for the answer to be seen streaming; zero for
-    /// none.
+    /// Pause between the words of a demo model's answer, just long enough that the answer visibly streams. Zero for no
+    /// pause.
     pub demo_pause: Duration,
 }
 
@@ -124,8 +125,8 @@ impl Default for LlmSettings {
     }
 }
 
-/// An event of a running call. The last event is always one `Finished`. The contents are boxed because a channel
-/// allocates room for 32 events at a time.
+/// An event of a running call. The last event is always `Finished`. The contents are boxed, because a channel allocates
+/// space for 32 events at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallEvent {
     /// A piece of the answer.
@@ -144,7 +145,7 @@ pub enum CallEvent {
 pub struct TestError {
     /// Why the test failed.
     pub error: CallError,
-    /// Whether the provider may be saved despite the failure. False if its address is not allowed.
+    /// Whether the provider may be saved despite the failed test. False if its address is not allowed.
     pub may_keep: bool,
 }
 
@@ -167,7 +168,7 @@ impl Llm {
         Self::with_limits(settings, SharedLimits::default())
     }
 
-    /// Creates an instance that shares its limits with other servers. Opens no connections.
+    /// Creates an instance that shares `limits` with other servers. Opens no connections.
     pub fn with_limits(settings: LlmSettings, limits: SharedLimits) -> Self {
         let registry = ProviderRegistry::new(limits.clone());
         registry.replace(ProviderSource::Configured, settings.providers.clone());
@@ -187,8 +188,8 @@ impl Llm {
         self.0.registry.replace(source, providers);
     }
 
-    /// Starts or queues a call for a user. Dropping the returned handle cancels the call, which still sends `Finished`.
-    /// Must be called on the async runtime.
+    /// Starts or queues a call for a user. Its events are sent to `events`, each with `key`. Dropping the returned
+    /// handle cancels the call, which still sends `Finished`. Must be called on the async runtime.
     pub fn start(
         &self,
         key: u64,
@@ -233,7 +234,7 @@ impl Llm {
         while list_calls.join_next().await.is_some() {}
     }
 
-    /// Fetches the model list of a provider, which need not be registered.
+    /// Tests a provider, which need not be registered, and returns its model list.
     ///
     /// # Errors
     ///
@@ -243,7 +244,7 @@ impl Llm {
             id: u64::MAX - 1,
             max_concurrent: 8,
         };
-        // No connection was attempted, so whether the guard allows the address is unknown.
+        // No connection was attempted, so it is unknown whether the guard allows the address.
         let _permit = self.0.queue.admit(limiter).await.map_err(|_| TestError {
             may_keep: false,
             error: transport_error::queue_full(),
@@ -255,7 +256,7 @@ impl Llm {
         })
     }
 
-    /// Stores the model list obtained by a test, once the provider has been registered.
+    /// Stores the model list that a test returned, after the provider has been registered.
     pub fn set_listed_models(&self, owner: Option<&UserId>, id: &str, listed: Vec<ListedModel>) {
         let is_target = |entry: &&Arc<RegisteredProvider>| {
             let provider = &entry.provider;
@@ -273,7 +274,7 @@ impl Llm {
         self.0.client.close_idle();
     }
 
-    /// Applies this server's current share of each provider's limit, which depends on the number of servers.
+    /// Applies this server's current share of each provider's limit. The share depends on the number of servers.
     pub fn apply_share(&self) {
         self.0.queue.divide_among_servers(self.0.limits.divisor());
     }
@@ -289,7 +290,7 @@ impl Llm {
     }
 
     /// Resets the circuit breakers and rate limits of a model or a provider, or all of them if `name` is `None`.
-    /// Returns the number of models that were unavailable.
+    /// Returns the number of models for which there was anything to reset.
     pub fn reset(&self, name: Option<&str>) -> usize {
         let (id, model) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
             Some((id, model)) => (Some(id), Some(model).filter(|model| !model.is_empty())),
@@ -313,7 +314,8 @@ impl RegisteredProvider {
 }
 
 impl LlmInner {
-    /// Waits until a call to a provider may run, and records which of its models other servers have blocked.
+    /// Waits until a call to a provider may run. Also records the blocks that other servers have reported for the
+    /// call's model.
     ///
     /// # Errors
     ///
@@ -331,7 +333,7 @@ impl LlmInner {
         Ok(permit)
     }
 
-    /// Returns a model's capabilities according to the catalog, except those that the model has rejected.
+    /// Returns a model's capabilities according to the catalog, with the fields that the model has rejected.
     fn capabilities(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
         let model = self
             .catalog

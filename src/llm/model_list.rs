@@ -21,8 +21,9 @@ pub struct ProviderStatus {
     pub source: ProviderSource,
     /// Whether the provider belongs to one user.
     pub is_own: bool,
-    /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`. The last two mean
-    /// that this holds for all of the models that were called recently.
+    /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`. `throttled` means
+    /// that the provider's rate limit applies to a model; `circuit_open` means that the circuits of all temporarily
+    /// unavailable models are open.
     pub status: &'static str,
     /// Whether the provider has all required settings.
     pub configured: bool,
@@ -30,12 +31,13 @@ pub struct ProviderStatus {
     pub models: usize,
     /// When the provider's model list was last requested.
     pub checked_at: Option<Timestamp>,
-    /// Why the provider's model list could not be read, in the provider's own words, for administrators. Empty if there
-    /// was no problem.
+    /// Why the provider's model list could not be read, in the provider's own words, for administrators. Empty if it
+    /// could be read.
     pub message: String,
     /// The most recent failed call.
     pub last_failure: Option<LastFailure>,
-    /// Models that are temporarily unavailable: name, circuit state, and end of the provider's rate limit.
+    /// Models that are temporarily unavailable, each with its name, the state of its circuit, and the end of the
+    /// provider's rate limit.
     pub held_models: Vec<(String, CircuitView, Option<Timestamp>)>,
 }
 
@@ -47,7 +49,7 @@ pub struct RetiredModel {
 }
 
 impl RetiredModel {
-    /// Returns a text about the successor that can be appended to a sentence; empty if there is none.
+    /// Returns a text about the successor that can be appended to a sentence. Empty if there is no successor.
     pub fn hint(&self) -> String {
         let newest_hint = |id: &String| format!(" (the newest of its family is {id})");
         self.successor
@@ -57,7 +59,7 @@ impl RetiredModel {
 }
 
 impl Llm {
-    /// Returns all models that a user may call, including those of the user's own providers, with their availability.
+    /// Returns all models that a user may call, including those of the user's own providers. Each has its availability.
     pub fn models(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
         let now = clock::monotonic_now();
         let mut all: Vec<(Model, Availability)> = Vec::new();
@@ -79,8 +81,8 @@ impl Llm {
         all
     }
 
-    /// Finds a model by its full ID, by an alias, or by its bare name if only one provider has it. If a provider
-    /// accepts any name, `provider/name` is passed on unchanged.
+    /// Finds a model by its full ID, an alias, or its bare name if only one provider has it. If a provider accepts any
+    /// name, `provider/name` is found even if it is unknown.
     pub fn find(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let name = name.trim();
         if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
@@ -115,7 +117,8 @@ impl Llm {
         let bare_matches: Vec<&Model> = models.iter().filter(is_bare).collect();
         match bare_matches.as_slice() {
             [one] => Some((*one).clone()),
-            // Models of several providers may share an alias. The first configured provider wins.
+            // Models of several providers may share an alias. The first provider in the configured order takes
+            // precedence.
             [] => {
                 let named_model = models.iter().find(|model| model.answers_to(name));
                 let presumed = || {
@@ -136,7 +139,8 @@ impl Llm {
         }
     }
 
-    /// Returns the base URL to which a model's calls go. It is part of the cache key of an answer.
+    /// Returns the base URL to which a model's calls go, or `local` if no provider has the model. It is part of the key
+    /// under which an answer is cached.
     pub fn endpoint(&self, user: Option<&UserId>, model: &str) -> String {
         match self.0.registry.resolve(user, model) {
             Some((entry, _)) => entry.provider.effective_base_url().to_owned(),
@@ -144,7 +148,8 @@ impl Llm {
         }
     }
 
-    // Returns the successor from the first provider that had the alias's model and lists a newer one.
+    // Returns the successor of an alias's model, from the first provider that no longer has that model and lists a
+    // newer one.
     fn successor(&self, user: Option<&UserId>, alias: &str) -> Option<Model> {
         let entries = self.0.registry.providers_of(user).into_iter();
         let mut candidates = entries.map(|entry| {
@@ -155,8 +160,8 @@ impl Llm {
         candidates.find_map(|model| model)
     }
 
-    /// Returns information about a retired model: one that no provider has, or that its provider no longer lists.
-    /// Returns `None` for a model that is not retired.
+    /// Returns information about a retired model: no provider has it, or its provider no longer lists it. Returns
+    /// `None` if the model is not retired.
     pub fn retired_model(&self, user: Option<&UserId>, name: &str) -> Option<RetiredModel> {
         let current_model = self.find(user, name);
         if current_model.is_none() && self.model_without_key(user, name).is_some() {
@@ -183,7 +188,7 @@ impl Llm {
     }
 
     /// Returns a well-known model that is unavailable because its provider has no key. Returns `None` if any provider
-    /// is configured.
+    /// is configured or the demo models are off.
     pub fn model_without_key(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let entries = self.0.registry.providers_of(user);
         let is_demo = self.0.settings.demo
@@ -200,7 +205,7 @@ impl Llm {
         Some(entry.provider.api_format())
     }
 
-    /// Returns whether a provider for all users has been configured or added. Discovered providers do not count.
+    /// Returns whether any provider for all users has been configured or added. Discovered providers do not count.
     pub fn has_shared_provider(&self) -> bool {
         let entries = self.0.registry.providers_of(None);
         entries
@@ -223,13 +228,13 @@ impl Llm {
         entries.iter().map(status_of).collect()
     }
 
-    /// Returns whether a provider has a key that can no longer be decrypted.
+    /// Returns whether any provider's stored key can no longer be decrypted.
     pub fn has_lost_keys(&self) -> bool {
         let entries = self.0.registry.all_providers();
         entries.iter().any(|entry| entry.provider.is_key_lost)
     }
 
-    /// Returns whether the demo algorithms are offered.
+    /// Returns whether the demo models are offered.
     pub fn offers_demo_models(&self) -> bool {
         self.0.settings.demo
     }

@@ -1,4 +1,4 @@
-//! Resolves host names for calls. IP addresses and `localhost` need no lookup; the system looks up other names.
+//! Resolves host names for calls. IP addresses and `localhost` need no lookup; other names are looked up by the system.
 //! Addresses are cached for half a minute.
 
 use std::io;
@@ -13,19 +13,19 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::clock;
 use crate::domain::network::ip_literal;
 
-/// How long the addresses of a name are cached. Failures are not cached.
+/// How long the addresses of a name are cached. Failed lookups are not cached.
 const MAX_AGE: Duration = Duration::from_secs(30);
 /// Maximum number of cached names.
 const MAX_NAMES: usize = 64;
 /// Maximum number of addresses used per name.
 const MAX_ADDRESSES: usize = 16;
-/// Maximum number of concurrent lookups. Each one blocks a thread, for up to 30 s if no name server answers.
+/// Maximum number of concurrent lookups. Each one blocks a thread, for up to 30 s if no name server responds.
 const MAX_LOOKUPS: usize = 32;
 /// Stack size of a lookup thread, in bytes. Untouched pages use no memory.
 const LOOKUP_STACK_BYTES: usize = 256 * 1024;
 
-/// Resolves host names. IP addresses and `localhost` are resolved without the system, because an image that lacks
-/// /etc/hosts cannot resolve them.
+/// Resolves host names. IP addresses and `localhost` are resolved without the system, because the system cannot resolve
+/// them in a container image that lacks /etc/hosts.
 pub(super) struct NameResolver {
     cache: Mutex<Vec<CachedName>>,
     lookups: Arc<Semaphore>,
@@ -48,7 +48,7 @@ impl Default for NameResolver {
 }
 
 impl NameResolver {
-    /// Returns the addresses of a URL's host; empty if it has none.
+    /// Returns the addresses of a URL's host. Empty if the host has none.
     ///
     /// # Errors
     ///
@@ -63,14 +63,14 @@ impl NameResolver {
         }
         let permit = self.lookups.clone().acquire_owned().await;
         let permit = permit.map_err(io::Error::other)?;
-        // Several calls may have waited here for the first lookup of the same name.
+        // Other calls may have waited here while the first one looked up the same name.
         if let Some(addresses) = self.cached_addresses(host, port, clock::instant()) {
             return Ok(addresses);
         }
         let (done_sender, is_done) = oneshot::channel();
         let name = (host.to_owned(), port);
-        // The runtime's blocking threads are not used, because they are few, and the runtime waits for them when it
-        // shuts down.
+        // The runtime's blocking threads are not used, because there are few of them, and because the runtime waits for
+        // them at shutdown.
         let lookup = std::thread::Builder::new()
             .name("quire-lookup".into())
             .stack_size(LOOKUP_STACK_BYTES);
@@ -109,7 +109,7 @@ impl NameResolver {
     }
 }
 
-/// Returns the port of a URL, or the default port of its scheme.
+/// Returns the port of a URL. Without an explicit port, returns the default port of its scheme.
 pub(super) fn port_of(uri: &Uri) -> u16 {
     let default = match uri.scheme() == Some(&Scheme::HTTPS) {
         true => 443,

@@ -1,15 +1,15 @@
-//! Estimates the number of output tokens as they arrive. It must never overestimate, because calls are cut off based on
-//! this number.
+//! Estimates the number of output tokens as they arrive. The estimate must never be too high, because calls are cut off
+//! based on it.
 
 use crate::domain::chat::Delta;
 
-/// Maximum number of ASCII characters per token. No tokenizer in use exceeds this on average for running text.
+/// Maximum average number of ASCII characters per token. No tokenizer in use exceeds this for running text.
 const ASCII_CHARS_PER_TOKEN: u64 = 5;
-/// Maximum number of ideographs per token.
+/// Maximum average number of ideographs per token.
 const IDEOGRAPHS_PER_TOKEN: u64 = 2;
-/// Maximum number of other characters per token.
+/// Maximum average number of other characters per token.
 const OTHER_CHARS_PER_TOKEN: u64 = 4;
-/// First character of the blocks that contain ideographs.
+/// First of the characters that are counted as ideographs.
 const FIRST_IDEOGRAPH: char = '\u{2e80}';
 
 /// Counts the characters of one answer as they arrive.
@@ -27,7 +27,7 @@ impl AnswerProgress {
         let text = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => text,
             Delta::ReasoningBlock(_) => return,
-            // The text so far will be sent again as reasoning.
+            // The text so far was reasoning, and will be sent again as such.
             Delta::Restart => {
                 *self = Self::default();
                 return;
@@ -46,7 +46,7 @@ impl AnswerProgress {
         }
     }
 
-    /// Returns the minimum number of tokens, including those of `argument_bytes` bytes of tool-call arguments.
+    /// Returns the minimum number of output tokens so far, including `argument_bytes` bytes of arguments of tool calls.
     pub fn tokens(&self, argument_bytes: usize) -> u64 {
         (self.ascii + argument_bytes as u64) / ASCII_CHARS_PER_TOKEN
             + self.ideographs / IDEOGRAPHS_PER_TOKEN
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn counts_no_more_than_a_tokenizer_would() {
         for (text, max_estimate) in [
-            // The expected numbers are those of the tokenizer o200k_base.
+            // The expected counts were computed with the tokenizer o200k_base.
             ("", 0),
             ("The paper is thin, and it tears easily when it is wet.", 14),
             ("Бумага тонкая и легко рвётся, когда намокнет.", 14),

@@ -1,4 +1,4 @@
-//! Decompresses response bodies. Quire does not request compression, but some servers use it anyway.
+//! Decompresses response bodies. Quire does not request compression, but some servers compress anyway.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -7,17 +7,18 @@ use flate2::write::{MultiGzDecoder, ZlibDecoder};
 
 use super::transport_error::ReadError;
 
-/// Maximum size of an answer, in bytes, which is far more than any model generates.
+/// Maximum size of an answer, in bytes. No model generates nearly as much.
 pub(super) const MAX_ANSWER: usize = 8 << 20;
 
 /// The first bytes of every gzip stream. No text starts with them.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 /// The first bytes of a zlib stream (`deflate` in HTTP). No UTF-8 text starts with them.
 const ZLIB_MAGIC: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
-/// Maximum number of compressed bytes processed at once. They expand to at most a thousand times as many bytes.
+/// Maximum number of compressed bytes processed at once. Their decompressed size is at most about a thousand times as
+/// large.
 const MAX_STEP_BYTES: usize = 256;
 
-/// A source of a body's pieces.
+/// A source that returns a body piece by piece.
 pub(super) trait PieceSource {
     /// Appends the bytes that have arrived to `piece`. Returns their number, or zero at the end.
     fn read_piece(
@@ -58,7 +59,7 @@ impl<S: PieceSource> PlainBody<S> {
         self.source.allow(time);
     }
 
-    /// Replaces `piece` with the next bytes. Returns their number, or zero at the end.
+    /// Replaces the content of `piece` with the next bytes. Returns their number, or zero at the end.
     ///
     /// # Errors
     ///
@@ -70,7 +71,7 @@ impl<S: PieceSource> PlainBody<S> {
             let is_first = self.arrived_bytes == 0;
             let mut read = self.source.read_piece(piece).await?;
             if is_first && read == 1 && matches!(piece[0], 0x1f | 0x78) {
-                // Compression can be detected only from two bytes.
+                // At least two bytes are required to detect compression.
                 read += self.source.read_piece(piece).await?;
             }
             self.arrived_bytes += read;
@@ -106,7 +107,7 @@ impl Decompressor {
         }
     }
 
-    /// Decompresses a piece. An empty piece marks the end.
+    /// Decompresses a piece. An empty piece marks the end of the body.
     fn push(&mut self, packed: &[u8]) -> Result<Vec<u8>, ReadError> {
         for step in packed.chunks(MAX_STEP_BYTES) {
             let write_result = match self {
@@ -138,7 +139,7 @@ impl Decompressor {
     }
 }
 
-/// Writes all bytes, but ignores those after the end of the compressed data.
+/// Writes all bytes, except for those after the end of the compressed data, which are ignored.
 fn write_until_end(decoder: &mut impl Write, mut packed: &[u8]) -> io::Result<()> {
     while !packed.is_empty() {
         match decoder.write(packed)? {
@@ -156,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// A body that arrives in pieces of this many bytes.
+    /// A source that returns a body in pieces of this many bytes.
     struct PiecewiseReader<'a>(&'a [u8], usize);
 
     impl PieceSource for PiecewiseReader<'_> {

@@ -1,4 +1,4 @@
-//! The table of well-known providers, and the configuration of each provider in use.
+//! The table of well-known providers, and the configuration of a provider.
 
 use std::collections::BTreeMap;
 
@@ -17,32 +17,32 @@ use crate::wire::openai::{PLAIN_QUIRKS, ProviderQuirks};
 pub struct Provider {
     /// The provider's ID: the first part of its models' IDs.
     pub id: String,
-    /// The API format. If absent, that of the well-known provider with this ID, or else OpenAI's.
+    /// The API format. If absent, the format of the well-known provider with this ID, or otherwise OpenAI's.
     pub kind: Option<ApiFormat>,
-    /// The base URL. If absent, that of the well-known provider with this ID.
+    /// The base URL. If absent, the URL of the well-known provider with this ID.
     pub base_url: Option<String>,
     /// The API key; `None` if there is none.
     pub api_key: Option<String>,
-    /// The configured models; `None` if any model name is passed on.
+    /// The configured models; `None` if any model name is accepted.
     pub models: Option<Vec<String>>,
     /// Maximum number of concurrent calls; `None` for the default.
     pub concurrency: Option<usize>,
     /// Price of all of the provider's models, if the operator has set one. It overrides the prices in the provider's
-    /// own list, and is overridden by the operator's entry for a model.
+    /// own list, but not the operator's entry for a single model.
     pub price: Option<Price>,
     /// The only user who may call the provider; `None` for everyone.
     pub owner: Option<UserId>,
-    /// Addresses to which Quire may connect for this provider. Only a provider that the operator or an administrator
-    /// has added may be in a private network.
+    /// Addresses to which Quire may connect for this provider. Only providers that the operator or an administrator has
+    /// added may be in a private network.
     pub reach: AddressScope,
-    /// Headers and fields that the settings add to the provider's requests.
+    /// Headers and body fields that the settings add to every request to the provider.
     pub extras: RequestExtras,
     /// Whether the stored key can no longer be read. Such a provider is never called, because a call without the key
     /// could be charged to another account.
     pub is_key_lost: bool,
 }
 
-/// How a key is sent: always in a header, because URLs end up in logs.
+/// The header in which a key is sent. A key is never part of the URL, because URLs end up in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyHeader {
     Bearer,
@@ -55,12 +55,13 @@ struct ProviderRow {
     kind: ApiFormat,
     auth: KeyHeader,
     needs_key: bool,
-    /// Whether the provider runs on a home machine, processes one or two requests at a time, and is free of charge.
+    /// Whether the provider runs on a user's own machine, processes one or two requests at a time, and is free of
+    /// charge.
     is_local: bool,
     quirks: ProviderQuirks,
 }
 
-/// Creates the row of a vendor that offers chat completions and requires a key.
+/// Creates the table row of a vendor that offers the chat completions API and requires a key.
 const fn vendor(id: &'static str, base_url: &'static str, quirks: ProviderQuirks) -> ProviderRow {
     ProviderRow {
         id,
@@ -90,7 +91,7 @@ const fn local(id: &'static str, base_url: &'static str, kind: ApiFormat) -> Pro
     }
 }
 
-/// Well-known providers and their quirks.
+/// Well-known providers with their quirks.
 const KNOWN_PROVIDERS: &[ProviderRow] = &[
     vendor(
         "openai",
@@ -152,7 +153,7 @@ const KNOWN_PROVIDERS: &[ProviderRow] = &[
             ..PLAIN_QUIRKS
         },
     ),
-    // Each customer has a URL of its own: https://NAME.openai.azure.com/openai/v1
+    // Every customer has a separate URL: https://NAME.openai.azure.com/openai/v1
     ProviderRow {
         auth: KeyHeader::Header("api-key"),
         ..vendor(
@@ -171,7 +172,7 @@ const KNOWN_PROVIDERS: &[ProviderRow] = &[
     local("vllm", "http://127.0.0.1:8000/v1", ApiFormat::OpenAi),
 ];
 
-/// Properties of a well-known provider, for selection lists.
+/// Properties of a well-known provider, as shown in selection lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WellKnown {
     /// The provider's ID.
@@ -208,7 +209,7 @@ pub fn known_base_url(id: &str) -> Option<&'static str> {
         .filter(|url| !url.is_empty())
 }
 
-/// Returns whether a well-known provider runs on a home machine and is free of charge.
+/// Returns whether a well-known provider runs on a user's own machine and is free of charge.
 pub fn is_local(id: &str) -> bool {
     known_row(id).is_some_and(|row| row.is_local)
 }
@@ -227,7 +228,7 @@ impl Provider {
         base.unwrap_or_default().trim_end_matches('/')
     }
 
-    /// Returns the API format in use. For Ollama, paths under /v1 have OpenAI's format instead of the native one.
+    /// Returns the API format in use. Ollama's native format is replaced with OpenAI's if the base URL ends with `/v1`.
     pub(super) fn api_format(&self) -> ApiFormat {
         let default_format = known_row(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
         match self.kind.unwrap_or(default_format) {
@@ -247,8 +248,8 @@ impl Provider {
         }
     }
 
-    /// Returns the headers of requests for a model, or of requests to the provider if `model` is empty: the header with
-    /// the key, and those from the settings, which take precedence.
+    /// Returns the headers of requests for a model, or of requests to the provider itself if `model` is empty: those
+    /// that the API format requires, the header with the key, and those from the settings, which take precedence.
     ///
     /// # Errors
     ///
@@ -285,13 +286,13 @@ impl Provider {
         }
     }
 
-    /// Returns whether requests go to the vendor's own server rather than to another server that uses its name.
+    /// Returns whether requests go to the vendor's own server, as opposed to another server under the vendor's name.
     pub(super) fn is_vendor_host(&self) -> bool {
         known_base_url(&self.id) == Some(self.effective_base_url())
     }
 
     pub(super) fn quirks(&self) -> ProviderQuirks {
-        // Azure and local servers have no fixed URL.
+        // Azure and local servers have no fixed URL, so any URL may be theirs.
         known_row(&self.id)
             .filter(|row| self.is_vendor_host() || row.is_local || row.base_url.is_empty())
             .map_or(PLAIN_QUIRKS, |row| row.quirks)
@@ -311,8 +312,8 @@ impl Provider {
         }
     }
 
-    /// Returns the maximum number of concurrent calls. It is 2 by default for a home machine, which answers two
-    /// requests faster one after another, and unlimited for others.
+    /// Returns the maximum number of concurrent calls. The default is 2 for local runtimes, which answer two requests
+    /// faster one after another, and unlimited for other providers.
     pub(super) fn max_concurrency(&self) -> usize {
         let is_local_runtime = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
         self.concurrency

@@ -1,5 +1,5 @@
-//! HTTP client for calls to providers: sends a request on a pooled or new connection, and returns a response whose body
-//! is read as it arrives. Redirects are not followed, because the key would be sent to their target.
+//! HTTP client for calls to providers: sends a request over a pooled or new connection, and returns a response whose
+//! body is read as it arrives. Redirects are not followed, because the key would be sent to their target.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,14 +21,14 @@ use super::{LlmSettings, USER_AGENT};
 use crate::clock;
 use crate::domain::network::AddressScope;
 
-/// Sends requests, opens connections as needed, and keeps them for later calls.
+/// Sends requests. Opens connections as needed and keeps them for later calls.
 pub(super) struct ProviderClient {
     connector: Connector,
     pool: ConnectionPool,
     idle_timeout: Duration,
 }
 
-/// A request to a provider, before it is encoded.
+/// A request to a provider, not yet encoded.
 pub(super) struct ProviderRequest {
     pub url: String,
     pub reach: AddressScope,
@@ -56,7 +56,7 @@ pub(super) struct ProviderBody {
     origin: Origin,
 }
 
-/// The parsed URL of a request, with the origin that identifies its connections.
+/// The parsed URL of a request, and the origin that its connections belong to.
 struct RequestTarget {
     uri: Uri,
     origin: Origin,
@@ -72,8 +72,8 @@ impl ProviderClient {
         }
     }
 
-    /// Sends a request and waits for the head of the response. If the provider has closed a pooled connection without
-    /// answering, sends the request again on a new connection.
+    /// Sends a request and waits for the head of the response. If the provider had already closed the pooled
+    /// connection, sends the request again over a new one.
     ///
     /// # Errors
     ///
@@ -96,14 +96,14 @@ impl ProviderClient {
                 Err(error) => return Err(error),
             }
         }
-        // Boxed, because it is rare but large, and would enlarge the future of every call.
+        // Boxed, because it is rarely needed but large, and would enlarge the future of every call.
         let opening = Box::pin(self.open(&target, request.deadline));
         let mut connection = opening.await?;
         let response = connection.send(target.write(&request)?, deadlines).await?;
         Ok(target.receive(&request, connection, response))
     }
 
-    /// Returns the connection of a response to the pool if the response was read to its end.
+    /// Returns a connection to the pool, if the body of its response has been read to the end.
     pub async fn release(&self, body: ProviderBody) {
         if let Some(mut connection) = body.body.into_connection()
             && connection.is_usable().await

@@ -1,4 +1,4 @@
-//! The socket of a connection to a provider, with or without TLS, which records its activity.
+//! The socket of a connection to a provider, with or without TLS. It records its activity.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,14 +13,14 @@ pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// Activity of a socket that hyper does not report. It is shared, because hyper owns the socket.
+/// Activity of a socket that hyper does not report. It is shared, because hyper owns the socket itself.
 #[derive(Default)]
 pub(super) struct SocketActivity {
     /// Whether a byte has arrived since the last request.
     pub has_received: AtomicBool,
     /// Whether the peer currently accepts no more bytes.
     pub is_write_blocked: AtomicBool,
-    /// Number of completed writes, whether whole or partial.
+    /// Number of successful writes, including partial ones.
     pub writes: AtomicUsize,
 }
 

@@ -14,7 +14,7 @@ use super::transport_error::TransportError;
 /// Maximum size of the proxy's response, in bytes.
 const MAX_RESPONSE: usize = 8 * 1024;
 
-/// Asks the proxy at the other end of a stream for a tunnel to the server of a URL.
+/// Asks the proxy at the other end of a stream for a tunnel to a URL's server.
 ///
 /// # Errors
 ///
@@ -32,8 +32,8 @@ pub(super) async fn open(
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
     let mut response = Vec::new();
-    // The response is read byte by byte, because anything after its head belongs to the tunnel. This happens once per
-    // connection.
+    // The response is read byte by byte, because anything after its head already belongs to the tunnel. This happens
+    // only once per connection.
     while !response.ends_with(b"\r\n\r\n") {
         if response.len() >= MAX_RESPONSE {
             return Err(TransportError::ProxyRefused);

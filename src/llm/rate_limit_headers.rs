@@ -1,17 +1,17 @@
-//! Determines how long to pause from a provider's response headers: `retry-after` in seconds or as a date,
+//! Determines from a provider's response headers how long to pause: `retry-after` in seconds or as a date,
 //! `retry-after-ms`, and the vendors' rate-limit counters. Pure.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 
-/// Maximum pause. A longer one in a header is not credible.
+/// Maximum pause. A header that requires a longer one is ignored, because it is not credible.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
-/// Maximum pause if a counter is exhausted but no call has been refused yet.
+/// Maximum pause after a successful call, if a counter is exhausted.
 const MAX_PAUSE_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
 
-/// Rate-limit headers, in pairs: the remaining number, and when it resets. OpenAI and compatible vendors send a
-/// duration, Anthropic a date.
+/// Rate-limit headers in pairs: the remaining number, and when it is reset. OpenAI and compatible vendors send a
+/// duration, Anthropic sends a date.
 const COUNTER_HEADERS: &[(&str, &str)] = &[
     (
         "x-ratelimit-remaining-requests",
@@ -37,11 +37,11 @@ const COUNTER_HEADERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Looks up a header by its lowercase name.
+/// A function that returns the value of the header with this lowercase name.
 pub(super) type Header<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Returns the pause after a refused call: the one in the retry header or, without that header, the one of an exhausted
-/// counter.
+/// Returns the pause after a refused call: the one that a retry header requires or, without such a header, the one
+/// until an exhausted counter is reset.
 pub(super) fn pause_after_refusal(header: Header, now: Timestamp) -> Option<Duration> {
     let own = header("retry-after-ms")
         .and_then(|text| parse_duration(&format!("{}ms", text.trim())))
@@ -50,14 +50,14 @@ pub(super) fn pause_after_refusal(header: Header, now: Timestamp) -> Option<Dura
         .filter(is_plausible)
 }
 
-/// Returns the pause after a successful call; `None` unless a counter is exhausted.
+/// Returns the pause after a successful call, or `None` unless a counter is exhausted.
 pub(super) fn pause_after_answer(header: Header, now: Timestamp) -> Option<Duration> {
     exhausted_counter_pause(header, now).map(|wait| wait.min(MAX_PAUSE_BEFORE_REFUSAL))
 }
 
 fn exhausted_counter_pause(header: Header, now: Timestamp) -> Option<Duration> {
     let wait = |(remaining, reset): &(&str, &str)| {
-        // Azure sends -1, or 0 without a reset time, if it does not count requests or tokens.
+        // Azure sends -1, or 0 without a reset time, if it does not limit requests or tokens.
         let left = header(remaining)?.trim().parse::<f64>().ok()?;
         (left == 0.0)
             .then(|| parse_wait(&header(reset)?, now))
@@ -74,8 +74,8 @@ fn is_plausible(wait: &Duration) -> bool {
     !wait.is_zero() && *wait <= MAX_PAUSE
 }
 
-/// Parses a duration (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a point in time (an HTTP date, RFC 3339, or seconds or
-/// milliseconds since 1970), and returns the time until then.
+/// Returns the time until a reset. Parses a duration (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a point in time (an HTTP
+/// date, RFC 3339, or seconds or milliseconds since 1970).
 fn parse_wait(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {

@@ -1,5 +1,5 @@
-//! Tracks for which users the last call to a model failed recently. Such a model can still be called, but it is shown
-//! as failing and not selected by default. Pure: takes the time as a parameter.
+//! Tracks for which users the last call to a model has failed recently. Such a model can still be called, but is shown
+//! as failing and is not selected by default. Pure: takes the time as a parameter.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::domain::time::Timestamp;
 
 /// How long a failure counts as recent.
 const FAILURE_AGE: Duration = Duration::from_secs(600);
-/// Maximum number of users per model. When it is exceeded, all entries are dropped.
+/// Maximum number of users per model. If there are more, all entries are dropped.
 const MAX_USERS: usize = 128;
 
-/// When each user's last call to a model failed, by a hash of the user. A successful call removes the user's entry.
+/// When each user's last call to a model failed, by a hash of the user. A successful call removes the entry.
 #[derive(Default)]
 pub(super) struct RecentFailures(BTreeMap<u64, Timestamp>);
 
@@ -43,8 +43,8 @@ impl RecentFailures {
     }
 }
 
-/// Returns whether the next call will probably fail too, because the cause is neither the request, a temporary limit,
-/// nor Quire itself.
+/// Returns whether the next call will probably fail too, because the failure was caused neither by the request nor by a
+/// temporary limit nor by Quire itself.
 fn is_likely_to_recur(kind: CallErrorKind) -> bool {
     use CallErrorKind::{
         Auth, Connect, Empty, Malformed, Money, Overloaded, Timeout, Truncated, Unavailable,

@@ -1,4 +1,4 @@
-//! The registered providers with their sources, owners, and recent state. Resolves model names to providers. Opens no
+//! The registered providers, with their sources, owners, and recent state. Resolves model names to providers. Opens no
 //! connections.
 
 mod model_record;
@@ -23,7 +23,7 @@ use crate::wire::ListedModel;
 use model_record::ModelRecord;
 
 /// Where a provider's configuration comes from. If several providers have the same name, the last source in this order
-/// wins.
+/// takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProviderSource {
     /// A server discovered on this machine.
@@ -34,13 +34,13 @@ pub enum ProviderSource {
     Stored,
 }
 
-/// The entry in a model's rejected fields that means that the model does not accept images.
+/// Entry in a model's list of rejected fields which means that the model does not accept images.
 pub(super) const IMAGES_FIELD: &str = "pictures";
 
 /// Maximum number of rejected fields remembered per model.
 const MAX_REFUSED_FIELDS: usize = 64;
 
-/// Maximum number of models per provider whose state is recorded. When it is exceeded, all records are dropped.
+/// Maximum number of models per provider whose state is recorded. If there are more, all records are dropped.
 const MAX_RECORDED_MODELS: usize = 256;
 
 /// A provider and its recorded state.
@@ -54,7 +54,7 @@ pub(super) struct RegisteredProvider {
     state: Mutex<ProviderRecord>,
 }
 
-/// A provider's own model list and the records of its models.
+/// A provider's own model list, and the records of its models.
 #[derive(Default)]
 pub(super) struct ProviderRecord {
     pub listed_models: Vec<ListedModel>,
@@ -70,14 +70,14 @@ pub(super) struct ProviderRecord {
 pub struct LastFailure {
     /// When the call failed.
     pub failed_at: Timestamp,
-    /// The name that the provider uses for the model.
+    /// The model's name at the provider.
     pub model: String,
     /// The error in the provider's own words, for administrators.
     pub message: String,
 }
 
-/// The error for a model whose circuit is open because it failed too often. Contains the time when the circuit closes,
-/// if known.
+/// The error for a model whose circuit is open because its calls have failed too often. Contains the time at which the
+/// circuit closes, if known.
 pub(super) struct OpenCircuit(pub Option<Timestamp>);
 
 impl RegisteredProvider {
@@ -85,12 +85,12 @@ impl RegisteredProvider {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the circuit breakers to admit a call. Each admitted call must be reported to `record_success` or
-    /// `record_failure` exactly once, regardless of how many attempts it makes.
+    /// Asks the circuit breakers to admit a call. For each admitted call, `record_success` or `record_failure` must be
+    /// called exactly once, however many attempts the call makes.
     ///
     /// # Errors
     ///
-    /// Returns an error if the circuit is open, with the time when it closes, if known.
+    /// Returns an error if the circuit is open. It contains the time at which the circuit closes, if known.
     pub fn admit(
         &self,
         model: &str,
@@ -117,7 +117,7 @@ impl RegisteredProvider {
         Ok(())
     }
 
-    /// Returns when the provider's rate limit for a model ends, or `None` if there is none.
+    /// Returns when the provider's rate limit for a model ends, or `None` if no limit is in effect.
     pub fn throttled_until(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
         let mut state = self.lock_state();
         let record = state.models.get_mut(model)?;
@@ -125,7 +125,7 @@ impl RegisteredProvider {
         record.throttled_until(now)
     }
 
-    /// Records which blocks of a model other servers have reported, for a user or for everyone.
+    /// Records the blocks that other servers have reported for a model, for a user or for everyone.
     pub fn record_shared_blocks(
         &self,
         (model, origin): (&str, CallOrigin),
@@ -142,7 +142,7 @@ impl RegisteredProvider {
     /// Records a call that ended with an answer.
     pub fn record_success(&self, model: &str, origin: CallOrigin) {
         let mut state = self.lock_state();
-        // An answer proves more than a failed request for the model list.
+        // An answer is better evidence than a failed request for the model list.
         state.last_error = None;
         if let Some(record) = state.models.get_mut(model) {
             record.breaker.record_success();
@@ -197,12 +197,12 @@ impl RegisteredProvider {
         }
     }
 
-    /// Records that the model closes reasoning blocks that it has not opened.
+    /// Records that the model ends reasoning blocks that it has not opened.
     pub fn record_missing_opening_tag(&self, model: &str) {
         self.lock_state().record(model).omits_opening_tag = true;
     }
 
-    /// Returns whether the model closes reasoning blocks that it has not opened.
+    /// Returns whether the model ends reasoning blocks that it has not opened.
     pub fn omits_opening_tag(&self, model: &str) -> bool {
         let state = self.lock_state();
         let record = state.models.get(model);
@@ -237,8 +237,8 @@ impl RegisteredProvider {
         record.is_some_and(|record| record.failures.has_failed_recently(hash_of(user), now))
     }
 
-    /// Resets the circuit breakers and rate limits of a model, or of all models. Returns the number of models that were
-    /// unavailable.
+    /// Resets the circuit breakers and rate limits of a model, or of all models. Returns the number of models for which
+    /// there was anything to reset.
     pub fn reset(&self, model: Option<&str>) -> usize {
         let mut state = self.lock_state();
         let mut count = 0;
@@ -259,7 +259,7 @@ impl RegisteredProvider {
     }
 }
 
-/// Describes a failure, including the provider's own message.
+/// Describes a failure, followed by the provider's own message, if there is one.
 fn describe_failure(error: &CallError) -> String {
     match error.upstream_message.as_str() {
         "" => error.detail.clone(),
@@ -286,8 +286,8 @@ impl ProviderRecord {
         self.models.entry(model.to_owned()).or_default()
     }
 
-    /// Returns the models that are temporarily unavailable to a user, with their circuit states and the times at which
-    /// rate limits end. All times are wall-clock times.
+    /// Returns the models that are temporarily unavailable to a user, each with the state of its circuit and the time
+    /// at which its rate limit ends. All times are wall-clock times.
     pub fn held_models(
         &self,
         user: Option<&UserId>,
@@ -318,7 +318,7 @@ pub(super) struct ProviderRegistry {
 }
 
 impl ProviderRegistry {
-    /// Creates an empty registry. Its providers share their limits with other servers.
+    /// Creates an empty registry, whose providers share their limits with other servers.
     pub fn new(limits: SharedLimits) -> Self {
         Self {
             limits,
@@ -353,8 +353,8 @@ impl ProviderRegistry {
         entries.clone()
     }
 
-    /// Returns the providers that a user may call, one per name. The user's own providers take precedence over shared
-    /// ones, and later sources over earlier ones.
+    /// Returns the providers that a user may call, one per name. A user's own providers take precedence over shared
+    /// ones, and later sources take precedence over earlier ones.
     pub fn providers_of(&self, user: Option<&UserId>) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let visible = |entry: &&Arc<RegisteredProvider>| {
@@ -376,7 +376,7 @@ impl ProviderRegistry {
         chosen
     }
 
-    /// Resolves a full model ID to its provider and the provider's name for the model.
+    /// Resolves a full model ID to its provider, and to the model's name at that provider.
     pub fn resolve<'m>(
         &self,
         user: Option<&UserId>,

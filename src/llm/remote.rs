@@ -1,5 +1,5 @@
-//! Client of another Quire server, for the command line: JSON requests, uploads, and event streams over HTTP. Blocks,
-//! and never retries.
+//! Client of another Quire server, for the command line: JSON requests, uploads, and event streams over HTTP. All calls
+//! block and are never retried.
 
 use std::io::{BufReader, Cursor, Read, Write};
 use std::time::Duration;
@@ -18,12 +18,12 @@ const MAX_RESPONSE: u64 = 64 << 20;
 const MAX_EVENT_BYTES: usize = 8 << 20;
 /// Timeout for the first byte of a response.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
-/// Timeout for the first byte of the response to a tool call or a file request, whose result the server computes first.
-/// It is the longest deadline of a tool call plus one minute.
+/// Timeout for the first byte of the response to a request that the server carries out completely before it responds,
+/// such as a tool call or the export of a file. It is one minute longer than the longest deadline of a tool call.
 const LONG_REQUEST_TIMEOUT: Duration = Duration::from_secs(3_660);
-/// Timeout between the chunks of a stream, in which the server sends a keep-alive every few seconds.
+/// Timeout between the chunks of a stream. The server sends a keep-alive every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// Multipart boundary of uploads, long enough not to occur in a file by chance.
+/// Multipart boundary of uploads. It is long enough not to occur in a file by chance.
 const MULTIPART_BOUNDARY: &str = "quire-upload-9c1f5e0d7a3b48628f";
 
 /// A client of one server, with its API key.
@@ -31,7 +31,7 @@ pub struct Remote {
     base: String,
     key: String,
     agent: ureq::Agent,
-    /// The agent for requests whose result the server computes before it responds.
+    /// The agent for requests that the server carries out completely before it responds.
     long_request_agent: ureq::Agent,
 }
 
@@ -45,8 +45,8 @@ pub enum RemoteError {
 }
 
 impl Remote {
-    /// Creates a client for the server at an address, which may have a path. `authorities` is PEM text with certificate
-    /// authorities that replace the built-in ones.
+    /// Creates a client for the server at an address, which may include a path. `authorities` is PEM text with
+    /// certificate authorities that replace the built-in ones.
     pub fn new(base: &str, key: &str, authorities: Option<String>) -> Self {
         let settings = LlmSettings {
             first_token: FIRST_BYTE_TIMEOUT,
@@ -59,7 +59,7 @@ impl Remote {
             true => base.to_owned(),
             false => format!("http://{base}"),
         };
-        // Any address is allowed, because the user of the command line has chosen the server.
+        // Any address is allowed, because the user of the command line has chosen it.
         let agent = blocking_client::agent(&settings, AddressScope::AnyAddress);
         let settings = LlmSettings {
             first_token: LONG_REQUEST_TIMEOUT,
@@ -109,8 +109,8 @@ impl Remote {
         read_json(request.send(body.to_string().as_bytes()))
     }
 
-    /// Sends a message as the body of a POST request. Returns `None` if the server accepts the message without a
-    /// response body.
+    /// Sends a message as the body of a POST request. Returns `None` if the server accepts the message without sending
+    /// a response body.
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl Remote {
     /// Returns an error if the file cannot be read, or if the server does not respond, rejects the upload, or does not
     /// return JSON.
     pub fn upload(&self, path: &str, name: &str, file: impl Read) -> Result<Value, RemoteError> {
-        // Characters that could end the quoted file name are replaced.
+        // Characters that could end the quoted file name are replaced with underscores.
         let name: String = name
             .chars()
             .map(|c| {
@@ -207,8 +207,8 @@ impl Remote {
         read_json(request.send(SendBody::from_reader(&mut body)))
     }
 
-    /// Reads events after a sequence number until the stream ends or `take` returns false. `take` receives the number,
-    /// name, and data of each event.
+    /// Reads the events after the sequence number `after` until the stream ends or `take` returns false. `take`
+    /// receives the number, name, and data of each event.
     ///
     /// # Errors
     ///
@@ -290,7 +290,7 @@ fn read_json(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Rem
     let message = words.iter().find_map(|name| value[*name].as_str());
     match (message, parts.status.is_redirection()) {
         (Some(message), _) => {
-            // If the key lacks a scope, the resolution tells which one.
+            // If the API key lacks a scope, the `resolution` field says which one.
             let advice = value["resolution"].as_str();
             let advice = advice.filter(|_| parts.status == StatusCode::FORBIDDEN);
             let message =

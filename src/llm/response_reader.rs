@@ -1,4 +1,4 @@
-//! Reads a provider's response, which is an event stream, a complete answer, or something invalid.
+//! Reads a provider's response, which may be an event stream, a complete answer, or something invalid.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::wire::{AnswerDecoder, json_lines};
 
 /// Maximum size of an event or an error body, in bytes.
 pub(super) const MAX_EVENT_BYTES: usize = 1 << 20;
-/// Size from which a text is processed on another thread, in bytes, because parsing it takes milliseconds.
+/// Size, in bytes, from which a text is processed on another thread, because parsing it takes milliseconds.
 pub(super) const LARGE_TEXT: usize = 256 << 10;
 
 /// Receives the pieces of an answer.
@@ -30,8 +30,8 @@ pub(super) struct ResponseTraits<'a> {
     pub idle_timeout: Duration,
 }
 
-/// Reads a response until the answer is complete or the call is cut off. Passes the pieces of the answer to `sink`,
-/// joining those that arrive together.
+/// Reads a response until the answer is complete or the call is cut off. Passes the pieces of the answer to `sink`.
+/// Pieces that arrive together are joined.
 ///
 /// # Errors
 ///
@@ -59,12 +59,12 @@ pub(super) async fn receive(
         match read {
             Ok(0) => break,
             Ok(_) => {}
-            // The answer is complete, and only the token usage was still missing.
+            // The answer is complete, and only its token usage was still missing.
             Err(_) if stream.is_complete() => break,
             Err(error) => return Err(error.into()),
         }
         if total == 0 {
-            // Servers send wrong content types, but the first character is reliable.
+            // Servers send wrong content types, but the first character of the body is reliable.
             match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 Some(b'{' | b'[') if decoder.are_events() => {
                     return receive_complete(piece, (body, slot), stream, sink).await;
@@ -93,7 +93,7 @@ pub(super) async fn receive(
         }
         if let Some(last) = joined.0 {
             sink.take(last).await;
-            // Time spent waiting for a slow client does not count as time without data from the provider.
+            // Time spent waiting for a slow client must not count as silence of the provider.
             body.allow(traits.idle_timeout);
         }
     }
@@ -113,13 +113,13 @@ pub(super) async fn receive(
     }
 }
 
-/// Timeout for the end of the response after the end of its answer. They usually arrive together.
+/// How long to wait for the end of a response after the end of its answer. Both usually arrive together.
 const END_TIMEOUT: Duration = Duration::from_millis(10);
 /// Maximum number of bytes to read after the answer.
 const MAX_BYTES_AFTER_ANSWER: usize = 16 * 1024;
 
-/// Reads the rest of a response, so that its connection can be reused. If the response does not end soon, gives up, and
-/// the connection is closed.
+/// Reads the rest of a response, so that its connection can be reused. Gives up if the response does not end soon; its
+/// connection is then closed.
 pub(super) async fn read_to_end(source: &mut impl PieceSource) {
     let mut piece = Vec::new();
     source.allow(END_TIMEOUT);
@@ -131,7 +131,7 @@ pub(super) async fn read_to_end(source: &mut impl PieceSource) {
     }
 }
 
-/// Splits a response into frames as its API format requires.
+/// Splits a response into frames, according to its API format.
 enum FrameDecoder {
     Events(sse::SseDecoder),
     Lines(json_lines::LineDecoder),
@@ -233,7 +233,7 @@ async fn read_whole_after(
     }
 }
 
-/// Reads as much of an error body as possible. A read error is ignored, because the status alone suffices.
+/// Reads as much of an error body as possible. Read errors are ignored, because the status alone is enough.
 pub(super) async fn read_error_body(body: &mut PlainBody<impl PieceSource + Send>) -> String {
     let (mut bytes, mut piece) = (Vec::new(), Vec::new());
     while bytes.len() < MAX_EVENT_BYTES
@@ -250,8 +250,8 @@ fn into_text(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Runs `work`, which processes a text of this many bytes. A large text is processed on another thread, so that other
-/// calls are not delayed.
+/// Runs `work`, which processes a text of this many bytes. If the text is large, the work is done on another thread, so
+/// that other calls are not delayed.
 pub(super) async fn without_blocking<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -263,12 +263,12 @@ pub(super) async fn without_blocking<T: Send + 'static>(
     work_result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// Joins adjacent pieces of the same kind, so that forty events sent at once do not cause forty wake-ups.
+/// Joins adjacent pieces of the same kind. Otherwise, forty events that were sent at once would cause forty wake-ups.
 #[derive(Default)]
 struct JoinedDeltas(Option<Delta>);
 
 impl JoinedDeltas {
-    /// Adds a piece. If it cannot be joined with the pending piece, returns the pending one.
+    /// Adds a piece. If the pending piece is of another kind, returns the pending one.
     fn add(&mut self, delta: Delta) -> Option<Delta> {
         match (&mut self.0, delta) {
             (Some(Delta::Text(held)), Delta::Text(more))
@@ -365,7 +365,7 @@ mod tests {
     async fn pieces_that_arrive_together_are_joined() {
         let (deltas, result) = receive_all(RECORDED_EVENTS.as_bytes(), "text/event-stream").await;
         assert_eq!(result, Ok(()));
-        // One piece per 4 KiB read, and one more where reasoning turns into text.
+        // One piece is expected per 4 KiB read, and one more where reasoning turns into text.
         assert!(
             deltas.len() <= RECORDED_EVENTS.len() / 4096 + 2,
             "{}",

@@ -1,13 +1,13 @@
-//! Decides whether and when to retry a failed call. Pure: the waiting is done in `attempt`.
+//! Decides whether and when to retry a failed call. Pure: the pause itself takes place in `attempt`.
 
 use std::time::Duration;
 
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// Maximum pause chosen by Quire. A provider may require a longer one.
+/// Maximum pause that Quire chooses itself. A provider may require a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 
-/// Minimum ratio of a pause to the longest value that the previous pause could have had.
+/// Minimum ratio between a pause and the maximum of the previous pause.
 const MIN_GROWTH: f64 = 1.2;
 
 /// A failed attempt and its circumstances.
@@ -19,11 +19,12 @@ pub(super) struct FailedAttempt<'a> {
     pub tries: u32,
     /// Maximum number of retries.
     pub retries: u32,
-    /// Maximum length of the first pause.
+    /// Maximum length of the first pause. Later pauses can be longer.
     pub pause: Duration,
     /// Time that is left for the whole call.
     pub time_left: Duration,
-    /// A random number in [0, 1), which keeps panel members that were refused together from retrying together.
+    /// A random number in [0, 1), so that panel members that were refused at the same time do not retry at the same
+    /// time.
     pub random: f64,
 }
 
@@ -32,22 +33,22 @@ pub(super) struct FailedAttempt<'a> {
 pub(super) enum RetryDecision {
     /// Retry after this pause.
     Retry(Duration),
-    /// A retry would help, but the provider requires a pause that is too long for the call.
+    /// A retry would help, but the pause that the provider requires is too long for the call.
     TooLong(Duration),
     /// A retry would not help.
     Never,
 }
 
-/// Decides whether to retry, using exponential backoff with jitter (M. Brooker, "Exponential Backoff And Jitter", AWS
-/// 2015). The first pause is random, up to its maximum. Each later pause is longer than the previous one could have
-/// been, and at most twice as long as that, so that a struggling server receives fewer and fewer calls. If the provider
-/// specifies a pause, that is the minimum.
+/// Decides whether to retry, with exponential backoff and jitter (M. Brooker, "Exponential Backoff And Jitter", AWS
+/// 2015). The first pause is a random time up to its maximum. The maximum doubles with each retry, and each later pause
+/// is longer than the previous maximum, so a struggling server receives fewer and fewer calls. If the provider requires
+/// a pause, it is the minimum.
 pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let error = failure.error;
     if failure.tries >= failure.retries || !is_retryable(failure) {
         return RetryDecision::Never;
     }
-    // A limit per minute does not reset within a second.
+    // A limit per minute is not reset within a second.
     let scale = if error.kind == CallErrorKind::RateLimited {
         4
     } else {
@@ -62,7 +63,7 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let jitter = floor + room.mul_f64(failure.random.clamp(0.0, 1.0));
     let requested_wait = error.retry_after_ms.map(Duration::from_millis);
     let wait = requested_wait.map_or(jitter, |requested| requested.saturating_add(jitter / 4));
-    // If a retry left less than half of the remaining time, the new answer would rarely be complete.
+    // If less than half of the remaining time were left after the pause, the new answer would rarely be complete.
     if wait.saturating_mul(2) < failure.time_left {
         RetryDecision::Retry(wait)
     } else {
@@ -70,7 +71,7 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     }
 }
 
-/// Returns whether a retry can help. It cannot for budgets, keys, and rejected requests, which do not change with time.
+/// Returns whether a retry can help. Exhausted budgets, invalid keys, and rejected requests do not change with time.
 fn is_retryable(failure: &FailedAttempt) -> bool {
     let is_first = failure.tries == 0;
     match failure.error.kind {
@@ -78,11 +79,11 @@ fn is_retryable(failure: &FailedAttempt) -> bool {
         | CallErrorKind::Overloaded
         | CallErrorKind::Truncated
         | CallErrorKind::Connect => true,
-        // If an answer is empty, or if the server stalls or sends invalid data within an answer, either the first retry
-        // succeeds or none does.
+        // If an answer is empty, or if the server stalls or sends invalid data in the middle of one, only the first
+        // retry has a chance to succeed.
         CallErrorKind::Empty => is_first,
         CallErrorKind::Malformed => is_first && failure.failed_mid_answer,
-        // The timeout is the provider's own: after Quire's timeout, no time would be left.
+        // This is the provider's own timeout. After Quire's timeout, no time would be left for a retry.
         CallErrorKind::Timeout => {
             failure.error.status.is_some() || (is_first && failure.failed_mid_answer)
         }

@@ -1,4 +1,4 @@
-//! What other servers have reported about a model, as last read from Redis: open circuits, and pauses after a rate
+//! What other servers have reported about a model, as last read from Redis: open circuits, and pauses because of a rate
 //! limit. Pure: takes the time as a parameter.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 /// Maximum number of users per model whose circuits are remembered.
 const MAX_USERS: usize = 128;
 
-/// How much longer calls to a model are blocked, as read from Redis. `None` means not blocked.
+/// For how much longer calls to a model are blocked, as read from Redis. `None` means that they are not blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct BlockTimes {
     /// Time until the circuit for all users closes.
@@ -29,7 +29,7 @@ pub(super) struct SharedBlocks {
 }
 
 impl SharedBlocks {
-    /// Replaces the recorded blocks with those that have just been read for a user.
+    /// Replaces the recorded blocks with those that were just read for a user.
     pub fn update(&mut self, user: u64, times: BlockTimes, now: Timestamp) {
         self.open_until = times.model.map(|length| now + length);
         self.paused_until = times.pause.map(|length| now + length);
@@ -46,7 +46,7 @@ impl SharedBlocks {
         }
     }
 
-    /// Returns when the circuit for a user closes, or `None` if it is not open.
+    /// Returns when the circuit for a user closes, or `None` if the circuit is not open.
     pub fn circuit_open_until(&self, user: u64, now: Timestamp) -> Option<Timestamp> {
         let own = self.user_open_until.get(&user).copied();
         self.open_until.max(own).filter(|until| *until > now)

@@ -1,5 +1,5 @@
 //! The limits of a provider that servers share through Redis: slots for concurrent calls, open circuits, and pauses.
-//! Without Redis, calls are limited only by this server's queue.
+//! Without Redis, only this server's queue limits the calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use super::call_queue::{CallPermit, CallQueue, CallRefused, ProviderLimiter};
 use super::shared_blocks::BlockTimes;
 use crate::shared_limits::{SharedLimits, SlotLease, SlotOutcome, SlotRequest};
 
-/// How often Redis is asked again while other servers hold all slots.
+/// Interval between requests to Redis while other servers hold all slots.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Permission to call a provider. When it is dropped, the next call is admitted, on any server.
+/// Permission to call a provider. When it is dropped, the next call is admitted, on this or another server.
 pub(super) struct ProviderPermit {
-    // Dropped before the permit, so that this server's next call finds the slot free.
+    // Dropped before the permit, so that the next call of this server finds the slot free.
     _lease: Option<SlotLease>,
     _permit: CallPermit,
     _freed: Option<WakeOnDrop>,
@@ -36,10 +36,10 @@ impl Drop for WakeOnDrop {
 #[derive(Default)]
 pub(super) struct SharedProvider {
     limits: SharedLimits,
-    /// The provider's name in Redis, which is the same on all servers and consists of owner, ID, and URL. Empty if
-    /// Redis is not configured.
+    /// The provider's name in Redis: owner, ID, and URL. It is the same on all servers. Empty if Redis is not
+    /// configured.
     name: String,
-    /// Held by the only call that asks Redis for a slot. The server's other calls wait for it in FIFO order.
+    /// Held by the only call that asks Redis for a slot. This server's other calls wait for it in FIFO order.
     turn: Mutex<()>,
     /// Notified when a call of this server ends.
     freed: Arc<Notify>,
@@ -69,8 +69,8 @@ impl SharedProvider {
         }
     }
 
-    /// Waits until both this server's queue and the limit in Redis admit a call. Also returns how long the call's model
-    /// is blocked.
+    /// Waits until both this server's queue and the shared limit in Redis admit a call. Also returns for how long calls
+    /// to the model are blocked.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl SharedProvider {
             let lease = match outcome {
                 SlotOutcome::Granted(lease) => lease,
                 SlotOutcome::Away(lease) => {
-                    // The permit was granted under the whole limit, but without Redis, only this server's share
+                    // The permit was granted under the whole limit, but without Redis, only this server's share of it
                     // applies.
                     queue.divide_among_servers(self.limits.divisor());
                     if queue.exceeds_share(limiter) {
@@ -146,8 +146,8 @@ impl SharedProvider {
         }
     }
 
-    /// Removes the blocks of a model on all servers: the one for everyone, those for these users, and the provider's
-    /// pause.
+    /// Removes the blocks of a model on all servers: the block for everyone, the blocks for these users, and the
+    /// provider's pause.
     pub fn unblock(&self, model: &str, users: impl Iterator<Item = u64>) {
         if self.limits.is_shared() {
             let [of_model, _, pause] = self.block_names(model, 0);

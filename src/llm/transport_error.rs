@@ -1,4 +1,4 @@
-//! Transport errors, and the call errors with messages for users to which they are converted.
+//! Transport errors, and their conversion to call errors with messages for users.
 
 use std::error::Error;
 use std::io;
@@ -22,7 +22,7 @@ pub(super) enum TransportError {
     ConnectTimeout,
     /// The proxy refused to open a tunnel.
     ProxyRefused,
-    /// The TLS handshake failed, because the certificate was not accepted or the server does not use TLS.
+    /// No answer arrived in time.
     Insecure,
     /// The answer did not arrive in time.
     AnswerTimeout,
@@ -72,7 +72,7 @@ impl From<hyper::Error> for TransportError {
         if let Some(io) = io_cause(&error) {
             return Self::Io(io.kind().into());
         }
-        // hyper reports "canceled" if the connection ended before the request was written.
+        // hyper reports "canceled" if the connection ended before the request was sent.
         if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
             return Self::Closed;
         }
@@ -89,7 +89,7 @@ impl From<hyper::Error> for ReadError {
     }
 }
 
-/// Returns whether hyper could not parse the framing. The check excludes rustls, whose errors have the same kinds.
+/// Returns whether hyper could not parse the framing. Errors of rustls have the same kinds, and are excluded.
 fn is_malformed(error: &io::Error) -> bool {
     let is_kind = matches!(
         error.kind(),
@@ -112,7 +112,7 @@ fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
 
 impl TransportError {
     /// Returns whether a retry may succeed soon. A server that is restarting refuses or closes connections. A wrong
-    /// name, certificate, or address stays wrong, however, and a slow connection has already used up too much time.
+    /// name, certificate, or address stays wrong, and a slow connection has already used up too much time.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Io(error) => error.kind() != io::ErrorKind::InvalidData,
@@ -153,7 +153,7 @@ impl TransportError {
                 Connect,
                 "the provider's address is in a private network, which only an admin may use",
             ),
-            // Only the header with the key can be invalid, because Quire sets all others.
+            // Only the header with the key can be invalid, because Quire itself sets all others.
             Self::BadHeader => (
                 Auth,
                 "the provider's key holds characters that no key can have",
@@ -186,7 +186,7 @@ impl From<ReadError> for CallError {
     }
 }
 
-/// Returns the error for a call that Quire has canceled.
+/// Returns the error for a call that was canceled.
 pub(super) fn cancelled() -> CallError {
     CallError::new(CallErrorKind::Cancelled, "stopped")
 }
@@ -221,7 +221,7 @@ pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
     )
 }
 
-/// Returns the error for a provider that requires a pause that is too long for the call.
+/// Returns the error for a provider that requires a pause longer than the call may take.
 pub(super) fn throttled_error(wait: Duration) -> CallError {
     let seconds = wait.as_secs().max(1);
     let mut error = CallError::new(
@@ -258,7 +258,7 @@ pub(super) fn web_page_error() -> CallError {
     )
 }
 
-/// Returns the error for a success status without a body.
+/// Returns the error for a response without a body, although its status is a success.
 pub(super) fn empty_body_error() -> CallError {
     CallError::new(CallErrorKind::Empty, "the provider's response is empty")
 }
@@ -301,7 +301,7 @@ fn io_error_before_answer(error: &io::Error) -> CallError {
             CallErrorKind::Timeout,
             "the provider did not answer within the time limit",
         ),
-        // rustls returns this kind of error for a record that it cannot read.
+        // rustls returns this kind of error if it cannot read a record.
         InvalidData => (
             CallErrorKind::Connect,
             "no secure connection to the provider",

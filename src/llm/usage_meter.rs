@@ -1,5 +1,5 @@
-//! Measures a call while its pieces pass through: attempts, tokens, and time to first token. Numbers that the provider
-//! does not report are estimated and marked as such.
+//! Measures a call as its pieces pass through: attempts, tokens, and the time to the first token. Counts that the
+//! provider does not report are estimated and marked as estimates.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ pub(super) struct UsageMeter<'a> {
     /// Estimated number of text tokens in the current attempt.
     text: u64,
     reasoning: u64,
-    /// Whether text is held back until the answer is complete and known to match the schema.
+    /// Whether text is held back until the answer is complete and has been found to match the schema.
     holds_text_back: bool,
     has_sent: bool,
     is_in_attempt: bool,
@@ -43,14 +43,14 @@ impl<'a> UsageMeter<'a> {
         }
     }
 
-    /// Counts a new attempt and resets the counts of the previous one.
+    /// Begins a new attempt: counts it, and resets the token counts of the previous one.
     pub fn begin_attempt(&mut self) {
         self.bill.tries += 1;
         (self.text, self.reasoning) = (0, 0);
         self.is_in_attempt = true;
     }
 
-    /// Counts a piece and passes it on. May wait for a slow client.
+    /// Counts a piece and passes it on to the reader. May wait for a slow client.
     pub async fn add_piece(&mut self, delta: Delta) {
         if self.bill.first_token_ms.is_none() {
             self.bill.first_token_ms = Some(self.elapsed_millis());
@@ -59,7 +59,7 @@ impl<'a> UsageMeter<'a> {
             Delta::Text(text) => self.text += estimate_tokens(text),
             Delta::Reasoning(text) => self.reasoning += estimate_tokens(text),
             Delta::ReasoningBlock(_) => {}
-            // The text was actually reasoning and will be sent again.
+            // The text was in fact reasoning, and will be sent again as such.
             Delta::Restart => (self.text, self.reasoning) = (0, 0),
         }
         if !(self.holds_text_back && matches!(delta, Delta::Text(_))) {
@@ -73,20 +73,20 @@ impl<'a> UsageMeter<'a> {
         self.has_sent
     }
 
-    /// Tells the reader to discard what has been sent, because another answer will be requested.
+    /// Tells the reader to discard the text sent so far, because another answer will be requested.
     pub async fn restart(&mut self) {
         if std::mem::take(&mut self.has_sent) {
             self.sink.send(Delta::Restart, self.slot).await;
         }
     }
 
-    /// Ends an attempt that has produced an answer.
+    /// Ends an attempt that returned an answer.
     pub fn end_with_answer(&mut self, usage: &Usage) {
         self.is_in_attempt = false;
         self.bill.usage = self.bill.usage.combined_with(usage);
     }
 
-    /// Ends an attempt without an answer. A rejected request costs nothing, but an answer that has started does.
+    /// Ends an attempt that failed. A rejected request costs nothing, but an answer that has begun does.
     pub fn end_with_failure(&mut self, error: &CallError) {
         self.is_in_attempt = false;
         let output_so_far = self.text + self.reasoning;

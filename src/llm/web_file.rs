@@ -1,5 +1,5 @@
 //! Downloads a file from the web, for a document that is given as a URL. Only public addresses and the networks in
-//! `OUTBOUND_ALLOW` are allowed, also after each redirect. Blocks.
+//! `OUTBOUND_ALLOW` are allowed, which also applies to the targets of redirects. Blocks.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::domain::network::{AddressScope, Network};
 
 /// Maximum number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
-/// Timeout for the first byte and between the pieces of a file.
+/// Timeout for the first byte of a file, and between its pieces.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens the file at an HTTP or HTTPS URL. Returns its name and a reader of at most `max_bytes` bytes. `authorities` is
-/// PEM text with certificate authorities that replace the built-in ones.
+/// Opens the file at an HTTP or HTTPS URL. Returns the file's name, and a reader that ends after at most `max_bytes`
+/// bytes. `authorities` is PEM text with certificate authorities that replace the built-in ones.
 ///
 /// # Errors
-/// Returns the reason, as a sentence fragment, if the address is invalid or private, or if the server does not respond
-/// or refuses the request.
+/// Returns the reason, as a sentence fragment, if the address is invalid or not allowed, there are too many redirects,
+/// or the server does not respond or refuses the request.
 pub fn open_web_file(
     address: &str,
     max_bytes: u64,
@@ -37,7 +37,8 @@ pub fn open_web_file(
     let agent = blocking_client::agent(&settings, AddressScope::Public);
     let mut uri = web_address(address)?;
     for _ in 0..=MAX_REDIRECTS {
-        // Each redirect uses a new connection, because the server may have closed the previous one without notice.
+        // A new connection is used for each redirect, because the server may have closed the previous one without
+        // notice.
         let request = agent.get(uri.clone()).config();
         let request = request.max_idle_age(Duration::ZERO).build();
         let response =
@@ -78,7 +79,7 @@ fn web_address(text: &str) -> Result<Uri, String> {
     }
 }
 
-/// Returns the target of a redirect, which may be relative to the URL that redirects.
+/// Returns the target of a redirect. The target may be relative to the URL that redirects to it.
 fn redirect_target(from: &Uri, to: &str) -> Result<Uri, String> {
     if to.contains("://") {
         return web_address(to);
@@ -97,7 +98,8 @@ fn redirect_target(from: &Uri, to: &str) -> Result<Uri, String> {
     }
 }
 
-/// Returns the file name in a URL: its last path segment or, without one, the host with the extension `.html`.
+/// Returns the name of the file at a URL: the last path segment or, if that is empty, the host with the extension
+/// `.html`.
 fn file_name(uri: &Uri) -> String {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
     match last {

@@ -9,8 +9,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-/// Creates the settings of TLS connections that trust the certificate authorities in this PEM text instead of the
-/// built-in ones.
+/// Creates the settings of TLS connections. If `authorities` is given, only the certificate authorities in this PEM
+/// text are trusted; otherwise, the built-in ones are.
 ///
 /// # Errors
 /// Returns an error if the text does not contain a valid certificate.
@@ -34,8 +34,8 @@ pub fn client_config(authorities: Option<&str>) -> Result<Arc<ClientConfig>, Str
     Ok(Arc::new(config))
 }
 
-/// Creates the same settings for the blocking HTTP client. Skips what is not a certificate: the text was
-/// checked when it was configured.
+/// Creates the same settings for the blocking HTTP client. Ignores parts of the text that are not certificates, because
+/// the text was checked when it was configured.
 pub fn blocking_client_config(authorities: Option<&str>) -> TlsConfig {
     let Some(authorities) = authorities else {
         return TlsConfig::default();

@@ -1,5 +1,5 @@
-//! TLS client side, only for the health check against our own server. It accepts any certificate: the certificate
-//! names the public host, not this machine, and nothing secret is sent.
+//! TLS client side for the health check against our own server, and for nothing else. It accepts any certificate,
+//! because the server's certificate names the public host instead of this machine, and because no secret is sent.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpStream};
@@ -16,7 +16,7 @@ use rustls::{
 pub struct LoopbackConnection(StreamOwned<ClientConnection, TcpStream>);
 
 impl LoopbackConnection {
-    /// Wraps a socket, keeping its timeouts.
+    /// Performs TLS over a socket, whose timeouts stay unchanged.
     ///
     /// # Errors
     /// Returns an error if the TLS configuration or connection cannot be created.

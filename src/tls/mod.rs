@@ -1,6 +1,6 @@
-//! TLS server side: loads and checks certificate files, and reloads them when they change. Uses no sockets,
-//! creates no certificates, and contacts no certificate authority. An invalid file never replaces a valid
-//! certificate. The client side for the operator's own servers is in `client`.
+//! TLS server side: loads and checks certificate files, and reloads them when they change. An invalid file never
+//! replaces a valid certificate. Uses no sockets, creates no certificates, and contacts no certificate authority. The
+//! client side, for connections to the operator's own servers, is in `client`.
 
 mod client;
 mod loopback_client;
@@ -27,7 +27,7 @@ pub use crate::config::TlsFiles as Files;
 use crate::domain::time::Timestamp;
 use validity::Validity;
 
-/// Size limit of a certificate or key file, in bytes (1 MiB); a chain is a few kilobytes.
+/// Maximum size of a certificate or key file, in bytes (1 MiB). A certificate chain is a few kilobytes long.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Modification times of the certificate and key files.
@@ -42,7 +42,7 @@ pub struct CertificateResolver {
 }
 
 impl CertificateResolver {
-    /// Loads the files.
+    /// Loads and checks the certificate and key files.
     ///
     /// # Errors
     /// Returns a sentence that names the file and what to do, when a file is unreadable, invalid, or expired.
@@ -66,20 +66,20 @@ impl CertificateResolver {
         })
     }
 
-    /// Returns the configuration for new connections. Each handshake uses the certificate that is current when it
-    /// begins.
+    /// Returns the configuration for new connections. Each handshake uses the certificate that is current at that
+    /// moment.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.clone()
     }
 
-    /// Reloads the files when they have changed, or always with `force`. Returns the new certificate's expiry,
-    /// or `None` when nothing has changed.
+    /// Reloads the files if they have changed, or unconditionally with `force`. Returns the expiry of the loaded
+    /// certificate, or `None` if nothing was loaded.
     ///
     /// # Errors
-    /// Same as [`CertificateResolver::open`]. The previous certificate stays in use, and the same files are not tried
-    /// again until they change.
+    /// Same as [`CertificateResolver::open`]. The previous certificate stays in use, and unless `force` is set, the
+    /// same files are not tried again until they change.
     pub fn refresh(&self, force: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
-        // Read before the files, so that a change while they are read is noticed the next time.
+        // The times are read before the files, so that a change during the reading is noticed the next time.
         let modified = self.files.modification_times();
         {
             let mut seen_stamps = self
@@ -200,7 +200,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-// Specified explicitly rather than taken from the process default, which nothing sets.
+// The provider is specified explicitly, because nothing sets the process default.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(primitives::default_provider())
 }

@@ -1,4 +1,4 @@
-//! Tests reading certificate files, refusing invalid ones, and reloading renewed ones.
+//! Tests that certificate files are read, invalid ones refused, and renewed ones reloaded.
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ impl Drop for Folder {
     }
 }
 
-/// Creates a certificate that expires on the first day of a year, and its key, both as PEM.
+/// Creates a certificate that expires on the first day of the year `until`, and its key, both as PEM.
 fn create_certificate(until: i32) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["quire.example".to_owned()]).unwrap();

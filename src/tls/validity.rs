@@ -1,5 +1,5 @@
-//! Reads a certificate's expiry from its DER encoding, the only field we need that rustls does not expose. Parses
-//! only the fields before it, and bounds-checks every length.
+//! Reads a certificate's expiry, the only field we need that rustls does not expose, from its DER encoding. Parses only
+//! the fields up to it, and bounds-checks every length.
 
 use crate::domain::time::Timestamp;
 
@@ -17,7 +17,7 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
 impl Validity {
-    /// Parses a certificate; `None` when it is malformed.
+    /// Parses the validity period of a certificate. Returns `None` if the certificate is malformed.
     pub fn parse(certificate: &[u8]) -> Option<Self> {
         let (signed_part, _) = expect_element(certificate, SEQUENCE)?;
         let (mut rest, _) = expect_element(signed_part, SEQUENCE)?;
@@ -42,7 +42,7 @@ fn expect_element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
     (element_tag == kind).then_some((content, rest))
 }
 
-/// Splits off one DER element: tag, content, and the rest.
+/// Splits off the first DER element. Returns its tag, its content, and the remaining bytes.
 fn split_element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&kind, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;

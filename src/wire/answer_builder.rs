@@ -1,5 +1,5 @@
-//! Assembles an answer from any API format: each format's decoder reports parts of the answer, and the builder
-//! returns the complete answer at the end. A truncated answer is never returned as a complete one.
+//! Assembles an answer in any API format: the format's decoder adds parts of the answer, and the builder returns the
+//! complete answer at the end. A truncated answer is never returned as a complete one.
 
 use serde_json::{Value, json};
 
@@ -14,59 +14,61 @@ use crate::domain::chat::{
 };
 use crate::domain::tools::ToolCall;
 
-/// Builder of an answer: text, reasoning, tool calls, usage, and finish reason.
+/// Builder of an answer with its text, reasoning, tool calls, usage, and finish reason.
 #[derive(Debug, Default)]
 pub(super) struct AnswerBuilder {
     text: String,
     reasoning: String,
     extras: Extras,
-    /// Number of tokens and alternatives in the log probabilities so far.
+    /// Number of tokens and alternatives in the log probabilities received so far.
     alternatives: usize,
     calls: ToolCallBuilder,
     splitter: ReasoningSplitter,
     counts: UsageCounts,
     finish_reason: Option<Finish>,
-    /// A finish reason that no vendor documents as a regular end.
+    /// A finish reason that no vendor documents as a regular end of an answer.
     irregular_finish: Option<String>,
     refusal: String,
     error: Option<CallError>,
     is_done: bool,
     new_pieces: Vec<SplitPiece>,
-    /// The index of the requested choice, as the host numbers it.
+    /// The index of the requested choice, as the provider numbers it.
     choice: Option<u64>,
-    /// Whether pieces already sent cannot be retracted.
+    /// Whether pieces that have been sent cannot be retracted.
     cannot_retract: bool,
-    /// Estimated tokens of tool-call arguments at the moment when Quire cut the answer off; `None` if it did not.
+    /// Estimated number of tokens in the arguments of tool calls when Quire cut the answer off; `None` if Quire did
+    /// not.
     argument_tokens_at_cut: Option<u64>,
 }
 
-/// Maximum number of opaque reasoning items in one answer; more than any vendor sends.
+/// Maximum number of opaque reasoning items in one answer. No vendor sends as many.
 const MAX_ITEMS: usize = 512;
-/// Maximum number of tokens and alternatives whose log probabilities are kept, about 10 MB.
+/// Maximum number of tokens and alternatives whose log probabilities are kept. They take about 10 MB.
 const MAX_ALTERNATIVES: usize = 100_000;
 
 impl AnswerBuilder {
-    /// Expects reasoning without an opening marker, because the model's prompt template opens it.
+    /// Expects reasoning without an opening marker, because the model's prompt template contains that marker.
     pub fn expect_unopened_reasoning(&mut self) {
         self.splitter.expect_unopened_reasoning();
     }
 
-    /// Prepares for channels whose markers the server strips, if the model with this name writes in channels.
+    /// If the model with this name writes in channels (OpenAI's Harmony format), prepares for a server that strips
+    /// their markers.
     pub fn expect_unmarked_channels(&mut self, model: &str) {
         self.splitter.expect_unmarked_channels(model);
     }
 
-    /// Records that sent pieces cannot be retracted.
+    /// Records that pieces that have been sent cannot be retracted.
     pub fn forbid_retraction(&mut self) {
         self.cannot_retract = true;
     }
 
-    /// Returns whether a closing marker without an opening one has ended the reasoning.
+    /// Returns whether the reasoning ended with a closing marker that had no opening marker.
     pub fn was_closed(&self) -> bool {
         self.splitter.was_closed()
     }
 
-    /// Returns whether a choice is the requested one: the first that arrives, whatever its index.
+    /// Returns whether a choice is the requested one. The first choice that arrives is, whatever its index.
     pub fn is_requested_choice(&mut self, choice: u64) -> bool {
         *self.choice.get_or_insert(choice) == choice
     }
@@ -90,7 +92,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Adds reasoning items that must be sent back to the vendor, merging fragments with the same index.
+    /// Adds reasoning items that must be sent back to the vendor. Merges fragments with the same index.
     pub fn add_reasoning_items(&mut self, items: &[Value]) {
         let known_items = &mut self.extras.reasoning;
         for item in items {
@@ -110,13 +112,13 @@ impl AnswerBuilder {
         }
     }
 
-    /// Marks the reasoning block at this index as complete.
+    /// Marks the reasoning block at this index as complete. Does nothing if there is no such block.
     pub fn complete_reasoning(&mut self, index: u64) {
         let mut items = self.extras.reasoning.iter_mut();
         let Some(item) = items.find(|item| item["index"] == index) else {
             return;
         };
-        // The index was needed only to find the block; the vendor does not accept it back.
+        // The index was needed only to find the block, and the vendor would not accept it back.
         if let Some(item) = item.as_object_mut() {
             item.remove("index");
         }
@@ -139,7 +141,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Adds log probabilities, in the form of a chat completion.
+    /// Adds log probabilities in the format of a chat completion. If there are too many, drops all of them.
     pub fn add_logprobs(&mut self, logprobs: &Value) {
         for name in ["content", "refusal"] {
             let Some(tokens) = logprobs[name].as_array() else {
@@ -149,7 +151,7 @@ impl AnswerBuilder {
             let top_counts = top_counts.map(|top| 1 + top.map_or(0, Vec::len));
             self.alternatives += top_counts.sum::<usize>();
             if self.alternatives > MAX_ALTERNATIVES {
-                // A part of the log probabilities would look like all of them, so all are dropped.
+                // Some of the log probabilities would look like all of them, so none are kept.
                 self.extras.logprobs = None;
                 return;
             }
@@ -199,12 +201,12 @@ impl AnswerBuilder {
         }
     }
 
-    /// Ends the answer with an error. The first error takes precedence over later ones.
+    /// Ends the answer with an error. If there are several, the first one is kept.
     pub fn fail(&mut self, error: CallError) {
         self.error.get_or_insert(error);
     }
 
-    /// Ends the answer because the provider sent data that does not belong to an answer.
+    /// Ends the answer with an error, because the provider sent something that is not `what`.
     pub fn fail_as_malformed(&mut self, what: &str) {
         self.fail(CallError::new(
             CallErrorKind::Malformed,
@@ -212,10 +214,10 @@ impl AnswerBuilder {
         ));
     }
 
-    /// Handles data that is not JSON: a proxy's message, or a damaged chunk.
+    /// Handles data that is not JSON: a message from a proxy, or a damaged chunk.
     ///
-    /// After a regular end, a message is ignored, but a damaged chunk is an error, because it may have been part of the
-    /// answer.
+    /// After a regular end, a message is ignored. A damaged chunk is still an error, because it may have been part of
+    /// the answer.
     pub fn handle_unreadable(&mut self, data: &str, what: &str) {
         let data = data.trim();
         if self.is_complete() && !data.starts_with(['{', '[']) {
@@ -235,17 +237,17 @@ impl AnswerBuilder {
         self.is_done = true;
     }
 
-    /// Returns whether no further event can change the answer.
+    /// Returns whether the answer has ended, so that no further event can change it.
     pub fn is_over(&self) -> bool {
         self.is_done || self.error.is_some()
     }
 
-    /// Returns whether there is a finish reason, after which only usage may follow.
+    /// Returns whether the finish reason has arrived. Only usage may follow it.
     pub fn is_complete(&self) -> bool {
         self.finish_reason.is_some()
     }
 
-    /// Returns the finish reason, if the answer ended regularly.
+    /// Returns the finish reason if the answer ended regularly, otherwise `None`.
     pub fn regular_finish(&self) -> Option<Finish> {
         let finish = self
             .finish_reason
@@ -261,7 +263,7 @@ impl AnswerBuilder {
         !self.text.is_empty() || !self.reasoning.is_empty() || !self.calls.is_empty()
     }
 
-    /// Takes the pieces that arrived since the last call.
+    /// Returns the pieces that have arrived since the last call.
     pub fn take_deltas(&mut self) -> Vec<Delta> {
         let mut out = Vec::new();
         let emitted = (self.text.len(), self.reasoning.len());
@@ -276,7 +278,7 @@ impl AnswerBuilder {
                     out.push(Delta::Reasoning(text));
                 }
                 SplitPiece::BlockEnd(item) => out.push(Delta::ReasoningBlock(item)),
-                // The reader already sees the marker in the text, and can tell where the answer begins.
+                // The reader has already seen the marker in the text, and can tell where the answer begins.
                 SplitPiece::Closed(close) if self.cannot_retract && emitted.0 > 0 => {
                     self.text.push_str(close);
                     out.push(Delta::Text(close.to_owned()));
@@ -297,7 +299,7 @@ impl AnswerBuilder {
         out
     }
 
-    /// Cuts the answer off, as a token limit does. Counts that the provider has reported so far are not final.
+    /// Cuts the answer off, as a token limit would. Token counts that the provider has reported so far are not final.
     pub fn cut_off(&mut self) {
         self.take_deltas();
         self.argument_tokens_at_cut = Some(self.calls.argument_tokens());
@@ -310,7 +312,7 @@ impl AnswerBuilder {
         self.calls.argument_bytes()
     }
 
-    /// Returns the pieces still held back, and the answer.
+    /// Returns the pieces that are still held back, and the complete answer.
     ///
     /// # Errors
     ///
@@ -321,7 +323,7 @@ impl AnswerBuilder {
         }
         std::mem::take(&mut self.splitter).finish(&mut self.new_pieces);
         let mut deltas = self.take_deltas();
-        // Quire may have added a tool to enforce a schema; the arguments of its call are the answer.
+        // If Quire itself has added a tool to enforce a schema, the arguments of its call are the answer.
         if request.tools.is_none()
             && request.format.is_some()
             && self.text.trim().is_empty()
@@ -336,7 +338,7 @@ impl AnswerBuilder {
         }
         let result = self.answer(request);
         if matches!(&result, Err(error) if error.kind == CallErrorKind::Empty) {
-            // The answer is only whitespace, and emitting it would prevent a retry.
+            // The answer consists only of whitespace, and sending it would prevent a retry.
             deltas.clear();
         }
         (deltas, result)
@@ -355,8 +357,7 @@ impl AnswerBuilder {
         };
         let is_blank = self.text.trim().is_empty() && calls.is_empty();
         let finish = match finish {
-            // Some vendors report "stop" although the answer contains a call, or report calls although it contains
-            // none.
+            // Some vendors report "stop" although the answer contains a call, or report calls although there are none.
             Finish::Stop if !calls.is_empty() || (is_blank && had_calls) => Finish::ToolCalls,
             Finish::ToolCalls if calls.is_empty() && !is_blank => Finish::Stop,
             finish => finish,
@@ -370,7 +371,7 @@ impl AnswerBuilder {
         }
         let usage = self.usage(request, &calls);
         let mut extras = self.extras;
-        // A block whose end never arrived still contains its index, which the vendor would refuse.
+        // A block whose end never arrived still has its index, which the vendor would refuse.
         let blocks = extras
             .reasoning
             .iter_mut()
@@ -399,7 +400,8 @@ impl AnswerBuilder {
         Err(CallError::new(CallErrorKind::Truncated, why))
     }
 
-    /// Returns the provider's counts, with estimates for those it reports as zero although there is an answer.
+    /// Returns the provider's token counts. Counts that are missing, zero, or implausibly large are replaced with
+    /// estimates. After a cutoff, the output is estimated too.
     fn usage(&self, request: &ModelRequest, calls: &[ToolCall]) -> Usage {
         let counted_usage = self.counts.usage();
         let (text, reasoning) = (
@@ -439,11 +441,11 @@ impl AnswerBuilder {
     }
 }
 
-/// Maximum plausible number of tokens of one call. A larger number is an error that would use up a month's budget.
+/// Maximum plausible number of tokens of one call. A larger number is an error and would use up a month's budget.
 const MAX_TOKENS: u64 = 50_000_000;
 
-/// Merges a fragment into a reasoning item: appends to its text fields, and replaces other fields unless the new value
-/// is null.
+/// Merges a fragment into a reasoning item: appends to fields that contain text, and replaces other fields unless their
+/// new value is null.
 fn merge_fragments(
     target: &mut serde_json::Map<String, Value>,
     addition: &serde_json::Map<String, Value>,

@@ -1,5 +1,5 @@
-//! Anthropic's Messages API: <https://docs.anthropic.com/en/api/messages>. `input_tokens` excludes tokens of the
-//! prompt cache; the output count in each `message_delta` is cumulative.
+//! Anthropic's Messages API: <https://docs.anthropic.com/en/api/messages>. `input_tokens` excludes the tokens of the
+//! prompt cache, and the output count in each `message_delta` is cumulative.
 
 use serde_json::{Map, Value, json};
 
@@ -16,13 +16,13 @@ use crate::domain::chat::{ModelRequest, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
 
-/// Default output limit, in tokens, when the request has none and the model's own limit is unknown. The API requires a
-/// limit.
+/// Default output limit, in tokens, if the request has no limit and the model's own limit is unknown. The API requires
+/// a limit.
 const DEFAULT_OUTPUT: u64 = 8_192;
-/// Maximum default output limit, in tokens. A higher limit must be requested, because a runaway answer could then take
-/// very long.
+/// Maximum default output limit, in tokens. A higher limit must be requested explicitly, because a runaway answer would
+/// take very long.
 const MAX_DEFAULT_OUTPUT: u64 = 32_000;
-/// Minimum length, in tokens, of a prompt that Anthropic's models cache.
+/// Minimum length of a prompt that Anthropic's models cache, in tokens.
 const MIN_CACHED_PROMPT: u64 = 1_024;
 /// Minimum thinking budget that the API accepts, in tokens.
 const MIN_THINKING_BUDGET: u64 = 1_024;
@@ -49,8 +49,8 @@ pub(super) fn request_body(
     body.insert("stream".into(), json!(true));
     body.insert("messages".into(), messages(&turns));
     if !system.is_empty() {
-        // A marked prompt is cached for five minutes and reread at a tenth of the price; an unmarked one is never
-        // cached.
+        // A marked prompt is cached for five minutes, and reading it again costs a tenth of the price. Without a mark,
+        // a prompt is never cached.
         let is_kept = request.is_prefix_reused && estimate_tokens(&system) >= MIN_CACHED_PROMPT;
         let system = match is_kept {
             _ if !marks.is_empty() => json!(cache_marks::split_at_marks(&system, &marks)),
@@ -63,7 +63,7 @@ pub(super) fn request_body(
     }
     let mut output_limit = max_tokens(request, capabilities);
     let is_forced = request.format.is_some() && shape == Structured::Tool;
-    // A forced tool call and thinking are mutually exclusive.
+    // The API accepts either a forced tool call or thinking, but not both.
     let is_thinking =
         !is_forced && add_thinking(&mut body, request, capabilities, &mut output_limit);
     body.insert("max_tokens".into(), json!(output_limit));
@@ -109,7 +109,7 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools, is_thinking: bool, ac
     body.insert("tools".into(), tools.list.iter().map(tool).collect());
     let mut choice = match &tools.choice {
         ToolChoice::None => json!({ "type": "none" }),
-        // A model that thinks cannot be forced to call a tool.
+        // A model cannot be forced to call a tool while it thinks.
         ToolChoice::Required if !is_thinking => json!({ "type": "any" }),
         ToolChoice::Named(name) if !is_thinking => json!({ "type": "tool", "name": name }),
         _ => json!({ "type": "auto" }),
@@ -120,7 +120,7 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools, is_thinking: bool, ac
     body.insert("tool_choice".into(), choice);
 }
 
-// All results of a turn's calls must be in the next turn, before any text.
+// Converts turns to messages. The results of all calls in a turn must be in the next turn, before any text.
 fn messages(turns: &[PromptTurn]) -> Value {
     let mut messages: Vec<Value> = Vec::new();
     let mut last_is_tool_results = false;
@@ -199,8 +199,8 @@ fn output_config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
     config.as_object_mut().expect("it was made an object above")
 }
 
-/// Returns whether the model decides how much it thinks, as a client of Anthropic's API can request. Without an
-/// effort, this is about the same as high effort.
+/// Returns whether a client of Anthropic's API has requested adaptive thinking, which means that the model decides how
+/// much it thinks. Without an effort, this is about the same as high effort.
 fn is_adaptive(request: &ModelRequest) -> bool {
     let passthrough = request.passthrough.as_deref();
     passthrough.is_some_and(|passthrough| {
@@ -210,7 +210,7 @@ fn is_adaptive(request: &ModelRequest) -> bool {
     })
 }
 
-/// Returns the thinking budget that a client of Anthropic's API has set.
+/// Returns the thinking budget that a client of Anthropic's API has set, if any.
 fn client_budget(request: &ModelRequest) -> Option<&Value> {
     let passthrough = request.passthrough.as_deref()?;
     let thinking = passthrough.fields.get("thinking")?;
@@ -219,7 +219,8 @@ fn client_budget(request: &ModelRequest) -> Option<&Value> {
     is_budget.then_some(thinking)
 }
 
-/// Returns whether the thinking blocks are missing that the model requires together with the results of its tool calls.
+/// Returns whether the request contains tool results but lacks the thinking blocks before the calls, which the model
+/// requires.
 fn lacks_thinking_blocks(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter().rev();
     let last = messages.find(|message| !message.calls.is_empty());
@@ -227,7 +228,8 @@ fn lacks_thinking_blocks(request: &ModelRequest) -> bool {
         && !last.is_some_and(|message| message.reasoning_items.iter().any(is_signed_thought))
 }
 
-/// Adds the thinking settings to the body; returns whether thinking is on.
+/// Adds the thinking settings to the body, and raises the output limit by the thinking budget. Returns whether thinking
+/// is on.
 fn add_thinking(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
@@ -245,7 +247,7 @@ fn add_thinking(
     {
         return false;
     }
-    // For a model without known capabilities, the client's own setting applies.
+    // If the model's capabilities are unknown, the client's own setting is used.
     if capabilities.thinking == Thinking::Unknown
         && let Some(own) = client_budget(request)
     {
@@ -262,7 +264,7 @@ fn add_thinking(
     }
     let budget = thinking_budget(effort).max(MIN_THINKING_BUDGET);
     if request.parameters.max_tokens.is_none() {
-        // The budget counts against the limit, so raise the limit by the budget to leave room for the answer.
+        // Thinking counts toward the output limit, so the limit is raised by the budget to leave room for the answer.
         let known_limit = Some(capabilities.max_output).filter(|output_limit| *output_limit > 0);
         *output_limit = (*output_limit + budget).min(known_limit.unwrap_or(u64::MAX));
     }
@@ -294,7 +296,7 @@ fn add_sampling(
     if is_thinking {
         return;
     }
-    // The temperature must not exceed 1, and the API accepts either `temperature` or `top_p`.
+    // The temperature must not exceed 1, and the API does not accept both `temperature` and `top_p`.
     let temperature = own.temperature.map(|value| json!(value.min(1.0)));
     let top_p = own.top_p.filter(|_| temperature.is_none());
     set("temperature", "temperature", temperature);
@@ -342,7 +344,7 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
             read_stop_reason(builder, &data["delta"]);
         }
         "message_stop" => builder.end(),
-        // This covers `ping`, the ends of blocks, and events that the vendor may add later.
+        // These are `ping`, the ends of blocks, and events that the vendor may add later.
         _ => {
             if let Some(error) = refusal::reported_error(&data) {
                 builder.fail(refusal::parse_stream_error(error));
@@ -378,7 +380,7 @@ fn read_block(builder: &mut AnswerBuilder, place: u64, block: &Value, is_whole: 
     builder.add_reasoning(block["thinking"].as_str().unwrap_or_default());
     if block["type"] == "tool_use" {
         let text = |name: &str| block[name].as_str().unwrap_or_default();
-        // Some compatible servers send the complete input at the start of the block.
+        // Some compatible servers send the complete input when the block starts.
         let input = &block["input"];
         let is_given = is_whole || input.as_object().is_some_and(|input| !input.is_empty());
         let input = match is_given {
@@ -406,8 +408,8 @@ fn read_stop_reason(builder: &mut AnswerBuilder, stop: &Value) {
     builder.set_finish_reason(reason);
 }
 
-/// Reads usage. Counts are cumulative. If an answer was made in several steps, each step is listed and billed
-/// separately.
+/// Reads usage, whose counts are cumulative. If an answer was generated in several steps, each step is listed and
+/// billed separately, so the counts of the steps are summed.
 fn read_usage(builder: &mut AnswerBuilder, usage: &Value) {
     let steps = usage["iterations"]
         .as_array()
@@ -421,7 +423,7 @@ fn read_usage(builder: &mut AnswerBuilder, usage: &Value) {
     };
     let input = sum("input_tokens");
     if input.is_none() && sum("output_tokens").is_none() {
-        // Some compatible servers report usage as chat completions do.
+        // Some compatible servers report usage in the format of chat completions.
         return builder.add_counts(usage_counts::parse_usage(usage));
     }
     builder.add_counts(UsageCounts {

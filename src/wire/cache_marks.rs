@@ -1,5 +1,5 @@
-//! Clients' prompt-cache markers (Anthropic's `cache_control`): read from content and tools, and written back at
-//! the same positions. Other vendors have no such field.
+//! Clients' prompt-cache markers (Anthropic's `cache_control`). They are read from content and tools, and written back
+//! at the same positions. Other vendors have no such field.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::{CacheMark, Message, MessageRole};
 use crate::domain::tools::Tools;
 
-/// Name of the field in Anthropic's API that contains a marker.
+/// The field in Anthropic's API that contains a marker.
 pub(super) const CACHE_FIELD: &str = "cache_control";
-/// Maximum size of one marker, in bytes of JSON. Vendors' markers contain only a type and a time to live.
+/// Maximum size of a marker as JSON, in bytes. Vendors' markers contain only a type and a time to live.
 const MAX_MARK_BYTES: usize = 256;
 
-/// Returns the marker of a block or a tool, if any.
+/// Returns the marker of a block or a tool, if it has one.
 ///
 /// # Errors
 ///
@@ -30,7 +30,7 @@ pub(super) fn block_mark(block: &Value) -> Result<Option<Value>, RequestError> {
     }
 }
 
-/// Returns the marker after a message's last block, which is a tool call or a tool result.
+/// Returns the marker of a tool call or tool result, which applies to the end of the message.
 ///
 /// # Errors
 ///
@@ -39,14 +39,14 @@ pub(super) fn parse_mark_after(block: &Value) -> Result<Option<CacheMark>, Reque
     Ok(block_mark(block)?.map(|control| CacheMark { end: None, control }))
 }
 
-/// Returns whether a request has cache markers.
+/// Returns whether a request contains cache markers.
 pub fn has_marks(turns: &[Message], tools: Option<&Tools>) -> bool {
     let mut tools = tools.into_iter().flat_map(|tools| &tools.list);
     turns.iter().any(|turn| !turn.cache_marks.is_empty())
         || tools.any(|tool| tool.cache_control.is_some())
 }
 
-/// Returns the markers of all instructions, with offsets into the joined text.
+/// Returns the markers of all system messages, with offsets into the joined text.
 pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
     let (mut marks, mut before) = (Vec::new(), 0);
     let instructions = messages
@@ -61,7 +61,7 @@ pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
 
 const INSTRUCTION_SEPARATOR: &str = "\n\n";
 
-/// Shifts the markers of a text by the length, in bytes, of the text before it.
+/// Shifts the markers of a text by the length of the text before it, in bytes.
 pub(super) fn shift_marks(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = CacheMark> {
     marks.iter().map(move |mark| CacheMark {
         end: mark.end.map(|end| end + bytes),
@@ -69,7 +69,7 @@ pub(super) fn shift_marks(marks: &[CacheMark], bytes: usize) -> impl Iterator<It
     })
 }
 
-/// Splits a text into text blocks that end at its markers.
+/// Splits a text into text blocks that end at its markers. Markers of blank text are dropped.
 pub(super) fn split_at_marks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
     let (mut blocks, mut from) = (Vec::new(), 0);
     let ends = marks.iter().filter_map(|mark| Some((mark.end?, mark)));
@@ -77,8 +77,8 @@ pub(super) fn split_at_marks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
         let end = text.floor_char_boundary(end);
         let piece = text.get(from..end).unwrap_or_default();
         let piece = piece.strip_prefix(INSTRUCTION_SEPARATOR).unwrap_or(piece);
-        // Vendors refuse a block of only whitespace, so skip its marker. The cached prefix then ends at the previous
-        // marker.
+        // Vendors refuse a block that consists only of whitespace, so its marker is skipped. The cached prefix then
+        // ends at the previous marker.
         if piece.trim().is_empty() {
             continue;
         }
@@ -96,7 +96,7 @@ pub(super) fn split_at_marks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
     blocks
 }
 
-/// Marks the last block of a message if the client marked it.
+/// Adds the client's marker at the end of a message, if there is one, to the message's last block.
 pub(super) fn mark_last(blocks: &mut [Value], marks: &[CacheMark]) {
     let last = marks.iter().rev().find(|mark| mark.end.is_none());
     if let (Some(block), Some(mark)) = (blocks.last_mut(), last) {

@@ -1,4 +1,4 @@
-//! Embeddings: parses Quire's OpenAI-compatible request, builds each provider's request, and reads the vectors of its
+//! Embeddings: parses requests in OpenAI's format, builds each provider's request, and reads the vectors in its
 //! response.
 
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use crate::domain::chat::Passthrough;
 
 /// Maximum number of texts in one request, as in OpenAI's API.
 const MAX_TEXTS: usize = 2_048;
-/// Maximum size of all texts together, in bytes.
+/// Maximum total size of the texts, in bytes.
 const MAX_BYTES: usize = 2_000_000;
 
-/// An embeddings request of a client.
+/// A client's request for embeddings.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EmbeddingRequest {
     /// Model ID, as the client sent it.
@@ -22,9 +22,9 @@ pub struct EmbeddingRequest {
     pub texts: Vec<String>,
     /// Number of dimensions of the vectors; `None` for the model's default.
     pub dimensions: Option<u32>,
-    /// Whether vectors are sent as base64 of little-endian 32-bit floats, which OpenAI's client requests.
+    /// Whether vectors are sent as base64 of little-endian 32-bit floats, as OpenAI's client requests.
     pub is_base64: bool,
-    /// Fields that Quire does not interpret, passed on to the provider.
+    /// Fields that Quire does not interpret and passes on to the provider.
     pub passthrough: Passthrough,
 }
 
@@ -32,7 +32,7 @@ pub struct EmbeddingRequest {
 ///
 /// # Errors
 ///
-/// Returns an error when a field is missing, malformed, or too large; the error names it.
+/// Returns an error that names the field when a field is missing, malformed, or too large.
 pub fn parse_request(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -81,8 +81,8 @@ pub fn parse_request(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     })
 }
 
-/// Builds a provider's request: the path after its base URL, and the body. `None` if the provider has no embeddings
-/// API.
+/// Builds a provider's request: the path after its base URL, and the body. Returns `None` if the provider has no
+/// embeddings API.
 pub fn build_request(
     kind: ApiFormat,
     name: &str,
@@ -100,7 +100,7 @@ pub fn build_request(
             Some(("embeddings".to_owned(), body))
         }
         ApiFormat::Ollama => {
-            // A text that is too long must cause an error, never be silently truncated.
+            // A text that is too long must cause an error, and must not be truncated silently.
             body["truncate"] = json!(false);
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
@@ -125,7 +125,7 @@ pub fn build_request(
     }
 }
 
-/// Returns the fields of a request that can be omitted: all but the model and its texts.
+/// Returns the names of the optional fields in a request: all but the model and the texts.
 pub fn optional_fields(body: &Value) -> Vec<String> {
     let first_request = body.get("requests").map_or(body, |requests| &requests[0]);
     let names = first_request
@@ -136,7 +136,7 @@ pub fn optional_fields(body: &Value) -> Vec<String> {
     names.filter(|name| !is_needed(name)).cloned().collect()
 }
 
-/// Removes the fields that the model has refused from a request and returns their names in the client's API.
+/// Removes from a request the fields that the model has refused. Returns their names in the client's API.
 pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
     let names = optional_fields(body);
     let removed: Vec<String> = names
@@ -157,7 +157,7 @@ pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
     removed.into_iter().map(glossary_name).collect()
 }
 
-// Fields that Quire sets take precedence.
+// Adds the client's own fields. Fields that Quire sets take precedence.
 fn add_client_fields(kind: ApiFormat, body: &mut Value, request: &EmbeddingRequest) {
     let Some(body) = body.as_object_mut() else {
         return;
@@ -169,8 +169,8 @@ fn add_client_fields(kind: ApiFormat, body: &mut Value, request: &EmbeddingReque
     }
 }
 
-/// Returns the fields of a request that a provider with this API format does not receive. `None` means that no
-/// provider was found.
+/// Returns the client's own fields that a provider with this API format does not receive: all of them if `kind` is
+/// `None` because no provider was found.
 pub fn ignored_fields(kind: Option<ApiFormat>, request: &EmbeddingRequest) -> Vec<String> {
     let is_sent = |name: &str| {
         kind.is_some_and(|kind| passthrough::is_sent_to(kind, &request.passthrough, name))
@@ -182,18 +182,19 @@ pub fn ignored_fields(kind: Option<ApiFormat>, request: &EmbeddingRequest) -> Ve
         .collect()
 }
 
-/// Vectors in the order of the texts, and the token count if the provider reports it.
+/// The vectors in the order of the texts, and the token count, if known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddingResponse {
     /// One vector per text.
     pub vectors: Vec<Vec<f32>>,
     /// Number of input tokens, if the provider reports it.
     pub tokens: Option<u64>,
-    /// Fields of the request that the model refused and that were omitted.
+    /// Fields of the request that were omitted because the model refused them.
     pub omitted: Vec<String>,
 }
 
-/// Parses a provider's response. `None` if it is malformed or the number of vectors differs from the number of texts.
+/// Parses a provider's response. Returns `None` if it is malformed, or if the number of vectors differs from the number
+/// of texts.
 pub fn parse_answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<EmbeddingResponse> {
     let vector = |value: &Value| -> Option<Vec<f32>> {
         let numbers = value.as_array().filter(|numbers| !numbers.is_empty())?;

@@ -1,15 +1,16 @@
-//! Other vendors' reasoning inside a Responses item: `encrypted_content` contains the vendor's own block as JSON,
-//! so that a client that sends the item back also returns the block with its signature.
+//! Other vendors' reasoning in a Responses item. The item's `encrypted_content` contains the vendor's own block as
+//! JSON, so a client that sends the item back also sends back the block with its signature.
 
 use serde_json::{Value, json};
 
 use super::prompt::{is_encrypted_item, is_signed_thought};
 
-/// Maximum size of one `encrypted_content` that is parsed, in bytes.
+/// Maximum size of an `encrypted_content` that is parsed, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Wraps a vendor's block in a reasoning item: its text as a summary, and the whole block to be sent back. `None` if
-/// it is already a Responses item, or its vendor does not accept it back.
+/// Wraps a vendor's block in a reasoning item. The block's text becomes the item's summary, and the whole block is
+/// included, so that it can be sent back. Returns `None` if the block is already a Responses item, or if its vendor
+/// does not accept it back.
 pub(super) fn wrap_block(id: &str, block: &Value) -> Option<Value> {
     if block["type"] == "reasoning" || !(is_signed_thought(block) || is_opaque(block)) {
         return None;
@@ -24,7 +25,8 @@ pub(super) fn wrap_block(id: &str, block: &Value) -> Option<Value> {
     }))
 }
 
-/// Returns the vendor's block in an item that a client sends back; `None` if the item is a native Responses item.
+/// Returns the vendor's block in an item that a client sends back. Returns `None` if the item is a native Responses
+/// item.
 pub(super) fn unwrap_block(item: &Value) -> Option<Value> {
     if !is_encrypted_item(item) {
         return None;

@@ -1,9 +1,9 @@
-//! Vendors' names for a regular end of an answer. Any other reason means that the answer was cut off.
+//! Vendors' names for the regular end of an answer. Any other reason means that the answer was cut off.
 
 use crate::domain::chat::Finish;
 
-/// Documented finish reasons of a regular end, in lowercase. Routers pass on the reason from the model's own
-/// vendor, so one table serves every API format.
+/// Documented finish reasons of a regular end, in lowercase. Routers pass on the reason from the model's own vendor, so
+/// a single table serves all API formats.
 const REGULAR_REASONS: &[(&str, Finish)] = &[
     // Used by OpenAI, Gemini, Ollama, and most others.
     ("stop", Finish::Stop),
@@ -20,7 +20,7 @@ const REGULAR_REASONS: &[(&str, Finish)] = &[
     ("stop_sequence", Finish::Stop),
     ("tool_use", Finish::ToolCalls),
     ("model_context_window_exceeded", Finish::Length),
-    // The model would continue if called again, so the answer is incomplete.
+    // The model would continue if it were called again, so the answer is incomplete.
     ("pause_turn", Finish::Length),
     ("refusal", Finish::ContentFilter),
     ("guardrail_intervened", Finish::ContentFilter),
@@ -61,7 +61,7 @@ const REGULAR_REASONS: &[(&str, Finish)] = &[
     ("image_recitation", Finish::ContentFilter),
 ];
 
-/// Prefixes from enum names, which proxies keep when they print an SDK's value.
+/// Prefixes of enum names. Proxies keep them when they print an SDK's value.
 const ENUM_PREFIXES: &[&str] = &[
     "finish_reason_",
     "finishreason.",
@@ -70,7 +70,7 @@ const ENUM_PREFIXES: &[&str] = &[
     "reason_",
 ];
 
-/// Maps a finish reason; `None` if no vendor documents it as a regular end.
+/// Parses a finish reason. Returns `None` if no vendor documents it as a regular end.
 pub(super) fn parse(reason: &str) -> Option<Finish> {
     let reason = reason.trim().trim_matches('"').to_ascii_lowercase();
     let reason = reason.replace(['-', ' '], "_");
@@ -78,7 +78,7 @@ pub(super) fn parse(reason: &str) -> Option<Finish> {
         .iter()
         .find_map(|prefix| reason.strip_prefix(prefix));
     let reason = bare_reason.unwrap_or(&reason);
-    // Gemini's compatible endpoint appends the filter's name to the reason: `content_filter: RECITATION`.
+    // Gemini's compatible endpoint appends the name of the filter to the reason: `content_filter: RECITATION`.
     let (word, is_filter) = match reason.split_once(':') {
         Some((word, _)) => (word, true),
         None => (reason, false),
@@ -97,7 +97,7 @@ pub(super) fn parse(reason: &str) -> Option<Finish> {
     finish.filter(|finish| !is_filter || *finish == Finish::ContentFilter)
 }
 
-/// Returns whether a value means that there is no finish reason yet, in any spelling.
+/// Returns whether a value means, in any spelling, that there is no finish reason yet.
 pub(super) fn is_unset(reason: &str) -> bool {
     matches!(reason.trim(), "" | "null" | "none" | "None")
 }

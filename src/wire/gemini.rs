@@ -1,5 +1,5 @@
-//! Gemini's generateContent: <https://ai.google.dev/api/generate-content>. Each event has the form of a complete
-//! response; there is no final event; thinking tokens are counted separately from the candidates' tokens.
+//! Gemini's generateContent API: <https://ai.google.dev/api/generate-content>. Each event has the form of a complete
+//! response, and no event marks the end. Thinking tokens are counted separately from the tokens of the candidates.
 
 use serde_json::{Map, Value, json};
 
@@ -16,10 +16,10 @@ pub(super) fn model_path(name: &str) -> String {
     format!("models/{}:streamGenerateContent?alt=sse", escape_name(name))
 }
 
-/// Escapes a model name for a URL path.
+/// Removes the prefix `models/` from a model name, and all characters that are not allowed in a segment of a URL path.
 pub(super) fn escape_name(name: &str) -> String {
     let name = name.strip_prefix("models/").unwrap_or(name);
-    // The name must not be able to change the rest of the path.
+    // The name must not change the rest of the path.
     name.chars()
         .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))
         .collect()
@@ -44,7 +44,7 @@ pub(super) fn request_body(request: &ModelRequest, capabilities: &ModelCapabilit
     match (&request.format, shape) {
         (Some(format), Structured::Native) => {
             config.insert("responseMimeType".into(), json!("application/json"));
-            // Gemini refuses an empty list of required properties.
+            // Gemini refuses a schema with an empty list of required properties.
             if !format.any {
                 let schema = schema_subset::gemini_subset(&format.schema);
                 config.insert("responseJsonSchema".into(), schema);
@@ -156,7 +156,7 @@ fn sampling_config(request: &ModelRequest, capabilities: &ModelCapabilities) -> 
     config
 }
 
-/// Returns the thinking settings: a level or a budget, but never both, which the API refuses.
+/// Returns the thinking settings: either a level or a budget, because the API refuses both together.
 fn thinking_config(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<Value> {
     if matches!(capabilities.thinking, Thinking::Fixed | Thinking::Unknown)
         && request.parameters.reasoning_effort.is_none()
@@ -196,7 +196,7 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     }
 }
 
-/// Parses a complete response: one frame, or a list of frames from a server that ignores `alt=sse`.
+/// Parses a complete response: one frame, or a list of frames if the server ignores `alt=sse`.
 pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     let frames = body
         .as_array()
@@ -259,7 +259,7 @@ fn read_frame(builder: &mut AnswerBuilder, frame: &Value) {
     }
 }
 
-/// Finish reasons for which the model's output is unusable.
+/// Finish reasons that mean that the model's output is unusable.
 const UNUSABLE_REASONS: &[&str] = &[
     "MALFORMED_FUNCTION_CALL",
     "MALFORMED_RESPONSE",
@@ -294,7 +294,7 @@ fn read_usage(builder: &mut AnswerBuilder, usage: &Value) {
     let reasoning = count("thoughtsTokenCount");
     let input = sum(count("promptTokenCount"), count("toolUsePromptTokenCount"));
     let output = sum(count("candidatesTokenCount"), reasoning);
-    // Some servers report only the total; the output count is the rest.
+    // Some servers report the total but not the output count, which is then the rest.
     let rest = || count("totalTokenCount")?.checked_sub(input?);
     builder.add_counts(UsageCounts {
         input,

@@ -1,16 +1,16 @@
-//! Splits JSON texts that arrive as one, because some servers omit the line feeds between events or the `data:`
-//! prefix, or repeat the prefix. Splits only where the result is unambiguous.
+//! Splits several JSON texts that arrive as one. Some servers omit the line feeds between events or the `data:` prefix,
+//! or repeat the prefix. A text is split only if the result is unambiguous.
 
 use serde::de::IgnoredAny;
 
-/// Bytes that can follow the end of an object if several events were joined: the first byte of an object, `data:`, or
-/// `[DONE]`, or whitespace.
+/// Bytes that can follow an object if several events were joined: whitespace, or the first byte of an object, `data:`,
+/// or `[DONE]`.
 const AFTER_OBJECT: &[u8] = b"{d[ \n\r\t";
 
-/// Splits a text into its JSON texts; `None` if it is a single text, or not JSON.
+/// Splits a text into several JSON texts. Returns `None` if it is a single text or not JSON.
 pub(super) fn split_objects(data: &str) -> Option<Vec<String>> {
     let json_text = strip_data_prefix(data);
-    // Nearly all data is a single object; this check avoids parsing it.
+    // Nearly all data is a single object, which this check recognizes without parsing.
     let bytes = json_text.as_bytes();
     let follows = |end: usize| {
         bytes
@@ -36,7 +36,7 @@ pub(super) fn split_objects(data: &str) -> Option<Vec<String>> {
     Some(parts)
 }
 
-/// Strips the `data:` prefix of a text.
+/// Strips `data:` prefixes, even repeated ones, from the start of a text.
 fn strip_data_prefix(text: &str) -> &str {
     let mut text = text.trim_start();
     while let Some(rest) = text.strip_prefix("data:") {
@@ -45,7 +45,8 @@ fn strip_data_prefix(text: &str) -> &str {
     text
 }
 
-/// Returns the length, in bytes, of the object with which a text begins.
+/// Returns the length, in bytes, of the object with which a text begins. Returns `None` if it begins with something
+/// else.
 fn object_length(text: &str) -> Option<usize> {
     text.strip_prefix('{')?;
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();

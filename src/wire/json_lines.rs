@@ -1,10 +1,10 @@
-//! Decodes newline-delimited JSON, as Ollama streams it: chunks of any size in, complete lines out.
+//! Decodes newline-delimited JSON, as Ollama streams it. Takes chunks of any size and returns complete lines.
 
 use std::collections::VecDeque;
 
 use super::sse::{MalformedStream, SseFrame};
 
-/// Decodes bytes into lines, each as an event without a name.
+/// Decodes bytes into lines. Each line is returned as an event without a name.
 #[derive(Debug)]
 pub struct LineDecoder {
     limit: usize,
@@ -24,7 +24,7 @@ impl LineDecoder {
         }
     }
 
-    /// Adds the next bytes, which need not end at a line.
+    /// Adds the next bytes, which may end within a line.
     pub fn push(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if self.broken || self.line.len() + piece.len() > self.limit {
@@ -38,12 +38,12 @@ impl LineDecoder {
         }
     }
 
-    /// Ends the stream; the last line needs no line feed.
+    /// Ends the stream. Its last line needs no line feed.
     pub fn end(&mut self) {
         self.close();
     }
 
-    /// Returns the next complete line, skipping blank ones; `None` if more bytes are needed.
+    /// Returns the next complete line that is not blank. Returns `None` if more bytes are needed.
     ///
     /// # Errors
     ///

@@ -1,19 +1,19 @@
-//! Line numbers of the values in a JSON text, so that an error can name a value's line. The text must already have
-//! been parsed as JSON: nothing is validated here.
+//! Line numbers of the values in a JSON text, so that an error can refer to the line of a value. The text must already
+//! have been parsed as JSON, because nothing is validated here.
 
 use std::collections::BTreeMap;
 
-/// An open object or list, and the position of the current value in it.
+/// An open object or list, and the key or index of its current value.
 enum OpenContainer {
     Object(String),
     List(usize),
 }
 
-/// Maximum total length of all paths, in bytes; values beyond it get no line number. Without this limit, many values
-/// under one long key could take quadratic time.
+/// Maximum total length of all paths, in bytes. Values beyond this limit get no line number. Without the limit, many
+/// values under one long key could take quadratic time.
 const MAX_PATHS: usize = 16 << 20;
 
-/// Returns the line numbers, from 1, by path: `stages.1.prompt`.
+/// Returns the line number, from 1, of each value by its path, such as `stages.1.prompt`.
 pub fn lines_by_path(text: &str) -> BTreeMap<String, usize> {
     let mut lines = BTreeMap::new();
     let mut path: Vec<OpenContainer> = Vec::new();
@@ -41,7 +41,7 @@ pub fn lines_by_path(text: &str) -> BTreeMap<String, usize> {
             }
             _ => {}
         }
-        // A value's line is that of its first character, or of its key.
+        // The line of a value is the line of its first character or, in an object, of its key.
         if !character.is_whitespace() && !matches!(character, ',' | '}' | ']' | ':') {
             let path_name = path_text(&path);
             size += path_name.len();
@@ -54,7 +54,7 @@ pub fn lines_by_path(text: &str) -> BTreeMap<String, usize> {
     lines
 }
 
-/// Skips to the closing quote and returns its position.
+/// Advances to the closing quote of a string and returns its position.
 fn end_of_text(rest: &mut std::str::CharIndices) -> Option<usize> {
     while let Some((at, character)) = rest.next() {
         match character {

@@ -1,22 +1,22 @@
-//! Model Context Protocol, server side: parses one JSON-RPC message into a request and encodes the response. Knows
+//! Model Context Protocol, server side: parses a JSON-RPC message into a request, and encodes the response. Knows
 //! nothing about pipes, HTTP, or analyses. Refuses batches, which the protocol no longer supports.
 
 use serde_json::{Map, Value, json};
 
 /// Supported protocol versions, newest first.
 const PROTOCOL_VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
-/// Version used with a client that requests none of `PROTOCOL_VERSIONS`.
+/// The version offered to a client that requests a version not in `PROTOCOL_VERSIONS`.
 const DEFAULT_VERSION: &str = "2025-06-18";
 /// Default timeout of a tool call, in seconds.
 const DEFAULT_TIMEOUT: f64 = 240.0;
 /// Maximum timeout of a tool call, in seconds.
 const MAX_TIMEOUT: f64 = 3_600.0;
-/// Number of search results if the client does not set a limit.
+/// Default number of search results.
 const DEFAULT_HITS: usize = 10;
-/// Maximum number of search results: the most that the index returns.
+/// Maximum number of search results, which is the most that the index returns.
 const MAX_HITS: usize = 50;
 
-/// A message of a client.
+/// A message from a client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum McpMessage {
     /// A request, which requires a response.
@@ -26,9 +26,9 @@ pub enum McpMessage {
         /// The requested method.
         ask: McpRequest,
     },
-    /// The client cancels the request with this ID.
+    /// The client cancels its request with this ID.
     Cancelled(Value),
-    /// A notification, which requires no response.
+    /// A message that requires no response, such as a notification.
     Notification,
 }
 
@@ -80,18 +80,18 @@ pub struct PanelQuestion {
     pub budget_usd: Option<f64>,
 }
 
-/// A protocol error: the JSON-RPC code and a sentence.
+/// A protocol error: a JSON-RPC code and a message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct McpError {
     /// ID of the request; null if it has none.
     pub id: Value,
-    /// JSON-RPC error code, such as -32602 for invalid arguments.
+    /// JSON-RPC error code, such as -32602 for invalid parameters.
     pub code: i64,
-    /// The error as a sentence.
+    /// Error message.
     pub text: String,
 }
 
-/// Parses one message.
+/// Parses a message.
 ///
 /// # Errors
 ///
@@ -108,7 +108,7 @@ pub fn parse_message(text: &str) -> Result<McpMessage, McpError> {
     let id = message.get("id").cloned().unwrap_or(Value::Null);
     let is_answer = message.get("result").is_some() || message.get("error").is_some();
     let Some(method) = message["method"].as_str() else {
-        // This is a response to a request that was never sent. It is ignored, because there is no request to answer.
+        // A response to a request that was never sent is ignored.
         return match is_answer {
             true => Ok(McpMessage::Notification),
             false => Err(error(&id, -32600, "this is not a JSON-RPC 2.0 request")),
@@ -236,17 +236,17 @@ pub fn success_response(id: &Value, result: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }
 
-/// Encodes an error response.
+/// Encodes an error as a response.
 pub fn error_response(error: &McpError) -> Value {
     json!({"jsonrpc": "2.0", "id": error.id, "error": {"code": error.code, "message": error.text}})
 }
 
-/// Encodes a tool's result: text for the model, and structured content for programs.
+/// Encodes the result of a tool: text for the model, and structured content for programs.
 pub fn tool_result(text: &str, structured: Value) -> Value {
     json!({"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": false})
 }
 
-/// Encodes a tool's error, which the model sees, so that it can try something else.
+/// Encodes the error of a tool. The model sees it, and can try something else.
 pub fn tool_error(text: &str) -> Value {
     json!({"content": [{"type": "text", "text": text}], "isError": true})
 }

@@ -1,5 +1,5 @@
 //! Wire formats: decode bytes into values and encode values into bytes, without I/O. Providers use one of five API
-//! formats; this module is their common interface, and each format has its own file.
+//! formats. This module is the common interface of the formats, each of which has its own file.
 
 mod answer_builder;
 mod anthropic;
@@ -58,7 +58,7 @@ pub use refusal::{
 };
 use surrogates::PendingSurrogates;
 
-/// API format of a provider: how its requests and answers are encoded.
+/// API format of a provider: how requests and answers are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ApiFormat {
     /// OpenAI's chat completions, which most other providers also use.
@@ -95,7 +95,7 @@ impl ApiFormat {
         }
     }
 
-    /// Parses a name: the inverse of `as_str`.
+    /// Parses a name as returned by `as_str`. Returns `None` if it is unknown.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
@@ -108,7 +108,7 @@ impl ApiFormat {
         }
     }
 
-    /// Returns the path of a provider's model list, after its base URL.
+    /// Returns the path, relative to the base URL, of a provider's model list.
     pub fn models_path(self) -> &'static str {
         match self {
             Self::Ollama => "api/tags",
@@ -118,7 +118,7 @@ impl ApiFormat {
         }
     }
 
-    /// Returns whether a stream is newline-delimited JSON instead of server-sent events.
+    /// Returns whether streams are newline-delimited JSON instead of server-sent events.
     pub fn sends_lines(self) -> bool {
         self == Self::Ollama
     }
@@ -127,13 +127,13 @@ impl ApiFormat {
 /// Known capabilities and request formats of a model.
 #[derive(Debug, Clone, Default)]
 pub struct ModelCapabilities {
-    /// Supported parameters, by their names in the glossary; empty if unknown.
+    /// Supported parameters, by their names in the parameter glossary; empty if unknown.
     pub accepted_parameters: Vec<String>,
-    /// Fields that the model has refused before, by their names on the wire.
+    /// Fields that the model has refused before, by their names in the API format.
     pub refused_fields: Vec<String>,
-    /// Method of enforcing a schema.
+    /// How a schema is enforced.
     pub structured: Structured,
-    /// Method of setting the amount of thinking.
+    /// How the amount of thinking is set.
     pub thinking: Thinking,
     /// Accepted effort levels, lowest first; empty if unknown.
     pub efforts: Vec<String>,
@@ -146,7 +146,8 @@ pub struct ModelCapabilities {
 }
 
 impl ModelCapabilities {
-    /// Returns whether a parameter may be sent: `known` is its name in the glossary, `spelled` its name on the wire.
+    /// Returns whether a parameter may be sent. `known` is its name in the parameter glossary, `spelled` its name in
+    /// the API format.
     fn accepts_parameter(&self, known: &str, spelled: &str) -> bool {
         let accepted = &self.accepted_parameters;
         (accepted.is_empty() || accepted.iter().any(|name| name == known))
@@ -157,7 +158,8 @@ impl ModelCapabilities {
         self.refused_fields.iter().any(|name| name == spelled)
     }
 
-    /// Returns the method that enforces the answer's schema; a method that the model has refused is not used again.
+    /// Returns how the schema of an answer is enforced. If the model has refused the best method, the schema becomes
+    /// part of the prompt. `native` is the field that contains the schema.
     fn schema_method(&self, native: &str, request: &ModelRequest) -> Structured {
         match self.structured {
             // A forced tool would interfere with the client's own tools.
@@ -180,7 +182,7 @@ pub struct OutgoingRequest {
     pub body: Vec<u8>,
 }
 
-/// Builds a request in an API format. `name` is the model's name at its provider.
+/// Builds a request in an API format. `name` is the name that the provider uses for the model.
 pub fn request(
     kind: ApiFormat,
     name: &str,
@@ -217,24 +219,24 @@ pub fn request(
     }
 }
 
-/// Decodes an answer from the events of a stream or from a complete response. `finish` returns the complete answer.
+/// Decodes an answer, either from the events of a stream or from a complete response. `finish` returns the result.
 #[derive(Debug)]
 pub struct AnswerDecoder {
     kind: ApiFormat,
     builder: AnswerBuilder,
     pending_surrogates: PendingSurrogates,
-    /// Whether chunks of a stream have arrived, readable or not.
+    /// Whether any chunks of a stream have arrived, even unreadable ones.
     is_streamed: bool,
 }
 
 /// Properties of a stream that are known before it begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StreamSettings<'a> {
-    /// The model's name at its provider.
+    /// The name that the provider uses for the model.
     pub model: &'a str,
-    /// Whether the prompt template opens the reasoning, so that the answer only closes it.
+    /// Whether the prompt template opens the reasoning block, so that the answer only closes it.
     pub expects_close: bool,
-    /// Whether pieces already sent cannot be retracted, so that no `Delta::Restart` may be sent.
+    /// Whether pieces that have been sent cannot be retracted, so that `Delta::Restart` must not be sent.
     pub cannot_retract: bool,
 }
 
@@ -267,7 +269,7 @@ impl AnswerDecoder {
         self.kind
     }
 
-    /// Decodes an event; returns the pieces in it.
+    /// Decodes an event and returns the pieces of the answer in it.
     pub fn push(&mut self, event: &sse::SseFrame) -> Vec<Delta> {
         if self.is_over() || is_keep_alive(event) {
             return Vec::new();
@@ -302,9 +304,9 @@ impl AnswerDecoder {
         builder.take_deltas()
     }
 
-    /// Decodes a complete response: a server that does not stream sends one JSON object.
+    /// Decodes a complete response, which is the single JSON object of a server that does not stream.
     pub fn push_complete_response(&mut self, body: &str) -> Vec<Delta> {
-        // Some servers send the stream's chunks one after the other, without event framing.
+        // Some servers send the chunks of a stream one after the other, without framing them as events.
         if let Some(parts) = joined_json::split_objects(body.trim()) {
             let events = parts.into_iter().map(|data| sse::SseFrame {
                 data,
@@ -325,17 +327,17 @@ impl AnswerDecoder {
         builder.take_deltas()
     }
 
-    /// Returns whether no further event can change the answer.
+    /// Returns whether the answer has ended, so that no further event can change it.
     pub fn is_over(&self) -> bool {
         self.builder.is_over()
     }
 
-    /// Returns whether there is a finish reason, after which only usage may follow.
+    /// Returns whether the finish reason has arrived. Only usage may follow it.
     pub fn is_complete(&self) -> bool {
         self.builder.is_complete()
     }
 
-    /// Returns the finish reason, if the answer ended regularly.
+    /// Returns the finish reason if the answer ended regularly, otherwise `None`.
     pub fn regular_finish(&self) -> Option<Finish> {
         self.builder.regular_finish()
     }
@@ -345,18 +347,18 @@ impl AnswerDecoder {
         self.builder.has_begun()
     }
 
-    /// Returns whether chunks of a stream have arrived, readable or not.
+    /// Returns whether any chunks of a stream have arrived, even unreadable ones.
     pub fn is_streamed(&self) -> bool {
         self.is_streamed
     }
 
-    /// Returns whether a closing marker without an opening one has ended the reasoning.
+    /// Returns whether the reasoning ended with a closing marker that had no opening marker.
     pub fn was_closed(&self) -> bool {
         self.builder.was_closed()
     }
 
-    /// Ends the stream; returns the pieces still held back, and the answer. A stream that ends without a
-    /// documented finish reason counts as cut off.
+    /// Ends the stream. Returns the pieces that are still held back, and the complete answer. If the stream has no
+    /// documented finish reason, the answer counts as cut off.
     ///
     /// # Errors
     ///
@@ -365,7 +367,7 @@ impl AnswerDecoder {
         self.builder.finish(request)
     }
 
-    /// Ends the answer early, as a token limit does, with estimated token counts; otherwise like `finish`.
+    /// Like `finish`, but ends the answer early, as a token limit would. Token counts are estimated.
     ///
     /// # Errors
     ///
@@ -398,8 +400,7 @@ fn is_done(data: &str) -> bool {
     data.eq_ignore_ascii_case("[DONE]")
 }
 
-/// Returns whether the event only keeps the connection alive: an event without data, a comment sent as data, or a
-/// ping.
+/// Returns whether an event only keeps the connection alive: it has no data, a comment sent as data, or a ping.
 fn is_keep_alive(event: &sse::SseFrame) -> bool {
     const KEEP_ALIVE_WORDS: &[&str] = &[
         "ping",
@@ -417,7 +418,7 @@ fn is_keep_alive(event: &sse::SseFrame) -> bool {
             .any(|word| text.eq_ignore_ascii_case(word))
     };
     let name = event.event.as_str();
-    // A ping with an incomplete object after it means that the stream is damaged.
+    // If a ping is followed by an incomplete object, the stream is damaged.
     let is_whole = |data: &str| {
         !data.starts_with('{') || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
     };

@@ -1,4 +1,4 @@
-//! Parses providers' own model lists, with the metadata that some include: context window, price, and supported
+//! Parses providers' own model lists. Some lists include metadata, such as context windows, prices, and supported
 //! parameters.
 
 use serde_json::Value;
@@ -7,13 +7,13 @@ use super::ApiFormat;
 use crate::domain::money::Price;
 use crate::domain::time::Timestamp;
 
-/// Maximum number of models read from one list.
+/// Maximum number of models that are read from one list.
 const MAX_MODELS: usize = 1_000;
 
 /// A model as its provider's list describes it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListedModel {
-    /// Name of the model at the provider.
+    /// The name that the provider uses for the model.
     pub name: String,
     /// Context window, in tokens; 0 if the list does not give it.
     pub context_window: u64,
@@ -21,13 +21,13 @@ pub struct ListedModel {
     pub price: Option<Price>,
     /// Whether the model accepts images, if the list says so.
     pub vision: Option<bool>,
-    /// Supported parameters, by their names in the glossary; empty if the list does not give them.
+    /// Supported parameters, by their names in the parameter glossary; empty if the list does not give them.
     pub parameters: Vec<String>,
     /// Release date, in seconds since 1970; 0 if the list does not give it.
     pub created: i64,
 }
 
-/// Parses the models in a provider's response, at most 1,000; `None` if the response contains no list.
+/// Parses the models in a provider's response, at most 1,000. Returns `None` if the response contains no list.
 pub fn parse_models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
     let value: Value = crate::domain::json::parse(body).ok()?;
     let list = [&value["data"], &value["models"], &value]
@@ -52,7 +52,8 @@ fn named_model(name: &Value) -> Option<ListedModel> {
     })
 }
 
-/// Reads a row. OpenAI's list has names only; OpenRouter, Together, vLLM, and Anthropic add their own fields.
+/// Parses a row of a list. OpenAI's list contains only names; OpenRouter, Together, vLLM, and Anthropic add their own
+/// fields.
 fn parse_row(model: &Value) -> Option<ListedModel> {
     let mut listed_model = named_model(&model["id"])?;
     let windows = [
@@ -85,11 +86,11 @@ fn parse_row(model: &Value) -> Option<ListedModel> {
     Some(listed_model)
 }
 
-/// Parses OpenRouter's prices, which are strings in dollars per token.
+/// Parses OpenRouter's prices, which are strings that contain dollars per token.
 fn parse_price(pricing: &Value) -> Option<Price> {
     let dollars = |name: &str| {
         let value: f64 = pricing[name].as_str()?.parse().ok()?;
-        // A negative price means that it depends on a model chosen later; one above a cent per token is an error
+        // A negative price means that it depends on a model chosen later. A price above one cent per token is an error
         // in the list.
         (0.0..=0.01).contains(&value).then_some(value * 1e6)
     };

@@ -1,5 +1,6 @@
-//! Ollama's native chat API: <https://github.com/ollama/ollama/blob/main/docs/api.md>. Newline-delimited JSON.
-//! Ollama's default context is small and it silently drops text that does not fit, so each request sets the size.
+//! Ollama's native chat API: <https://github.com/ollama/ollama/blob/main/docs/api.md>. Streams are newline-delimited
+//! JSON. The default context is small, and Ollama silently drops text that does not fit, so each request sets the size
+//! of the context.
 
 use serde_json::{Map, Value, json};
 
@@ -14,11 +15,11 @@ use crate::domain::model::Structured;
 use crate::domain::model::Thinking;
 use crate::domain::tools::ToolChoice;
 
-/// Room for the answer, in tokens, when the request has no limit.
+/// Number of tokens reserved for the answer if the request has no limit.
 const DEFAULT_OUTPUT_TOKENS: u64 = 2_048;
-/// Context sizes are multiples of this number of tokens, because Ollama reloads the model for each new size.
+/// Context sizes are multiples of this number of tokens, because Ollama reloads the model whenever the size changes.
 const CONTEXT_STEP: u64 = 4_096;
-/// Maximum context size, in tokens: a home machine cannot hold more in addition to the model.
+/// Maximum context size, in tokens. A home machine does not have enough memory for more in addition to the model.
 const MAX_CONTEXT: u64 = 131_072;
 
 pub(super) fn request_body(
@@ -74,7 +75,7 @@ pub(super) fn request_body(
     if let (Some(format), Structured::Native) = (&request.format, shape) {
         body["format"] = format.schema.clone();
     }
-    // Ollama can neither force a call nor prevent parallel ones; only omitting the tools has an effect.
+    // Ollama can neither force a call nor prevent parallel calls. To prevent all calls, the tools are omitted.
     if let Some(tools) = (request.tools.as_deref()).filter(|tools| tools.choice != ToolChoice::None)
     {
         body["tools"] = function_tools(tools);
@@ -117,7 +118,7 @@ fn options(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Stri
     }
     let read = request.tokens();
     let room = own.max_tokens.map_or(DEFAULT_OUTPUT_TOKENS, u64::from);
-    // Token estimates are rough, so the size includes a margin of half the prompt.
+    // Token estimates are rough, so half the prompt's size is added as a margin.
     let context_size = (read + read / 2 + room)
         .next_multiple_of(CONTEXT_STEP)
         .min(MAX_CONTEXT);
@@ -152,13 +153,14 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, line: &Value) {
         builder.add_complete_call("", name, &function["arguments"], None);
     }
     if line["done"] == true {
-        // The input count is missing if the whole prompt was still cached from the previous call.
+        // The input count is missing if the whole prompt was still cached from the previous call. `AnswerBuilder`
+        // estimates it.
         builder.add_counts(UsageCounts {
             input: usage_counts::parse_count(&line["prompt_eval_count"]),
             output: usage_counts::parse_count(&line["eval_count"]),
             ..UsageCounts::default()
         });
-        // Before 2024, there was no finish reason, and `done` alone meant a regular end.
+        // Before 2024, there was no finish reason, and `done` meant a regular end.
         builder.set_finish_reason(line["done_reason"].as_str().unwrap_or("stop"));
         builder.end();
     }

@@ -1,5 +1,5 @@
-//! OpenAI's chat completions, which most other providers also use: request, stream, and complete response. Encodes
-//! and decodes; opens no connection.
+//! OpenAI's chat completions, which most other providers also use: encodes requests, and decodes streams and complete
+//! responses. Opens no connections.
 
 mod plain_chunk;
 mod stream;
@@ -33,7 +33,7 @@ pub struct ProviderQuirks {
     pub reasoning_object: bool,
     /// Requires the role `developer` for instructions.
     pub developer: bool,
-    /// Refuses two turns of the same role in a row.
+    /// Refuses two consecutive turns with the same role.
     pub strict_turns: bool,
 }
 
@@ -107,7 +107,7 @@ fn messages(
         if let Some(name) = name.filter(|_| !capabilities.has_refused(NAME_FIELD)) {
             message["name"] = json!(name);
         }
-        // OpenAI, whose instructions have the role `developer`, refuses these fields.
+        // OpenAI, where instructions have the role `developer`, refuses the reasoning fields.
         match quirks.developer {
             true => message,
             false => with_reasoning(message, reasoning, items, capabilities),
@@ -157,11 +157,12 @@ fn messages(
     let words = schema_instruction(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
     let all = request.messages.iter().map(message);
-    // Instructions must come first, because some servers accept them only in the first message.
+    // Instructions must come first, because some servers accept them only as the first message.
     words.into_iter().chain(all).collect()
 }
 
-/// Adds a turn's reasoning, which some models require before the results of the tools that they called.
+/// Adds a turn's reasoning to its message. Some models require the reasoning that preceded their tool calls, together
+/// with the results of the tools.
 fn with_reasoning(
     mut message: Value,
     reasoning: &str,
@@ -269,7 +270,7 @@ fn add_sampling(
         "seed"
     };
     let own = &request.parameters;
-    // A model without known capabilities may support the field.
+    // If the model's capabilities are unknown, it may support the field.
     let top_k = own
         .top_k
         .filter(|_| quirks.top_k || capabilities.accepted_parameters.is_empty());
@@ -321,7 +322,8 @@ fn add_reasoning_settings(
     };
     match capabilities.thinking {
         Thinking::Fixed => {}
-        // OpenRouter translates `reasoning` for each model. It must not be sent together with `reasoning_effort`.
+        // OpenRouter translates `reasoning` for each model. The field must not be sent together with
+        // `reasoning_effort`.
         _ if quirks.reasoning_object => {
             body.insert("reasoning".into(), json!({ "effort": effort }));
         }

@@ -1,5 +1,5 @@
-//! Fields that Quire does not interpret: decides which of a client's fields go to which provider, and which fields
-//! the settings add to every request. A field that the model has refused before is skipped.
+//! Fields that Quire does not interpret. Decides which of a client's fields are sent to which provider, and which
+//! fields the settings add to every request. Skips fields that the model has refused before.
 
 use serde_json::{Map, Value, json};
 
@@ -11,13 +11,13 @@ use crate::domain::provider::FIXED_FIELDS;
 
 /// Maximum number of passed-on fields in one request.
 const MAX_FIELDS: usize = 64;
-/// Maximum size of all passed-on fields together, in bytes of JSON.
+/// Maximum total size of all passed-on fields, in bytes of JSON.
 const MAX_BYTES: usize = 256 * 1024;
-/// Maximum length of a field's name, in bytes.
+/// Maximum length of the name of a field, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Client fields that are never passed on, because they choose the model, the account, the price, or the form of the
-/// answer. An administrator may still set one for a provider or a model in its `body` setting.
+/// Client fields that are never passed on, because they determine the model, the account, the price, or the form of the
+/// answer. An administrator can still set them for a provider or a model in its `body` setting.
 const RESERVED_FIELDS: &[&str] = &[
     "model",
     "messages",
@@ -40,7 +40,7 @@ const RESERVED_FIELDS: &[&str] = &[
     "tools",
     "tool_choice",
     "toolConfig",
-    // Fields that would give access to models, accounts, and servers that the caller may not use.
+    // Fields that would give access to models, accounts, or servers that the caller may not use.
     "models",
     "fallbacks",
     "route",
@@ -57,14 +57,14 @@ const RESERVED_FIELDS: &[&str] = &[
     "provider_options",
     "extra_body",
     "extra_query",
-    // Fields that request kinds of answers that cannot be relayed.
+    // Fields that request kinds of answers that Quire cannot relay.
     "audio",
     "modalities",
-    // Fields that are charged in addition to the price in the catalog.
+    // Fields that cause charges in addition to the price in the catalog.
     "service_tier",
     "speed",
     "inference_geo",
-    // Tools that the vendor runs and charges: searches, code execution, and tools of other servers.
+    // Tools that the vendor runs and charges for: searches, code execution, and tools of other servers.
     "plugins",
     "mcp_servers",
     "mcp",
@@ -82,7 +82,7 @@ const RESERVED_FIELDS: &[&str] = &[
     "code_interpreter",
     "code_execution",
     "server_tools",
-    // Fields for data that is stored at the vendor, read from there, or delivered later to another address.
+    // Fields for data that is stored at the vendor, read from there, or sent later to another address.
     "store",
     "cached_content",
     "deferred",
@@ -90,10 +90,10 @@ const RESERVED_FIELDS: &[&str] = &[
     "callback_url",
 ];
 
-/// Prefixes of further reserved names, in lowercase and without separators.
+/// Prefixes of further reserved names, in lowercase and without separators between words.
 const RESERVED_PREFIXES: &[&str] = &["webhook"];
 
-/// Fields of Anthropic's API that other providers do not know.
+/// Fields of Anthropic's API that are unknown to other providers.
 const ANTHROPIC_FIELDS: &[&str] = &[
     "thinking",
     "output_config",
@@ -101,7 +101,7 @@ const ANTHROPIC_FIELDS: &[&str] = &[
     "metadata",
 ];
 
-/// Ollama settings that belong under `options`.
+/// Settings of Ollama that belong under `options`.
 const OLLAMA_OPTIONS: &[&str] = &[
     "min_p",
     "typical_p",
@@ -118,7 +118,7 @@ const OLLAMA_OPTIONS: &[&str] = &[
     "penalize_newline",
 ];
 
-/// Returns the fields of a request that Quire does not interpret: those not in `known`, and those in
+/// Returns the fields of a request that Quire does not interpret: those that are not in `known`, and those in
 /// `additional`, which are known but passed on unread.
 ///
 /// # Errors
@@ -154,8 +154,8 @@ pub(super) fn read_fields(
     })
 }
 
-/// Returns whether a client's field of this name is never passed on. Some vendors accept both `service_tier` and
-/// `serviceTier`, so case, `_`, and `-` are ignored.
+/// Returns whether a client's field with this name is never passed on. Case, `_`, and `-` are ignored, because some
+/// vendors accept both `service_tier` and `serviceTier`.
 fn is_reserved(name: &str) -> bool {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
     let plain_name = plain(name);
@@ -180,7 +180,7 @@ pub fn is_sent_to(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> boo
     }
 }
 
-/// Adds the client's fields and those from the settings to a body.
+/// Adds the client's fields, and those from the settings, to the body of a request.
 pub(super) fn add_fields(
     kind: ApiFormat,
     body: &mut Value,
@@ -192,7 +192,8 @@ pub(super) fn add_fields(
     };
     if let Some(passthrough) = &request.passthrough {
         for (name, value) in &passthrough.fields {
-            // Whether Anthropic's models may think depends on the whole request, so `anthropic` sets the field.
+            // Whether one of Anthropic's models may think depends on the whole request, so the field is set in
+            // `anthropic`.
             let is_placed = name == "thinking" && kind == ApiFormat::Anthropic;
             if is_sent_to(kind, passthrough, name) && !capabilities.has_refused(name) && !is_placed
             {
@@ -207,7 +208,7 @@ pub(super) fn add_fields(
     }
 }
 
-// Fields that Quire sets itself stay unchanged.
+// Adds a client's field to the body. Fields that Quire itself has set stay unchanged.
 fn place_field(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value: &Value) {
     let ollama = match name {
         "repetition_penalty" => "repeat_penalty",
@@ -220,7 +221,7 @@ fn place_field(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value
         }
         return;
     }
-    // The client's object replaces the one that Quire built from the effort, because it is more specific.
+    // The client's object replaces the one that Quire derived from the effort, because it is more specific.
     if name == "reasoning" && value.is_object() {
         if kind == ApiFormat::OpenAi && !body.contains_key("reasoning_effort") {
             body.insert(name.to_owned(), value.clone());
@@ -234,7 +235,7 @@ fn place_field(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value
     }
 }
 
-// Adds the fields that `target` lacks.
+// Adds the fields of `defaults` that `target` lacks.
 fn fill_missing(target: &mut Value, defaults: &Value) {
     let (Some(target), Some(defaults)) = (target.as_object_mut(), defaults.as_object()) else {
         return;
@@ -244,7 +245,7 @@ fn fill_missing(target: &mut Value, defaults: &Value) {
     }
 }
 
-// Merges objects; otherwise `value` replaces `target`.
+// Merges `value` into `target` if both are objects. Otherwise, replaces `target`.
 fn merge_values(target: &mut Value, value: &Value) {
     match (target, value) {
         (Value::Object(target), Value::Object(more)) => {
@@ -256,8 +257,8 @@ fn merge_values(target: &mut Value, value: &Value) {
     }
 }
 
-/// Returns the names of the fields that a model may refuse without harm: those passed on from the client or the
-/// settings, speakers' names, and cache markers.
+/// Returns the names of fields that can be omitted if a model refuses them: those passed on from the client or from the
+/// settings, names of speakers, and cache markers.
 pub fn field_names(
     kind: ApiFormat,
     request: &ModelRequest,

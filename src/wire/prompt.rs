@@ -1,4 +1,4 @@
-//! Request building shared by the API formats: turns in order, and the answer's schema as an instruction.
+//! Parts of request building that the API formats share: the turns in order, and the answer's schema as an instruction.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::domain::chat::{CacheMark, Image, MessageRole, ModelRequest};
 use crate::domain::model::Structured;
 use crate::domain::tools::ToolCall;
 
-/// A turn of the conversation. Adjacent turns with the same role are joined, because some vendors require alternating
-/// roles.
+/// A turn of the conversation. Adjacent turns with the same role are joined into one, because some vendors require
+/// alternating roles.
 pub(super) struct PromptTurn<'a> {
     pub is_model: bool,
     pub text: String,
@@ -17,7 +17,7 @@ pub(super) struct PromptTurn<'a> {
     pub result_of: Option<&'a str>,
     pub reasoning: &'a str,
     pub reasoning_items: &'a [Value],
-    /// The speaker's name, if all joined turns have the same one.
+    /// The speaker's name, if all joined turns have the same name.
     pub name: Option<&'a str>,
     pub cache_marks: Vec<CacheMark>,
 }
@@ -28,8 +28,8 @@ impl PromptTurn<'_> {
     }
 }
 
-/// Separates the instructions from the turns of the conversation, and adds the answer's schema to the instructions if
-/// `shape` requires it.
+/// Separates the instructions from the turns of the conversation. If `shape` requires it, adds the answer's schema to
+/// the instructions.
 pub(super) fn split_instructions<'a>(
     request: &'a ModelRequest,
     shape: Structured,
@@ -77,7 +77,8 @@ pub(super) fn split_instructions<'a>(
     (system.join("\n\n"), turns)
 }
 
-/// Returns the name of the tool that a result belongs to: some vendors match results by name.
+/// Returns the name of the tool to whose call a result belongs, because some vendors match results by name. Returns the
+/// call's ID if there is no such call.
 pub(super) fn tool_name<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
     let mut calls = request.messages.iter().flat_map(|message| &message.calls);
     calls
@@ -85,14 +86,14 @@ pub(super) fn tool_name<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
         .map_or(id, |call| call.name.as_str())
 }
 
-/// Returns whether the client has run tools: some vendors then require their own reasoning back, which a client may
-/// not have.
+/// Returns whether the client has sent results of tools. Some vendors then require their own reasoning back, which a
+/// client may not have.
 pub(super) fn has_tool_results(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter();
     request.tools.is_some() && messages.any(|message| message.result_of.is_some())
 }
 
-/// Returns whether a reasoning item is an Anthropic block with its signature, which Anthropic accepts back.
+/// Returns whether a reasoning item is an Anthropic block with its signature, as Anthropic accepts it back.
 pub(super) fn is_signed_thought(item: &Value) -> bool {
     let has_text = |name: &str| item[name].as_str().is_some_and(|text| !text.is_empty());
     match item["type"].as_str() {
@@ -102,7 +103,8 @@ pub(super) fn is_signed_thought(item: &Value) -> bool {
     }
 }
 
-/// Returns whether a reasoning item is a self-contained Responses item: nothing is stored at the vendor under its ID.
+/// Returns whether a reasoning item is a self-contained Responses item, that is, the vendor has stored nothing under
+/// its ID.
 pub(super) fn is_encrypted_item(item: &Value) -> bool {
     item["type"] == "reasoning" && item["encrypted_content"].is_string()
 }
@@ -115,7 +117,7 @@ pub(super) fn is_openrouter_detail(item: &Value) -> bool {
     )
 }
 
-/// Returns the schema as an instruction, for models that have no way to enforce one.
+/// Returns the schema as an instruction, for models that cannot enforce a schema in another way.
 pub(super) fn schema_instruction(request: &ModelRequest, shape: Structured) -> Option<String> {
     let format = request.format.as_ref()?;
     (shape == Structured::Prompt).then(|| {
@@ -130,8 +132,8 @@ pub(super) fn schema_instruction(request: &ModelRequest, shape: Structured) -> O
 /// Effort levels, lowest first.
 const EFFORT_LEVELS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
-/// Returns the thinking budget, in tokens, for an effort level, for vendors that require a number. The values are
-/// Quire's own.
+/// Returns the thinking budget for an effort level, in tokens, for vendors that require a number. The values are
+/// Quire's own choice.
 pub(super) fn thinking_budget(effort: &str) -> u64 {
     match EFFORT_LEVELS.iter().position(|known| *known == effort) {
         Some(0) => 0,
@@ -144,8 +146,8 @@ pub(super) fn thinking_budget(effort: &str) -> u64 {
     }
 }
 
-/// Returns the requested effort, if the model accepts one under this name on the wire: the nearest level that it
-/// supports, or the lower of two equally near ones.
+/// Returns the effort level to send, if the model accepts one in the field `spelled`: the supported level that is
+/// nearest to the requested one, or the lower one of two that are equally near.
 pub(super) fn accepted_effort(
     request: &ModelRequest,
     capabilities: &ModelCapabilities,

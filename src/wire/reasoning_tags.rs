@@ -1,5 +1,5 @@
-//! Separates reasoning from the answer in a stream. Local models write their reasoning into the text, between
-//! markers such as `<think>` and `</think>`; markers in code are part of the answer.
+//! Separates reasoning from the answer in a stream. Local models write their reasoning into the text, between markers
+//! such as `<think>` and `</think>`. Markers in code are part of the answer.
 
 mod code;
 mod find;
@@ -11,27 +11,27 @@ use marks::{
     ANSWER_MARKS, FIRST_CHARACTERS, Marks, REASONING_MARKS, UNMARKED_CHANNELS, UnmarkedChannels,
 };
 
-/// Markers that open a channel: gpt-oss writes in channels, of which `final` is the answer (OpenAI's Harmony
-/// format).
+/// Markers with which a channel begins. gpt-oss writes in several channels; the one named `final` is the answer
+/// (OpenAI's Harmony format).
 const CHANNEL_BEGINNINGS: &[&str] = &["<|channel|>", "<|start|>"];
 const MESSAGE_MARKER: &str = "<|message|>";
 const CHANNEL_ENDS: &[&str] = &["<|end|>", "<|return|>", "<|call|>"];
-/// Maximum length of the header between a channel's marker and its message, in bytes.
+/// Maximum length of the header between the marker and the message of a channel, in bytes.
 const MAX_HEADER_BYTES: usize = 256;
-/// Maximum length of whitespace before a marker, in bytes; more belongs to the answer.
+/// Maximum length of whitespace before a marker, in bytes. Longer whitespace is part of the answer.
 const MAX_SPACE_BYTES: usize = 1024;
-/// Maximum number of bytes held back for an expected closing marker. Beyond it, the text is emitted as the answer;
-/// a later closing marker still turns it into reasoning.
+/// Maximum number of bytes that are held back until an expected closing marker arrives. If there are more, the text is
+/// emitted as the answer, but a later closing marker still turns it into reasoning.
 const MAX_AWAITED_BYTES: usize = 1024 * 1024;
-/// Number of bytes processed per step, so that the work of a step is bounded, however large the piece.
+/// Number of bytes processed per step, so that the work per step is bounded even if a piece is large.
 const STEP_BYTES: usize = 4096;
 
-/// A piece of the stream, classified as reasoning or answer.
+/// A piece of the stream, identified as reasoning or answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SplitPiece {
     Text(String),
     Reasoning(String),
-    /// This closing marker had no opening marker, so all text before it was reasoning.
+    /// A closing marker without an opening marker: all text before it was reasoning.
     Closed(&'static str),
     BlockEnd(serde_json::Value),
 }
@@ -40,54 +40,55 @@ pub(super) enum SplitPiece {
 #[derive(Debug, Default)]
 pub(super) struct ReasoningSplitter {
     mode: SplitterMode,
-    /// Text that may begin a marker, or is waiting for one.
+    /// Text that may begin a marker or that is waiting for one.
     held_text: String,
-    /// Number of bytes of `held_text` already scanned: they contain no closing marker and do not begin one.
+    /// Number of bytes of `held_text` that have been scanned already. They neither contain a closing marker nor begin
+    /// one.
     scanned: usize,
     code: CodeTracker,
-    /// Whether a marker has opened a block, or the vendor sends reasoning in a separate field; a lone closing
-    /// marker then belongs to the answer.
+    /// Whether a marker has opened a block, or the vendor sends reasoning in a separate field. In both cases, a closing
+    /// marker without an opening marker is part of the answer.
     is_marked: bool,
-    /// Whether a lone closing marker has ended the reasoning before it.
+    /// Whether a closing marker without an opening marker has ended the reasoning.
     was_closed: bool,
-    /// Whether the prompt template opens the reasoning: all text is held until a marker closes it.
+    /// Whether the prompt template opens the reasoning block. If so, all text is held until a marker closes the block.
     expects_close: bool,
     channels: bool,
-    /// The marker that closes the answer, if one has opened it.
+    /// The marker that closes the answer, if the answer was opened by a marker.
     closing_marker: Option<&'static str>,
     has_text: bool,
-    /// Whether the text contains an opening marker as ordinary text.
+    /// Whether the text contains an opening marker that is ordinary text.
     has_plain_opening_marker: bool,
-    /// The form in which this model writes channels without markers; `None` once the text has begun differently.
+    /// How this model writes channels if their markers are stripped; `None` once the text has begun differently.
     bare_channels: Option<&'static UnmarkedChannels>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum SplitterMode {
-    /// Only whitespace so far, or since the end of a block.
+    /// Only whitespace has arrived so far, or since the end of a block.
     #[default]
     Start,
     Text,
     /// In reasoning, until this closing marker.
     Reasoning(&'static str),
-    /// Between a channel's marker and its message.
+    /// Between the marker and the message of a channel.
     Header,
-    /// In a channel; true if it is the final one.
+    /// In a channel. True if it is the `final` one.
     Channel(bool),
-    /// In a channel without markers, until the answer's channel begins.
+    /// In a channel whose markers are stripped, until the channel with the answer begins.
     Bare,
-    /// In an answer that this marker closes. Only detected, never used as a state: such an answer is read like
-    /// other text.
+    /// In an answer that is closed by this marker. This variant is only returned by searches and is never a state,
+    /// because such an answer is read like other text.
     Wrapped(&'static str),
 }
 
 impl ReasoningSplitter {
-    /// Expects reasoning without an opening marker: the prompt template opens it.
+    /// Expects reasoning without an opening marker, because the model's prompt template contains that marker.
     pub fn expect_unopened_reasoning(&mut self) {
         self.expects_close = true;
     }
 
-    /// Prepares for channels whose markers the server strips, if the model with this name writes in channels.
+    /// If the model with this name writes in channels, prepares for a server that strips their markers.
     pub fn expect_unmarked_channels(&mut self, model: &str) {
         let model = model.to_ascii_lowercase();
         self.bare_channels = UNMARKED_CHANNELS
@@ -100,16 +101,17 @@ impl ReasoningSplitter {
         self.is_marked = true;
     }
 
-    /// Returns whether a lone closing marker has ended the reasoning.
+    /// Returns whether a closing marker without an opening marker has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.was_closed
     }
 
-    /// Adds a piece of text; emits everything that can be classified.
+    /// Adds a piece of text, and emits everything that can be classified.
     pub fn push(&mut self, piece: &str, out: &mut Vec<SplitPiece>) {
         let is_awaiting = self.is_awaiting_close() || self.mode == SplitterMode::Bare;
         if self.held_text.len() > MAX_SPACE_BYTES && !is_awaiting {
-            // This text was held for a closing marker until the vendor sent reasoning in a separate field.
+            // This text was held for a closing marker until it turned out that the vendor sends reasoning in a separate
+            // field.
             let held_text = std::mem::take(&mut self.held_text);
             self.push_parts(&held_text, out);
         }
@@ -133,14 +135,14 @@ impl ReasoningSplitter {
         self.expects_close && !self.is_marked && !self.was_closed
     }
 
-    /// Treats the text held for a closing marker as ordinary text.
+    /// Treats the text that was held for a closing marker as ordinary text.
     fn release_held_text(&mut self, out: &mut Vec<SplitPiece>) {
         self.expects_close = false;
         let held_text = std::mem::take(&mut self.held_text);
         self.push_parts(&held_text, out);
     }
 
-    /// Processes the beginning of the held text. Returns false if more text is needed.
+    /// Processes the beginning of the held text. Returns false if more text is needed first.
     fn step(&mut self, out: &mut Vec<SplitPiece>) -> bool {
         if self.held_text.is_empty() {
             return false;
@@ -177,7 +179,7 @@ impl ReasoningSplitter {
         };
         self.was_closed = true;
         self.closing_marker = closing_wrapper(&self.held_text[at..at + length]);
-        // Some templates open the block in the prompt, and the model then opens it again.
+        // Some prompt templates open the block, and the model then opens it again.
         let trimmed = self.held_text.trim_start();
         let opening = distinct_marks().filter(|marks| !marks.opening.is_empty());
         let opening = opening.map(|marks| (marks.opening, ()));
@@ -190,8 +192,8 @@ impl ReasoningSplitter {
         true
     }
 
-    /// Buffers a channel without markers until the answer's channel begins. If none begins, the text is the
-    /// answer.
+    /// Holds a channel whose markers are stripped until the channel with the answer begins. If it never begins, all
+    /// text is the answer.
     fn wait_for_answer(&mut self, out: &mut Vec<SplitPiece>) -> bool {
         let channel = self
             .bare_channels
@@ -214,7 +216,7 @@ impl ReasoningSplitter {
         false
     }
 
-    /// Returns whether the text begins with the name of a channel without markers.
+    /// Returns whether the text begins with the name of a channel whose markers are stripped.
     fn begins_undelimited_channel(&self, text: &str) -> MarkMatch<()> {
         let is_past_start = self.is_marked || self.was_closed || self.has_text;
         match self.bare_channels.filter(|_| !is_past_start) {
@@ -270,7 +272,7 @@ impl ReasoningSplitter {
             }
             MarkMatch::Incomplete if self.held_text.len() <= MAX_SPACE_BYTES => return false,
             _ => {
-                // Whitespace between a block and the answer belongs to neither; whitespace within the answer is
+                // Whitespace between a block and the answer belongs to neither of them. Whitespace within the answer is
                 // kept.
                 if is_past_start {
                     self.held_text.drain(..space);
@@ -284,7 +286,7 @@ impl ReasoningSplitter {
     /// Emits text up to the next marker.
     fn read_text(&mut self, out: &mut Vec<SplitPiece>) -> bool {
         let held_text = std::mem::take(&mut self.held_text);
-        // Whitespace before the marker that closes the answer is not part of it.
+        // Whitespace before the marker that closes the answer is not part of the answer.
         let wrapped = self.closing_marker;
         let trim_wrapped = |text: &str| match wrapped {
             Some(_) if text.len() - text.trim_end().len() <= MAX_SPACE_BYTES => {
@@ -351,7 +353,7 @@ impl ReasoningSplitter {
         }
     }
 
-    /// Finds a reasoning marker within the text, or the marker at the answer's end.
+    /// Finds a reasoning marker in the text, or the marker that closes the answer.
     fn find_mark(&self, text: &str) -> MarkMatch<MarkKind> {
         let blocks = opening_marks().filter(|marks| {
             // Opening markers are recognized at the beginning of a line, or anywhere if the answer began with a block.
@@ -414,7 +416,7 @@ impl ReasoningSplitter {
         }
     }
 
-    /// Emits the text before a marker, and removes the marker.
+    /// Emits the text before a marker and removes the marker.
     fn emit_until(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<SplitPiece>) {
         self.emit_prefix(at, is_text, out);
         self.held_text.drain(..length);
@@ -437,7 +439,7 @@ impl ReasoningSplitter {
         }
     }
 
-    /// Emits the text still held when the stream ends.
+    /// Emits the text that is still held when the stream ends.
     pub fn finish(mut self, out: &mut Vec<SplitPiece>) {
         let held_text = std::mem::take(&mut self.held_text);
         match self.mode {
@@ -445,10 +447,10 @@ impl ReasoningSplitter {
                 self.held_text = held_text;
                 self.emit_prefix(self.held_text.len(), false, out);
             }
-            // Whitespace after a block is not an answer.
+            // Whitespace that follows a block is not an answer.
             SplitterMode::Start
                 if (self.is_marked || self.was_closed) && held_text.trim().is_empty() => {}
-            // The expected reasoning was never closed, so it was the answer.
+            // The expected closing marker never arrived, so all of the text is the answer.
             SplitterMode::Start if self.expects_close => {
                 self.held_text = held_text;
                 self.release_held_text(out);
@@ -462,22 +464,22 @@ impl ReasoningSplitter {
 
 #[derive(Debug, Clone, Copy)]
 enum MarkKind {
-    /// An opening marker within a line, which is ordinary text, as is its closing marker.
+    /// An opening marker within a line. It is ordinary text, and so is its closing marker.
     Plain,
     Open(SplitterMode),
     Close(&'static str),
-    /// The end of an answer that was opened by a marker.
+    /// The end of an answer that a marker has opened.
     Answered,
 }
 
-/// Returns the marker pairs whose opening marker is not empty.
+/// Returns the marker pairs that have an opening marker.
 fn opening_marks() -> impl Iterator<Item = &'static Marks> {
     REASONING_MARKS
         .iter()
         .filter(|marks| !marks.opening.is_empty())
 }
 
-/// Returns the marker that closes an answer opened by this marker.
+/// Returns the marker that closes an answer which was opened by this marker.
 fn closing_wrapper(mark: &str) -> Option<&'static str> {
     let wrapper = { ANSWER_MARKS.iter() }.find(|(open, _)| open.eq_ignore_ascii_case(mark));
     wrapper.map(|(_, close)| *close)

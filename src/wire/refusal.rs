@@ -1,5 +1,5 @@
-//! Interprets providers' errors, in any API format, and decides which of their messages may be shown. Does not
-//! decide about retries.
+//! Interprets providers' errors in any API format, and decides which of their messages may be shown. Does not decide
+//! whether to retry.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use super::refusal_reasons::{NO_IMAGES, is_request_fault, recognize_reason};
 use super::usage_counts;
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// Interprets a response with an error status. `headers` returns a header by its lowercase name.
+/// Interprets a response with an error status. `headers` returns the value of the header with a lowercase name.
 pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) -> CallError {
     let parsed: Value = crate::domain::json::parse(body).unwrap_or_default();
     let mut error = build_call_error(inner_error(&parsed), Some(status));
@@ -24,8 +24,8 @@ pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) 
     error
 }
 
-/// Returns Google's retry delay from the body, in milliseconds. For an exhausted daily quota, returns one hour, because
-/// the quota does not recover within the delay in the body.
+/// Returns the retry delay in the body of Google's error, in milliseconds. If a daily quota is exhausted, returns one
+/// hour instead, because the quota does not recover within that delay.
 fn google_delay(error: &Value) -> Option<u64> {
     const HOUR_MS: u64 = 3_600_000;
     let details = error["details"].as_array()?;
@@ -50,12 +50,12 @@ fn google_delay(error: &Value) -> Option<u64> {
         .then(|| (seconds * 1000.0).ceil() as u64)
 }
 
-/// Interprets an error sent instead of a chunk of the answer.
+/// Interprets an error that was sent instead of a chunk of the answer.
 pub(super) fn parse_stream_error(error: &Value) -> CallError {
     build_call_error(error, None)
 }
 
-/// Fields of which every frame of an answer contains at least one, in any API format.
+/// Fields that occur in answers. In every API format, each frame of an answer contains at least one of them.
 const ANSWER_FIELDS: &[&str] = &[
     "choices",
     "candidates",
@@ -68,20 +68,20 @@ const ANSWER_FIELDS: &[&str] = &[
     "usageMetadata",
 ];
 
-/// Returns the error that a frame, or a body with a success status, reports instead of an answer: in its own field,
-/// or as the frame itself, in any form that servers and proxies are known to use.
+/// Returns the error that a frame, or a body with a success status, reports instead of an answer. The error is in a
+/// separate field or is the frame itself. Recognizes all forms that servers and proxies are known to use.
 pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
     let frame = frame.get(0).unwrap_or(frame);
     if let Some(error) = error_field(frame) {
         return Some(error);
     }
     let is_error = |name: &str| {
-        // Servers send `error`, `BadRequestError`, or `ThrottlingException`, for example.
+        // Examples of these names are `error`, `BadRequestError`, and `ThrottlingException`.
         let word = frame[name].as_str().unwrap_or_default();
         let word = word.to_ascii_lowercase();
         word.ends_with("error") || word.ends_with("exception")
     };
-    // MiniMax reports a status in every answer, in which 0 means success.
+    // MiniMax includes a status in every answer; 0 means success.
     let status = &frame["base_resp"];
     if usage_counts::parse_count(&status["status_code"]) > Some(0) {
         return Some(status);
@@ -95,7 +95,7 @@ pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
     (has_words && !is_answer).then_some(frame)
 }
 
-/// Returns the error in its own field, if there is one.
+/// Returns the error in a frame's error field, if it has one.
 pub(super) fn error_field(frame: &Value) -> Option<&Value> {
     let is_non_empty = |value: &&Value| match value {
         Value::Null | Value::Bool(_) => false,
@@ -116,8 +116,8 @@ pub(super) fn error_field(frame: &Value) -> Option<&Value> {
     Some(error.get(0).unwrap_or(error))
 }
 
-/// Fields that a request may have and a model may refuse, by their names on the wire; longer names precede the
-/// names they contain.
+/// Fields that a request can contain and a model may refuse, by their names in requests. Longer names precede the names
+/// that they contain.
 const REFUSABLE_FIELDS: &[&str] = &[
     "cache_control",
     "max_completion_tokens",
@@ -155,10 +155,10 @@ const REFUSABLE_FIELDS: &[&str] = &[
     "stop",
 ];
 
-/// Entry in the list of refused fields for a speaker's name.
+/// Entry in a model's list of refused fields which means that it does not accept speakers' names.
 pub(super) const NAME_FIELD: &str = "messages.name";
 
-/// Phrases by which providers without a dedicated field report an unsupported parameter.
+/// Phrases that mean that a parameter is not supported, in the messages of providers that have no field for this.
 const UNSUPPORTED_PHRASES: &[&str] = &[
     "not support",
     "unsupported",
@@ -176,7 +176,8 @@ const UNSUPPORTED_PHRASES: &[&str] = &[
     "does not think",
 ];
 
-/// Returns the parameter that a provider refuses, by its name on the wire.
+/// Returns the parameter that a provider refuses, by its name in requests. Returns `None` if the error has another
+/// cause.
 pub fn refused_parameter(body: &str) -> Option<String> {
     let parsed: Value = crate::domain::json::parse(body).ok()?;
     let error = inner_error(&parsed);
@@ -194,7 +195,7 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     let text = error_message(error);
     let text = &text[..text.floor_char_boundary(MAX_READ_BYTES)];
     let lower = text.to_ascii_lowercase();
-    // The error is in the client's schema, not in the field.
+    // The cause is the client's schema, not the field that contains it.
     let is_schema = lower.contains("invalid schema");
     if is_schema
         || !UNSUPPORTED_PHRASES
@@ -215,8 +216,8 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     )
 }
 
-/// Returns whether a provider refuses the speaker's name in a message, as stated in `param`, in a validator's path,
-/// or in a sentence that names the position.
+/// Returns whether a provider refuses the speaker's name in a message. It says so in `param`, in the path of a
+/// validator, or in a sentence that contains the position.
 fn is_name_refused(error: &Value, body: &Value) -> bool {
     let is_name_field = |place: &str| place.starts_with("messages") && place.ends_with("name");
     if error["param"].as_str().is_some_and(is_name_field) {
@@ -240,8 +241,8 @@ fn is_name_refused(error: &Value, body: &Value) -> bool {
     text.contains("messages") && has_place && is_refused
 }
 
-/// Returns the field, one of `names`, that a provider refuses. It may be named in `param`, in the path of a Python
-/// validator, or in a sentence.
+/// Returns which of the fields in `names` a provider refuses, if any. The field is named in `param`, in the path of a
+/// Python validator, or in a sentence.
 pub fn refused_field_among(body: &str, names: &[String]) -> Option<String> {
     let parsed: Value = serde_json::from_str(body).ok()?;
     let error = inner_error(&parsed);
@@ -290,14 +291,14 @@ fn contains_word(text: &str, field: &str) -> bool {
     })
 }
 
-// Unwraps the error: Gemini's compatible endpoint puts it in a list, and Mistral does not wrap it.
+// Unwraps the error. Gemini's compatible endpoint puts it in a list, and Mistral does not wrap it at all.
 fn inner_error(body: &Value) -> &Value {
     reported_error(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
 }
 
 fn build_call_error(error: &Value, status: Option<u16>) -> CallError {
-    // OpenRouter puts the upstream status in the body, vLLM uses a status as its code, and some servers send the status
-    // as text.
+    // OpenRouter puts the upstream status in the body, vLLM uses a status as the error code, and some servers send the
+    // status as text.
     let number = |name: &str| {
         let code =
             usage_counts::parse_count(&error[name]).and_then(|code| u16::try_from(code).ok());
@@ -339,7 +340,7 @@ fn error_codes(error: &Value) -> String {
     all.join(" ").to_ascii_lowercase()
 }
 
-/// Names of the field with an error's message, on various servers and proxies.
+/// Names of the field that contains the message of an error, on various servers and proxies.
 const MESSAGE_FIELDS: &[&str] = &[
     "message",
     "detail",
@@ -360,7 +361,7 @@ const MESSAGE_FIELDS: &[&str] = &[
 
 fn error_message(error: &Value) -> Cow<'_, str> {
     let message = nested_message(error, 0).unwrap_or_default();
-    // OpenRouter's generic sentence is followed by the message of the model's host.
+    // After OpenRouter's generic sentence, the message of the model's host is the relevant one.
     if message == "Provider returned error"
         && let Some(raw) = error["metadata"]["raw"].as_str()
     {
@@ -375,7 +376,7 @@ fn error_message(error: &Value) -> Cow<'_, str> {
     Cow::Borrowed(message)
 }
 
-/// Returns the message of an error, or of the first error nested in it.
+/// Returns the message of an error, or of the first error that is nested in it.
 fn nested_message(error: &Value, depth: usize) -> Option<&str> {
     match error {
         Value::String(text) => Some(text)
@@ -397,13 +398,13 @@ fn classify_error(status: Option<u16>, codes: &str) -> CallErrorKind {
         _ if codes_contain(&["insufficient_quota", "billing", "credit", "payment"]) => {
             CallErrorKind::Money
         }
-        // Google reports an invalid key with the status of a bad request.
+        // Google reports an invalid key as a bad request.
         Some(400) if codes_contain(&["api_key_invalid"]) => CallErrorKind::Auth,
         Some(401 | 403) => CallErrorKind::Auth,
         Some(402) => CallErrorKind::Money,
         Some(408 | 504) => CallErrorKind::Timeout,
         Some(429) => CallErrorKind::RateLimited,
-        // A lock timeout (409) is temporary: vendors' own clients retry it.
+        // A lock timeout (409) is temporary, and vendors' own clients retry after it.
         Some(409 | 500..) => CallErrorKind::Overloaded,
         Some(_) => CallErrorKind::Rejected,
         None if codes_contain(&["rate_limit", "ratelimit", "resource_exhausted"]) => {
@@ -440,12 +441,13 @@ fn default_message(kind: CallErrorKind) -> &'static str {
     }
 }
 
-/// Maximum length of a provider's message when shown, in characters.
+/// Maximum length of a provider's message when it is shown, in characters.
 const MAX_MESSAGE_CHARS: usize = 200;
-/// Maximum number of bytes of a message that are read, so that a huge message takes little time.
+/// Maximum number of bytes of a message that are read, so that even a huge message takes little time.
 const MAX_READ_BYTES: usize = 4096;
 
-/// Sanitizes a provider's message: one line, at most 200 characters, nothing that looks like a key.
+/// Sanitizes a provider's message: returns a single line of at most 200 characters without anything that looks like a
+/// key.
 pub fn sanitize_message(message: &str) -> String {
     let message = &message[..message.floor_char_boundary(MAX_READ_BYTES)];
     let line = message
@@ -477,12 +479,12 @@ fn looks_like_a_key(part: &str) -> bool {
         part.len() >= 8 && key_prefixes.iter().any(|start| part.starts_with(start));
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
     let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
-    // Model names contain digits too, but in few and short groups.
+    // Names of models contain digits too, but in few and short groups.
     let groups = part.split(['-', '_', '.']).map(str::len).max().unwrap_or(0);
     has_key_prefix || (groups >= 20 && digits >= 3 && letters >= 3)
 }
 
-// Control characters and bidirectional marks could disguise a message.
+// Returns whether a character can be shown. Control characters and bidirectional marks could disguise a message.
 fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')

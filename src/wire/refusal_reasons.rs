@@ -1,10 +1,9 @@
-//! Recognizes from an error message why a provider refused a request, for the few reasons that a user needs to
-//! know.
+//! Recognizes from an error message why a provider has refused a request, for the few reasons that users need to know.
 
-/// Message for a model that received an image and does not accept any.
+/// Message for a request with images to a model that does not accept images.
 pub(super) const NO_IMAGES: &str = "the model does not accept images";
-/// Returns the reason for a refusal if the provider's message is unambiguous. The reason is in Quire's own words,
-/// because not every user may see the provider's.
+/// Returns the reason for a refusal, if the provider's message is unambiguous. The reason is in Quire's own words,
+/// because not every user may see those of the provider.
 pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
     const REASON_TABLE: &[(&[&str], &str)] = &[
         (
@@ -73,7 +72,7 @@ pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
         marks.any(|mark| codes.contains(mark) || message.contains(mark))
     };
     let (_, sentence) = REASON_TABLE.iter().find(fits)?;
-    // The size of the context window is not confidential, and the user needs to know it.
+    // The size of the context window is not confidential, and users need to know it.
     let length = context_window(&message);
     Some(match length {
         Some(length) if *sentence == TOO_LONG_MESSAGE => {
@@ -83,7 +82,7 @@ pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
     })
 }
 
-/// Phrases that precede the context window's token count in the messages of various servers.
+/// Phrases that precede the size of the context window in the messages of various servers.
 const WINDOW_PHRASES: &[&str] = &[
     "context length is ",
     "context length of ",
@@ -100,7 +99,7 @@ const WINDOW_PHRASES: &[&str] = &[
     "model with ",
 ];
 
-/// Returns the model's context window, in tokens, if the message states it.
+/// Returns the size of the model's context window, in tokens, if the message states it.
 fn context_window(message: &str) -> Option<u64> {
     let number = |rest: &str| {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != ',');
@@ -112,7 +111,7 @@ fn context_window(message: &str) -> Option<u64> {
     window_texts.find_map(|(_, rest)| number(rest))
 }
 
-/// Returns whether a reason shows that the request is at fault even without a status or an error code.
+/// Returns whether a reason shows, even without a status or an error code, that the request is at fault.
 pub(super) fn is_request_fault(reason: Option<&str>) -> bool {
     reason.is_some_and(|reason| {
         reason.starts_with(TOO_LONG_MESSAGE) || reason == UNKNOWN_MODEL_MESSAGE

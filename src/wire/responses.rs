@@ -1,5 +1,5 @@
-//! OpenAI's Responses: <https://platform.openai.com/docs/api-reference/responses>. Nothing is stored at the vendor
-//! (`store` is false). Only events about text, reasoning, tool calls, and the end are read.
+//! OpenAI's Responses API: <https://platform.openai.com/docs/api-reference/responses>. Nothing is stored at the vendor
+//! (`store` is false). Of the events, only those about text, reasoning, tool calls, and the end are read.
 
 use serde_json::{Map, Value, json};
 
@@ -52,8 +52,8 @@ pub(super) fn request_body(
     if let Some(effort) = effort.filter(|_| capabilities.thinking != Thinking::Fixed) {
         reasoning.insert("effort".into(), json!(effort));
     }
-    // Nothing is stored at the vendor, so the reasoning before a tool call is lost unless it is sent back with the
-    // result.
+    // Nothing is stored at the vendor, so the reasoning that preceded a tool call is lost unless it is sent back with
+    // the result.
     if capabilities.thinking == Thinking::Effort
         && request.tools.is_some()
         && !capabilities.has_refused("include")
@@ -120,7 +120,7 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools) {
     }
 }
 
-// Tool calls and their results are separate items.
+// Converts a turn to items. Tool calls and their results are separate items.
 fn turn_items(turn: &PromptTurn) -> Vec<Value> {
     if let Some(id) = turn.result_of {
         return vec![json!({ "type": "function_call_output", "call_id": id, "output": turn.text })];
@@ -158,7 +158,7 @@ fn encode_turn(turn: &PromptTurn) -> Value {
 }
 
 pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
-    // Some compatible servers end the stream as chat completions do.
+    // Some compatible servers end the stream like chat completions do.
     if super::is_done(&event.data) {
         return builder.end();
     }
@@ -228,7 +228,7 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     read_end(builder, body, "completed");
 }
 
-// A call is sent at its beginning and at its end; repeated complete arguments count once.
+// Adds a tool call. Its item is sent both at its beginning and at its end, and repeated complete arguments count once.
 fn function_call(builder: &mut AnswerBuilder, place: u64, item: &Value) {
     let text = |name: &str| item[name].as_str().unwrap_or_default();
     builder.add_call_fragment(ToolCallFragment {
@@ -247,7 +247,7 @@ fn read_end(builder: &mut AnswerBuilder, response: &Value, status: &str) {
     }
     match response["incomplete_details"]["reason"].as_str() {
         Some(reason) => builder.set_finish_reason(reason),
-        // The answer is incomplete, and no reason is given, so the status serves as the reason.
+        // The answer is incomplete, and no reason is given, so the status is used as the reason.
         None => builder.set_finish_reason(status),
     }
     builder.end();

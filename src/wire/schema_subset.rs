@@ -1,11 +1,11 @@
-//! JSON Schema subsets of the vendors. Each enforces a part of the language and refuses the rest, so unsupported
-//! parts are omitted or expressed in another way, and Quire validates the answer against the whole schema.
+//! The subsets of JSON Schema that vendors support. Each vendor enforces a part of the language and refuses the rest.
+//! Unsupported parts are omitted or expressed in another way, and Quire validates the answer against the whole schema.
 
 use serde_json::{Map, Value, json};
 
 use crate::domain::chat::Format;
 
-/// Keywords whose value maps names to schemas.
+/// Keywords whose value is an object that maps names to schemas.
 const NAMED_SCHEMA_KEYWORDS: &[&str] = &[
     "properties",
     "$defs",
@@ -15,7 +15,7 @@ const NAMED_SCHEMA_KEYWORDS: &[&str] = &[
 ];
 /// Keywords whose value is a list of schemas.
 const LIST_KEYWORDS: &[&str] = &["anyOf", "allOf", "oneOf", "prefixItems"];
-/// Keywords whose value is a schema.
+/// Keywords whose value is a single schema.
 const SINGLE_KEYWORDS: &[&str] = &["items", "additionalProperties"];
 
 /// Keywords that OpenAI's strict mode accepts.
@@ -84,7 +84,7 @@ const ANTHROPIC_KEYWORDS: &[&str] = &[
     "format",
     "default",
 ];
-/// String formats that Anthropic accepts.
+/// String formats that Anthropic's API accepts.
 const ANTHROPIC_FORMATS: &[&str] = &[
     "date-time",
     "time",
@@ -98,7 +98,8 @@ const ANTHROPIC_FORMATS: &[&str] = &[
     "uuid",
 ];
 
-/// Returns the schema with an object at the top level, because some vendors do not accept a reference there.
+/// Returns a schema with an object instead of a reference at the top level, because some vendors do not accept a
+/// reference there.
 pub(super) fn with_object_root(schema: &Value) -> Value {
     let mut schema = schema.clone();
     let target = schema["$ref"]
@@ -118,8 +119,8 @@ pub(super) fn with_object_root(schema: &Value) -> Value {
     schema
 }
 
-/// Returns whether to request OpenAI's strict mode: as the client chose or, by default, if strict mode accepts the
-/// schema unchanged.
+/// Returns whether to request OpenAI's strict mode: what the client has chosen or, by default, whether strict mode
+/// accepts the schema unchanged.
 pub(super) fn is_strict(format: &Format) -> bool {
     format.strict.unwrap_or_else(|| is_closed(&format.schema))
 }
@@ -195,8 +196,8 @@ pub(super) fn gemini_subset(schema: &Value) -> Value {
     })
 }
 
-/// Returns the part of a schema that Anthropic enforces; `None` if it cannot be expressed: objects with arbitrary
-/// properties, and recursive definitions.
+/// Returns the part of a schema that Anthropic enforces. Returns `None` if the schema cannot be expressed, because it
+/// contains objects with arbitrary properties or recursive definitions.
 pub(super) fn anthropic_subset(schema: &Value) -> Option<Value> {
     let schema = with_object_root(schema);
     if is_open(&schema) || is_recursive(&schema) {
@@ -236,7 +237,7 @@ fn rename_one_of(fields: &mut Map<String, Value>) {
     if let Some(alternatives) = fields.remove("oneOf") {
         fields.entry("anyOf").or_insert(alternatives);
     }
-    // Libraries wrap a reference in an `allOf` with a single element to add a description.
+    // To add a description to a reference, libraries wrap the reference in an `allOf` with a single element.
     let only = match fields
         .get("allOf")
         .and_then(Value::as_array)
@@ -251,7 +252,7 @@ fn rename_one_of(fields: &mut Map<String, Value>) {
     }
 }
 
-// Rewrites each schema, from the outside in; names of properties are not keywords.
+// Applies `rule` to each schema, from the outside in. Names of properties are not treated as keywords.
 fn rewrite(schema: &Value, rule: &dyn Fn(Map<String, Value>) -> Map<String, Value>) -> Value {
     let Value::Object(fields) = schema else {
         return schema.clone();
@@ -301,12 +302,12 @@ fn is_recursive(schema: &Value) -> bool {
         || starts.any(|place| reaches_reference(schema, &place, &place, 0))
 }
 
-// Returns whether the definition at `from` refers, directly or not, to the one at `goal`.
+// Returns whether the definition at `from` refers, directly or indirectly, to the one at `goal`.
 fn reaches_reference(root: &Value, from: &str, goal: &str, depth: usize) -> bool {
     let Some(part) = from.strip_prefix('#').and_then(|place| root.pointer(place)) else {
         return false;
     };
-    // A chain this deep is treated as recursive.
+    // A chain of references this deep is treated as recursive.
     if depth > 12 {
         return true;
     }

@@ -1,4 +1,5 @@
-//! Quire's Anthropic-compatible API: parses bodies of `/v1/messages`, and encodes messages and their events.
+//! Quire's Anthropic-compatible API: parses bodies of `/v1/messages`, and encodes messages and the events of their
+//! streams.
 
 use serde_json::{Value, json};
 
@@ -32,14 +33,14 @@ const KNOWN_FIELDS: &[&str] = &[
     "context_management",
 ];
 
-/// The known fields that only the provider uses, so they are passed on unread.
+/// Known fields that only the provider uses. They are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &["metadata", "service_tier"];
 
 /// Parses a body of `/v1/messages`. `needs_limit` is false for `count_tokens`, which does not require `max_tokens`.
 ///
 /// # Errors
 ///
-/// Returns an error when a field is missing, malformed, or not supported; the error names it.
+/// Returns an error that names the field when a field is missing, malformed, or not supported.
 pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -85,7 +86,8 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
     request.add_tools(serve_tools::parse_tools(fields, ToolShape::Anthropic)?);
     request.passthrough =
         passthrough::read_fields(ApiFormat::Anthropic, fields, KNOWN_FIELDS, PROVIDER_FIELDS)?;
-    // An effort level can express neither adaptive thinking nor an exact number of tokens.
+    // An effort level can express neither adaptive thinking nor an exact number of tokens, so the field is passed on as
+    // it is.
     let is_exact = |it: &&Value| it["type"] == "adaptive" || it["type"] == "enabled";
     if let Some(thinking) = fields.get("thinking").filter(is_exact) {
         let further = &mut request.passthrough.fields;
@@ -94,7 +96,7 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
     Ok(request)
 }
 
-// Adds a name to the schema: it has none in this API, but must have one in the chat API.
+// Converts the requested format to that of the chat API, where a schema must have a name.
 fn wanted_format(format: &Value) -> Option<Value> {
     (format["type"] == "json_schema").then(|| {
         let inner = json!({ "name": "answer", "schema": format["schema"], "strict": true });
@@ -102,8 +104,8 @@ fn wanted_format(format: &Value) -> Option<Value> {
     })
 }
 
-// Splits a message with interleaved thinking into turns that each begin with thinking blocks. The vendor joins the
-// turns.
+// Adds a message. If it contains interleaved thinking, it is split into turns that each begin with thinking blocks. The
+// vendor joins these turns again.
 fn add_message(
     turns: &mut Vec<Message>,
     role: MessageRole,
@@ -122,7 +124,8 @@ fn add_message(
     }
 }
 
-// Calls are blocks of the model's turn, and results are blocks of the user's turn; internally each result is a turn.
+// Adds a turn. In this API, calls are blocks of the model's turn, and results are blocks of the user's turn.
+// Internally, each result is a separate turn.
 fn parse_turn(
     turns: &mut Vec<Message>,
     role: MessageRole,
@@ -167,7 +170,7 @@ fn parse_turn(
         let content = Value::Array(rest);
         let mut marked_content = parse_marked_content(if is_plain { message } else { &content })?;
         marked_content.cache_marks.extend(call_mark);
-        // Signed blocks are Anthropic's own; unsigned ones come from another vendor's model.
+        // Signed blocks are Anthropic's own. Unsigned blocks come from the models of other vendors.
         let unsigned = |block: &&Value| block["signature"].as_str().is_none_or(str::is_empty);
         let unsigned = thoughts.iter().filter(unsigned);
         let words = unsigned.filter_map(|block| block["thinking"].as_str());
@@ -202,7 +205,8 @@ pub fn encode_message(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     })
 }
 
-/// Encodes the reasoning blocks: the vendor's own, or an unsigned block with another vendor's text.
+/// Encodes the reasoning as blocks: the vendor's own blocks or, if there are none, an unsigned block with the text of
+/// the reasoning.
 fn reasoning_blocks(answer: &CompleteAnswer) -> Vec<Value> {
     let own = answer.extras.reasoning.iter();
     let own: Vec<Value> = own.filter(|item| is_block(item)).cloned().collect();
@@ -221,7 +225,7 @@ fn thinking_block(text: &str) -> Value {
 }
 
 fn tool_use_block(call: &ToolCall, input: Value) -> Value {
-    // The caller is the model itself, not code that the vendor runs.
+    // The caller is the model itself, as opposed to code that the vendor runs.
     json!({
         "type": "tool_use", "id": call.id, "name": call.name, "input": input, "caller": { "type": "direct" },
     })
@@ -238,7 +242,7 @@ pub struct MessageEvents {
     signed_count: usize,
 }
 
-/// A block that has begun but not ended.
+/// A block that has begun but has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MessageBlock {
     Thinking,
@@ -248,7 +252,7 @@ enum MessageBlock {
 type NamedEvent = (&'static str, Value);
 
 impl MessageEvents {
-    /// Creates the encoder of one message.
+    /// Creates an encoder for one message.
     pub fn new(frame: ChunkFrame) -> Self {
         Self {
             frame,
@@ -258,8 +262,8 @@ impl MessageEvents {
         }
     }
 
-    /// Returns the `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted
-    /// them.
+    /// Returns the `message_start` event. Its usage is zero; the input tokens follow in `message_delta`, once the
+    /// vendor has counted them.
     pub fn start_event(&self) -> NamedEvent {
         let message = json!({
             "id": self.frame.id, "type": "message", "role": "assistant", "model": self.frame.model,
@@ -272,8 +276,8 @@ impl MessageEvents {
         )
     }
 
-    /// Encodes a piece of reasoning, for a client that requested it. Other clients receive only complete signed blocks,
-    /// which must be sent back to the vendor.
+    /// Encodes a piece of reasoning for a client that has requested reasoning. Other clients receive only complete
+    /// signed blocks, because these must be sent back to the vendor.
     pub fn reasoning_events(&mut self, text: &str) -> Vec<NamedEvent> {
         if !self.frame.shows_thinking {
             return Vec::new();
@@ -284,7 +288,7 @@ impl MessageEvents {
         events
     }
 
-    /// Ends a reasoning block with its signature.
+    /// Ends a reasoning block, and adds its signature.
     pub fn reasoning_end_events(&mut self, item: &Value) -> Vec<NamedEvent> {
         if !is_block(item) || !(self.frame.shows_thinking || is_signed_thought(item)) {
             return Vec::new();
@@ -309,7 +313,7 @@ impl MessageEvents {
         events
     }
 
-    /// Encodes a piece of the answer's text, and opens a text block if necessary.
+    /// Encodes a piece of the answer's text. Opens a text block if none is open.
     pub fn text_events(&mut self, text: &str) -> Vec<NamedEvent> {
         let mut events = self.open_block(MessageBlock::Text);
         let piece = json!({ "type": "text_delta", "text": text });
@@ -317,7 +321,7 @@ impl MessageEvents {
         events
     }
 
-    /// Encodes the end of the answer: tool calls, stop reason, and usage.
+    /// Encodes the end of the answer: its tool calls, stop reason, and usage.
     pub fn end_events(&mut self, answer: &CompleteAnswer) -> Vec<NamedEvent> {
         let mut events = self.close_block();
         if !answer.calls.is_empty() {
@@ -341,8 +345,8 @@ impl MessageEvents {
         events
     }
 
-    /// Encodes signed blocks that arrived after the answer began: the vendor requires them with the results of the
-    /// calls.
+    /// Encodes signed blocks that arrived after the answer had begun, because the vendor requires them together with
+    /// the results of the calls.
     fn trailing_blocks(&mut self, blocks: &[Value]) -> Vec<NamedEvent> {
         let signed = blocks.iter().filter(|block| is_signed_thought(block));
         let mut events = Vec::new();
@@ -411,7 +415,7 @@ fn stop_reason(answer: &CompleteAnswer) -> &'static str {
     }
 }
 
-// Anthropic counts cached tokens separately from `input_tokens`.
+// Encodes the usage fields that all events contain. Anthropic counts cached tokens separately from `input_tokens`.
 fn start_usage(usage: &Usage) -> Value {
     json!({
         "input_tokens": usage.input.saturating_sub(usage.cached), "output_tokens": usage.output,
@@ -420,7 +424,7 @@ fn start_usage(usage: &Usage) -> Value {
     })
 }
 
-// The usage of a complete message has more fields than that of its last event.
+// Encodes the usage of a complete message, which has more fields than that of its last event.
 fn final_usage(usage: &Usage) -> Value {
     let mut fields = start_usage(usage);
     fields["cache_creation"] =

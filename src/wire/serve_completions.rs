@@ -1,5 +1,5 @@
-//! OpenAI's text completions (`/v1/completions`) on top of chat models: the prompt becomes a conversation that
-//! requests its continuation. Editors use it for code completion, and evaluation harnesses for generation.
+//! OpenAI's text completions (`/v1/completions`), based on chat models: the prompt becomes a conversation that asks the
+//! model to continue it. Editors use this API for code completion, evaluation harnesses for generation.
 
 use serde_json::{Map, Value, json};
 
@@ -44,8 +44,8 @@ const INFILL_INSTRUCTION: &str = "You fill a gap in a text. The user gives the t
 ///
 /// # Errors
 ///
-/// Returns an error when a field has the wrong type, or requires what a chat API cannot provide: token IDs, or log
-/// probabilities of the prompt itself.
+/// Returns an error when a field has the wrong type or requires something that a chat API cannot provide: token IDs, or
+/// log probabilities of the prompt.
 pub fn parse_requests(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -66,7 +66,7 @@ pub fn parse_requests(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
         );
     }
     let mut parameters = parse_parameters(fields)?;
-    // In OpenAI's API, 0 returns only the prompt, but a chat model writes at least one token.
+    // In OpenAI's API, 0 means that only the prompt is returned, but a chat model generates at least one token.
     if parameters.max_tokens == Some(0) {
         parameters.max_tokens = Some(1);
     }
@@ -137,7 +137,7 @@ fn prompt_conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     ]
 }
 
-/// Encodes a complete answer, after the prompt if the client requested an echo.
+/// Encodes a complete answer. If the client requested an echo, the prompt precedes it.
 pub fn encode_completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage) -> Value {
     let text = format!("{}{text}", frame.echo.as_deref().unwrap_or_default());
     let mut last = encode_chunk(frame, &text, Some(finish));
@@ -145,7 +145,7 @@ pub fn encode_completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: 
     last
 }
 
-/// Encodes the first chunk of a stream: the prompt, if the client requested an echo.
+/// Encodes the first chunk of a stream. It contains the prompt if the client requested an echo.
 pub fn first_chunk(frame: &ChunkFrame) -> Value {
     encode_chunk(frame, frame.echo.as_deref().unwrap_or_default(), None)
 }
@@ -155,12 +155,12 @@ pub fn text_chunk(frame: &ChunkFrame, text: &str) -> Value {
     encode_chunk(frame, text, None)
 }
 
-/// Encodes the chunk with the finish reason.
+/// Encodes the chunk that contains the finish reason.
 pub fn finish_chunk(frame: &ChunkFrame, finish: Finish) -> Value {
     encode_chunk(frame, "", Some(finish))
 }
 
-/// Encodes the chunk with the usage, for clients that requested it.
+/// Encodes the chunk that contains the usage, for clients that have requested it.
 pub fn usage_chunk(frame: &ChunkFrame, usage: &Usage) -> Value {
     let mut last = encode_chunk(frame, "", None);
     last["choices"] = json!([]);

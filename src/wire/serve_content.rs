@@ -1,5 +1,5 @@
-//! Parses message content in Quire's own APIs: a string, or a list of parts. Accepts the kinds of parts of all three
-//! APIs.
+//! Parses the content of messages in Quire's own APIs: a string, or a list of parts. Accepts the kinds of parts of chat
+//! completions, Responses, and Anthropic's messages alike.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::cache_marks;
 use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::{CacheMark, Image};
 
-/// Parsed content of a message.
+/// The parsed content of a message.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct MessageContent {
     pub text: String,
@@ -15,7 +15,7 @@ pub(super) struct MessageContent {
     pub cache_marks: Vec<CacheMark>,
 }
 
-/// Parses a string, or a list of text and image parts.
+/// Parses content: a string, or a list of text and image parts.
 ///
 /// # Errors
 ///
@@ -63,7 +63,7 @@ pub(super) fn parse_marked_content(content: &Value) -> Result<MessageContent, Re
             }
             Some("image") => images.push(parse_anthropic_image(&part["source"])?),
             Some("thinking" | "redacted_thinking") => {}
-            // Results of a vendor's own tools in an earlier turn; only that vendor can read them.
+            // Results of a vendor's own tools in an earlier turn are skipped, because only that vendor can read them.
             Some(kind) if kind == "server_tool_use" || kind.ends_with("_tool_result") => {}
             other => {
                 let what = other.unwrap_or("a part without a type");
@@ -74,7 +74,7 @@ pub(super) fn parse_marked_content(content: &Value) -> Result<MessageContent, Re
             }
         }
         if let Some(control) = cache_marks::block_mark(part)? {
-            // Texts are joined with two line feeds, which count toward a marker's offset.
+            // Texts are joined with two line feeds, which count toward the offset of a marker.
             let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
             let end = Some(length.saturating_sub(2));
             cache_marks.push(CacheMark { end, control });
@@ -93,7 +93,7 @@ fn parse_image_url(url: &str) -> Result<Image, RequestError> {
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
     let data = url.get("data:".len()..).filter(|_| is_data_url);
     let data = data.and_then(|data| data.split_once(','));
-    // Parameters may follow the media type.
+    // Parameters may follow the media type in a data URL.
     let parts = data.and_then(|(head, base64)| {
         let (head, last) = head.rsplit_once(';')?;
         let media_type = head.split(';').next().unwrap_or_default();
@@ -125,7 +125,7 @@ fn parse_anthropic_image(source: &Value) -> Result<Image, RequestError> {
 
 fn new_image(media_type: &str, base64: &str) -> Result<Image, RequestError> {
     let media_type = match media_type.trim().to_ascii_lowercase() {
-        // This type is not registered, but is common in browsers and scripts.
+        // This type is not registered, but browsers and scripts often use it.
         kind if kind == "image/jpg" => "image/jpeg".to_owned(),
         kind => kind,
     };

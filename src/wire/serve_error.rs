@@ -1,15 +1,15 @@
-//! Errors in clients' requests.
+//! Errors in requests of clients.
 
-/// An error in a request, and the field at fault.
+/// An error in a request, with the field at fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestError {
-    /// Name of the field at fault, as clients write it.
+    /// The field at fault, by the name that clients use.
     pub param: &'static str,
-    /// What is wrong with the field, worded for the client.
+    /// The error message for the client.
     pub reason: String,
 }
 
-/// Returns an error about one field.
+/// Returns an error about a field.
 ///
 /// # Errors
 ///

@@ -1,23 +1,23 @@
-//! Files inside a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `file` and
-//! `input_file` parts. Extracts them, and inserts their text in their place once it has been read.
+//! Files in a conversation: Anthropic's `document` and `search_result` blocks, and OpenAI's `file` and `input_file`
+//! parts. The files are extracted, and once their text has been read, it is inserted in their place.
 
 use serde_json::{Value, json};
 
 use super::serve_error::{RequestError, invalid};
 
-/// Maximum number of files in one request; a request with more is refused.
+/// Maximum number of files in one request. A request with more files is refused.
 const MAX_FILES: usize = 20;
 
-/// A file that a client sent inside its request.
+/// A file that a client has sent in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachedFile {
     /// Position in the body, as a JSON pointer.
     place: String,
-    /// Title or file name, if the client gave one.
+    /// Title or name of the file, if the client has given one.
     pub title: String,
     /// The client's description of the file (`context` in Anthropic's API).
     context: String,
-    /// The content as the client sent it, not yet read.
+    /// The content as the client has sent it, before any text is extracted.
     pub content: FileContent,
 }
 
@@ -30,11 +30,11 @@ pub enum FileContent {
     Base64(String, String),
 }
 
-/// Extracts the files of a body; each leaves an empty text part.
+/// Extracts the files from a body. Each one is replaced with an empty text part.
 ///
 /// # Errors
 ///
-/// Returns an error when there are more than 20 files, when one is referenced only by URL or ID, or when one is
+/// Returns an error when there are more than 20 files, when a file is given only as a URL or ID, or when a file is
 /// empty.
 pub fn extract_files(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
     let mut files = Vec::new();
@@ -52,7 +52,7 @@ pub fn extract_files(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError
     }
 }
 
-/// Inserts a file's text at the file's position.
+/// Inserts the text of a file at the position of the file.
 pub fn insert_text(body: &mut Value, file: &AttachedFile, text: &str) {
     let title = match file.title.is_empty() {
         true => "document",
@@ -71,7 +71,8 @@ pub fn insert_text(body: &mut Value, file: &AttachedFile, text: &str) {
     }
 }
 
-// Clients nest files up to three levels deep: a message, its content, and a tool result in it.
+// Extracts the files in a value and in the values nested in it. Clients nest files up to three levels deep: in a
+// message, its content, and a tool result in that content.
 fn for_each_part(
     value: &mut Value,
     place: &str,
@@ -160,7 +161,7 @@ fn join_texts(content: &Value) -> Result<String, RequestError> {
     }
 }
 
-// Parses OpenAI's file data: a data URL, or bare base64 of a PDF.
+// Parses the data of an OpenAI file: a data URL, or only the base64 text of a PDF.
 fn parse_data(data: &Value) -> Result<FileContent, RequestError> {
     let Some(data) = data.as_str() else {
         return invalid(

@@ -1,5 +1,5 @@
-//! OpenAI's legacy `functions`: the form of tools before November 2023, which older clients still use. Parsed as
-//! tools; the answer is encoded in the legacy form.
+//! OpenAI's legacy `functions`: the form of tools before November 2023, which older clients still use. They are parsed
+//! as tools, and the answer is encoded in the legacy form.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::Message;
 use crate::domain::tools::ToolCall;
 
-/// Returns whether a body uses the legacy form.
+/// Returns whether a body declares tools in the legacy form.
 pub(super) fn is_legacy(fields: &Map<String, Value>) -> bool {
     let is_filled = |name: &str| {
         fields
@@ -19,7 +19,8 @@ pub(super) fn is_legacy(fields: &Map<String, Value>) -> bool {
     is_filled("functions") && !is_filled("tools")
 }
 
-/// Converts a body to `tools` and `tool_choice`, without parallel calls, which the legacy form cannot express.
+/// Converts the legacy fields of a body to `tools` and `tool_choice`. Parallel calls are turned off, because the legacy
+/// form cannot express them.
 pub(super) fn to_tools(fields: &Map<String, Value>) -> Map<String, Value> {
     let functions = fields.get("functions").and_then(Value::as_array);
     let tools: Vec<Value> = functions
@@ -41,8 +42,8 @@ pub(super) fn to_tools(fields: &Map<String, Value>) -> Map<String, Value> {
     fields
 }
 
-/// Parses the call of a message that a client sends back. The legacy form has no IDs, so the ID is derived from the
-/// position.
+/// Parses the call in a message that a client sends back, if there is one. The legacy form has no IDs, so the call's ID
+/// is derived from the position of the message.
 ///
 /// # Errors
 ///
@@ -59,11 +60,12 @@ pub(super) fn parse_call(
     serve_call::parse_call(&id, &function_call["name"], &function_call["arguments"]).map(Some)
 }
 
-/// Returns the ID of the call that a message with the role `function` is the result of: the last call of that name.
+/// Returns the ID of the call whose result a message with the role `function` contains: the last call of the function
+/// with this name.
 ///
 /// # Errors
 ///
-/// Returns an error when no function of that name was called.
+/// Returns an error when no function with this name was called.
 pub(super) fn result_call_id(message: &Value, turns: &[Message]) -> Result<String, RequestError> {
     let name = message["name"].as_str().unwrap_or_default();
     let calls = turns.iter().rev().flat_map(|turn| turn.calls.iter().rev());

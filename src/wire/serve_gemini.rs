@@ -1,5 +1,5 @@
 //! Quire's Gemini-compatible API: parses bodies of `generateContent` by converting them to chat completions, and
-//! encodes answers and the frames of their streams.
+//! encodes answers and the frames of streams.
 
 use serde_json::{Map, Value, json};
 
@@ -24,10 +24,10 @@ const KNOWN_FIELDS: &[&str] = &[
     "labels",
 ];
 
-/// The known fields that only the provider uses, so they are passed on unread.
+/// Known fields that only the provider uses. They are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &["safetySettings", "safety_settings", "labels"];
 
-/// Fields of `generationConfig`, and their names in a chat completion.
+/// Fields of `generationConfig`, each with its name in a chat completion.
 const CONFIG_FIELDS: &[(&str, &str)] = &[
     ("temperature", "temperature"),
     ("topP", "top_p"),
@@ -39,11 +39,11 @@ const CONFIG_FIELDS: &[(&str, &str)] = &[
     ("frequencyPenalty", "frequency_penalty"),
 ];
 
-/// Parses a body for this model. `stream` is whether the path requests a stream.
+/// Parses a body for the model in the path. `stream` says whether the path requests a stream.
 ///
 /// # Errors
 ///
-/// Returns an error when a field is missing, malformed, or not supported; the error names it.
+/// Returns an error that names the field when a field is missing, malformed, or not supported.
 pub fn parse_request(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -71,7 +71,7 @@ pub fn parse_request(model: &str, body: &Value, stream: bool) -> Result<ChatRequ
     Ok(request)
 }
 
-/// Returns a field in either spelling that Google's servers accept: camel case or snake case.
+/// Returns a field in either of the spellings that Google's servers accept: camel case or snake case.
 fn get_field<'a>(value: &'a Value, name: &str) -> &'a Value {
     if !value[name].is_null() {
         return &value[name];
@@ -117,7 +117,7 @@ fn chat_settings(config: &Value) -> Map<String, Value> {
     chat
 }
 
-/// Converts a schema to the common form: Google writes type names in uppercase.
+/// Converts a schema to the usual form. Google writes the names of types in uppercase.
 fn to_common_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -162,8 +162,8 @@ fn convert_messages(body: &Value) -> Result<Value, RequestError> {
     Ok(Value::Array(messages))
 }
 
-/// Returns the parts of a content. Google's servers also accept a single object instead of a list, and Google's SDKs a
-/// string.
+/// Returns the parts of a content. Google's servers also accept a single object instead of a list, and Google's SDKs
+/// accept a string.
 fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
     let text = |text: &str| vec![json!({ "text": text })];
     let why = "it must be a string, or an object with parts: a list of objects or of strings";
@@ -171,11 +171,11 @@ fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, Req
         Value::Null => return Ok(Vec::new()),
         Value::String(words) => return Ok(text(words)),
         Value::Object(fields) if fields.contains_key("parts") => &content["parts"],
-        // This is the form in which clients send back an empty turn of the model.
+        // Clients send an empty turn of the model back in this form.
         Value::Object(fields) if fields.keys().all(|name| name == "role") => {
             return Ok(Vec::new());
         }
-        // Some clients send a bare part, or a list of parts, instead of a content object.
+        // Some clients send a part, or a list of parts, without the content object around it.
         Value::Object(_) | Value::Array(_) => content,
         _ => return invalid(field, why),
     };
@@ -208,8 +208,8 @@ impl OpenCalls {
         id
     }
 
-    /// Closes the call that a result belongs to, and returns its ID. A result without an ID belongs to the first open
-    /// call with its name.
+    /// Removes the call to which a result belongs, and returns its ID. A result without an ID belongs to the first open
+    /// call with the same name.
     fn end(&mut self, result: &Value) -> Option<String> {
         let is_same_call = |(id, name): &(String, String)| match result["id"].as_str() {
             Some(wanted) => id == wanted,
@@ -220,7 +220,7 @@ impl OpenCalls {
     }
 }
 
-// Adds the results as separate turns, followed by the text.
+// Adds a user's turn: each result as a separate turn, followed by the text.
 fn add_user_turn(
     parts: &[Value],
     calls: &mut OpenCalls,
@@ -311,7 +311,7 @@ fn add_tools(body: &Value, chat: &mut Map<String, Value>, ignored: &mut Vec<Stri
             }
             functions.push(json!({ "type": "function", "function": function }));
         }
-        // These tools would be run by the vendor itself, so they are omitted.
+        // The vendor itself would run these tools, so they are omitted.
         let others = tool.as_object().into_iter().flat_map(|tool| tool.keys());
         let others = others.filter(|name| !name.to_ascii_lowercase().starts_with("function"));
         ignored.extend(others.map(|name| format!("tools: {}", openai::sanitize_field_name(name))));
@@ -337,7 +337,7 @@ fn add_tools(body: &Value, chat: &mut Map<String, Value>, ignored: &mut Vec<Stri
     chat.insert("tool_choice".into(), choice);
 }
 
-/// Encodes a complete answer, with its reasoning if the client requested it.
+/// Encodes a complete answer. It includes the reasoning if the client has requested it.
 pub fn encode_answer(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let mut parts = Vec::new();
     if frame.shows_thinking && !answer.reasoning.is_empty() {
@@ -349,12 +349,12 @@ pub fn encode_answer(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     last_frame(frame, parts, answer)
 }
 
-/// Encodes a frame with a piece of the answer.
+/// Encodes a frame that contains a piece of the answer.
 pub fn text_frame(frame: &ChunkFrame, text: &str) -> Value {
     encode_frame(frame, vec![json!({ "text": text })])
 }
 
-/// Encodes a frame with a piece of reasoning, for a client that requested it.
+/// Encodes a frame that contains a piece of reasoning. Returns `None` unless the client has requested reasoning.
 pub fn reasoning_frame(frame: &ChunkFrame, text: &str) -> Option<Value> {
     let part = json!({ "text": text, "thought": true });
     frame
@@ -362,7 +362,7 @@ pub fn reasoning_frame(frame: &ChunkFrame, text: &str) -> Option<Value> {
         .then(|| encode_frame(frame, vec![part]))
 }
 
-/// Encodes the last frame: calls, finish reason, and usage.
+/// Encodes the last frame: the calls, the finish reason, and the usage.
 pub fn end_frame(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     last_frame(frame, Vec::new(), answer)
 }
@@ -394,7 +394,7 @@ fn encode_frame(frame: &ChunkFrame, parts: Vec<Value>) -> Value {
     })
 }
 
-// This API counts thinking tokens separately from the answer's.
+// Encodes usage. This API counts thinking tokens separately from those of the answer.
 fn encode_usage(usage: &Usage) -> Value {
     json!({
         "promptTokenCount": usage.input, "cachedContentTokenCount": usage.cached,

@@ -1,4 +1,4 @@
-//! Model lists of Quire's own APIs: OpenAI's rows with OpenRouter's fields added, and Anthropic's.
+//! Model lists of Quire's own APIs: OpenAI's list with additional fields from OpenRouter's, and Anthropic's list.
 
 use serde_json::{Map, Value, json};
 
@@ -14,18 +14,18 @@ pub struct ServedModel<'a> {
     pub id: &'a str,
     /// The provider, or `quire` for a panel.
     pub owner: &'a str,
-    /// Creation time, or the server's start if unknown.
+    /// Creation time; the start time of the server if unknown.
     pub created: Timestamp,
     /// The model; `None` for a panel.
     pub model: Option<&'a Model>,
-    /// Set if the provider no longer lists the model. The inner value is its successor, if known.
+    /// Set if the provider no longer lists the model. The inner value is the model's successor, if one is known.
     pub retired: Option<Option<&'a str>>,
-    /// The models of a recipe that no longer exist or are no longer listed.
+    /// The models of a recipe that no longer exist or that their provider no longer lists.
     pub retired_members: &'a [String],
 }
 
-/// Encodes a row of OpenAI's list with the fields of OpenRouter's (openrouter.ai/docs/api/api-reference/models).
-/// Unknown values are null, never zero.
+/// Encodes a row of OpenAI's list, with the fields of OpenRouter's list (openrouter.ai/docs/api/api-reference/models).
+/// Unknown values are null, not zero.
 pub fn openai_row(listed: &ServedModel) -> Value {
     let created = listed.created.millis() / 1_000;
     let mut row =
@@ -76,7 +76,7 @@ fn nonzero(count: u64) -> Option<u64> {
     (count > 0).then_some(count)
 }
 
-// Encodes US dollars per token as strings, as OpenRouter does to avoid floats.
+// Encodes prices, in US dollars per token, as strings. OpenRouter uses strings to avoid floating-point numbers.
 fn encode_pricing(price: Price) -> Value {
     let mut prices = Map::new();
     let mut add_price = |name: &str, dollars: f64| {
@@ -96,8 +96,8 @@ fn per_token(dollars_per_million: f64) -> String {
     text.to_owned()
 }
 
-/// Returns the supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them;
-/// those it refuses are then omitted and remembered.
+/// Returns the supported parameters by OpenRouter's names. A model with unknown capabilities is sent all parameters;
+/// those that it refuses are omitted from then on.
 fn supported_parameters(model: Option<&Model>) -> Vec<&'static str> {
     let accepts = |name: &str| match model {
         Some(model) if !model.parameters.is_empty() => {
@@ -133,7 +133,7 @@ pub fn anthropic_row(listed: &ServedModel) -> Value {
     row
 }
 
-/// Selects the page of Anthropic's list that a client requests with `limit`, `after_id`, and `before_id`.
+/// Returns the page of Anthropic's list that a client requests with `limit`, `after_id`, and `before_id`.
 pub fn anthropic_page(
     rows: Vec<Value>,
     limit: usize,

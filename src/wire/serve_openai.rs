@@ -1,5 +1,5 @@
 //! Quire's OpenAI-compatible chat API: parses requests, and encodes answers and chunks. Ignores unknown fields and
-//! reports their names; refuses those that must not be dropped silently. Each special case comes from a client
+//! reports their names, but refuses fields that must not be ignored silently. Every special case comes from a client
 //! that failed without it.
 
 use serde_json::{Map, Value, json};
@@ -16,11 +16,12 @@ use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Extras, Finish, Message, MessageRole, Usage};
 use crate::domain::tools::ToolCall;
 
-/// Parses the body of a chat completion, even one in the form of Responses (`input` instead of `messages`).
+/// Parses the body of a chat completion. Also accepts a body in the format of Responses (`input` instead of
+/// `messages`).
 ///
 /// # Errors
 ///
-/// Returns an error when a field is missing, malformed, or not supported; the error names it.
+/// Returns an error that names the field when a field is missing, malformed, or not supported.
 pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -55,10 +56,10 @@ pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     Ok(request)
 }
 
-/// Returns the requested schema; `None` if the field requests none.
+/// Returns the requested schema, or `None` if the field does not request one.
 fn requested_format(format: Option<&Value>) -> Option<Value> {
     let format = format.filter(|format| !format.is_null() && **format != json!({}))?;
-    // Together, Fireworks, and llama.cpp use this form.
+    // Together, Fireworks, and llama.cpp accept this form.
     let schema = format.get("schema").filter(|schema| schema.is_object());
     Some(match schema {
         Some(schema) if format["type"] == "json_object" => {
@@ -71,7 +72,7 @@ fn requested_format(format: Option<&Value>) -> Option<Value> {
 /// Maximum number of answers to one request.
 pub const MAX_CHOICES: u32 = 16;
 
-/// Returns the number of answers requested: `n`, or 1.
+/// Returns the number of answers requested: `n`, or 1 by default.
 ///
 /// # Errors
 ///
@@ -84,7 +85,7 @@ pub(super) fn requested_choices(fields: &Map<String, Value>) -> Result<u32, Requ
     }
 }
 
-/// Fields that Quire reads, or that are known to be harmless.
+/// Fields that Quire reads or that are known to be harmless.
 const KNOWN_FIELDS: &[&str] = &[
     "model",
     "messages",
@@ -116,13 +117,13 @@ const KNOWN_FIELDS: &[&str] = &[
     "top_k",
 ];
 
-/// Sanitizes a field's name for a response header.
+/// Sanitizes the name of a field for use in a response header.
 pub fn sanitize_field_name(name: &str) -> String {
     let visible = name.chars().filter(char::is_ascii_graphic);
     visible.take(40).collect()
 }
 
-/// The known fields that only the provider uses, so they are passed on unread.
+/// Known fields that only the provider uses. They are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &[
     "user",
     "safety_identifier",
@@ -172,10 +173,11 @@ fn parse_turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestEr
     })
 }
 
-/// Maximum length of a speaker's name, in bytes; OpenAI accepts 64 characters.
+/// Maximum length of a speaker's name, in bytes. OpenAI accepts 64 characters.
 const MAX_NAME_BYTES: usize = 256;
 
-/// Returns the speaker's name. With the role `function`, `name` is the function's.
+/// Returns the speaker's name in a message. If its role is `function`, the field contains the name of the function
+/// instead.
 fn speaker_name(message: &Value) -> Result<Option<String>, RequestError> {
     match &message["name"] {
         _ if message["role"] == "function" => Ok(None),
@@ -218,7 +220,7 @@ pub fn encode_completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     })
 }
 
-/// Encodes the first chunk, which has a role because some clients fail without one.
+/// Encodes the first chunk. It contains the role, because some clients fail without one.
 pub fn first_chunk(frame: &ChunkFrame) -> Value {
     encode_chunk(frame, json!({ "role": "assistant", "content": "" }), None)
 }
@@ -233,7 +235,7 @@ pub fn reasoning_chunk(frame: &ChunkFrame, text: &str) -> Value {
     encode_chunk(frame, json!({ "reasoning_content": text }), None)
 }
 
-/// Returns the reasoning that a client sends back, under either of its names.
+/// Returns the reasoning that a client sends back, under either name of the field.
 fn returned_reasoning(message: &Value) -> &str {
     let mut reasoning_texts = ["reasoning_content", "reasoning"]
         .iter()
@@ -243,14 +245,14 @@ fn returned_reasoning(message: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// Adds the reasoning items that a client must send back with the turn, in the vendor's own form.
+/// Adds the reasoning items, in the vendor's own format, that a client must send back with the turn.
 fn add_details(message: &mut Value, extras: &Extras) {
     if !extras.reasoning.is_empty() {
         message["reasoning_details"] = json!(extras.reasoning);
     }
 }
 
-/// Encodes the chunks that follow the text and are not split: tool calls, reasoning items, and log probabilities.
+/// Encodes the chunks after the text, whose content is not split: tool calls, reasoning items, and log probabilities.
 pub fn trailing_chunks(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
     let mut delta = match (calls.first(), frame.is_legacy) {
         (None, _) => json!({}),
@@ -266,12 +268,12 @@ pub fn trailing_chunks(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) 
     vec![last]
 }
 
-/// Encodes the chunk with the finish reason.
+/// Encodes the chunk that contains the finish reason.
 pub fn finish_chunk(frame: &ChunkFrame, finish: Finish) -> Value {
     encode_chunk(frame, json!({}), Some(finish_reason(frame, finish)))
 }
 
-/// Encodes the chunk with the usage, for clients that requested it.
+/// Encodes the chunk that contains the usage, for clients that have requested it.
 pub fn usage_chunk(frame: &ChunkFrame, usage: &Usage) -> Value {
     let mut last = encode_chunk(frame, json!({}), None);
     last["choices"] = json!([]);
@@ -297,7 +299,7 @@ pub(super) fn finish_reason(frame: &ChunkFrame, finish: Finish) -> &'static str 
     }
 }
 
-/// Encodes token usage in OpenAI's form.
+/// Encodes token usage in OpenAI's format.
 pub fn encode_usage(usage: &Usage) -> Value {
     json!({
         "prompt_tokens": usage.input, "completion_tokens": usage.output,

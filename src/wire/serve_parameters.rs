@@ -1,5 +1,5 @@
-//! Parses the parameters of Quire's own APIs: numbers, limits, and switches of a body. A field of the wrong type is
-//! refused, never ignored: an answer without its intended limit costs money.
+//! Parses the parameters in Quire's own APIs: the numbers, limits, and switches in a body. A field of the wrong type is
+//! refused instead of ignored, because an answer without its intended limit costs money.
 
 use serde_json::{Map, Value};
 
@@ -7,11 +7,11 @@ use super::prompt::thinking_budget;
 use super::serve_error::{RequestError, invalid};
 use crate::domain::parameters::{EFFORTS, Parameters};
 
-/// Parses the parameters that the three APIs share.
+/// Parses the parameters that chat completions, Responses, and Anthropic's messages share.
 ///
 /// # Errors
 ///
-/// Returns an error when a field has the wrong type or is out of range; the error names it.
+/// Returns an error that names the field when a field has the wrong type or is out of range.
 pub(super) fn parse_parameters(fields: &Map<String, Value>) -> Result<Parameters, RequestError> {
     let field = |name: &str| fields.get(name).filter(|value| !value.is_null());
     let number = |name: &'static str| match field(name) {
@@ -47,9 +47,9 @@ pub(super) fn parse_parameters(fields: &Map<String, Value>) -> Result<Parameters
     })
 }
 
-/// Returns the effort, from any field that an API uses for it: OpenAI's `reasoning_effort` and `reasoning.effort`,
-/// Anthropic's `output_config.effort` and `thinking`, OpenRouter's `reasoning.max_tokens` and `.enabled`. A level
-/// takes precedence over a number of tokens, and a number over a switch.
+/// Returns the effort level, from any of the fields that APIs use for it: OpenAI's `reasoning_effort` and
+/// `reasoning.effort`, Anthropic's `output_config.effort` and `thinking`, and OpenRouter's `reasoning.max_tokens` and
+/// `reasoning.enabled`. A level takes precedence over a number of tokens, which takes precedence over a switch.
 fn parse_effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     let inner = |outer: &str, name: &str| {
         let value = fields.get(outer)?.get(name)?;
@@ -83,7 +83,7 @@ fn parse_effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestEr
     Ok(word.map(str::to_owned))
 }
 
-/// Returns the effort level whose thinking budget is nearest to this number of tokens.
+/// Returns the effort level with the thinking budget that is nearest to this number of tokens.
 fn nearest_effort(tokens: u64) -> &'static str {
     let nearest = EFFORTS
         .iter()
@@ -91,13 +91,14 @@ fn nearest_effort(tokens: u64) -> &'static str {
     nearest.copied().unwrap_or("medium")
 }
 
-/// Returns whether a count is -1, which means "no limit" to local model servers (llama.cpp, Ollama, LM Studio). Their
+/// Returns whether a count is -1. Local model servers (llama.cpp, Ollama, LM Studio) use it for "no limit", and their
 /// clients send it to every server.
 fn is_unlimited(count: &Value) -> bool {
     count.as_f64() == Some(-1.0)
 }
 
-// Treats -1 and 0, which mean no limit, like a missing field: providers do not limit it by default.
+// Parses `top_k`. Treats -1 and 0, which mean "no limit", like a missing field, because providers do not limit it by
+// default.
 fn parse_top_k(field: Option<&Value>) -> Result<Option<u32>, RequestError> {
     if field.is_some_and(|value| *value == -1 || *value == 0) {
         return Ok(None);
@@ -106,13 +107,13 @@ fn parse_top_k(field: Option<&Value>) -> Result<Option<u32>, RequestError> {
     Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
-/// Parses an integer written with a decimal point.
+/// Parses an integer that is written with a decimal point.
 fn integral_float(value: &Value) -> Option<i64> {
     let number = value.as_f64()?;
     (number.abs() < 9e15 && number.fract() == 0.0).then_some(number as i64)
 }
 
-/// Parses an optional count. Some languages have no integers and send 100.0.
+/// Parses an optional count. Clients in languages without integers send numbers such as 100.0.
 ///
 /// # Errors
 ///
@@ -134,7 +135,7 @@ pub(super) fn parse_count(
     }
 }
 
-/// Parses a switch; false if absent.
+/// Parses a switch. A missing switch is false.
 ///
 /// # Errors
 ///
@@ -153,7 +154,7 @@ pub(super) fn parse_flag(
 fn parse_stop_sequences(field: Option<&Value>) -> Result<Vec<String>, RequestError> {
     let list = match field {
         None => return Ok(Vec::new()),
-        // An empty stop sequence never matches; web forms send one for an empty field.
+        // An empty stop sequence never matches. Web forms send one if a field is empty.
         Some(Value::String(one)) if one.is_empty() => return Ok(Vec::new()),
         Some(Value::String(one)) => return Ok(vec![one.clone()]),
         Some(Value::Array(list)) => list,

@@ -1,5 +1,5 @@
-//! Quire's Responses-compatible API: parses bodies, and encodes response objects and their events. Stateless: a
-//! request cannot refer to an earlier one.
+//! Quire's Responses-compatible API: parses bodies, and encodes response objects and the events of their streams. The
+//! API is stateless: a request cannot refer to an earlier one.
 
 mod events;
 
@@ -46,7 +46,7 @@ const KNOWN_FIELDS: &[&str] = &[
     "stop",
 ];
 
-/// The known fields that only the provider uses, so they are passed on unread.
+/// Known fields that only the provider uses. They are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &[
     "user",
     "metadata",
@@ -59,7 +59,8 @@ const PROVIDER_FIELDS: &[&str] = &[
 ///
 /// # Errors
 ///
-/// Returns an error when a field is missing, malformed, not supported, or refers to stored data; the error names it.
+/// Returns an error that names the field when a field is missing, malformed, or not supported, or when it refers to
+/// stored data.
 pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return invalid("body", "the body must be a JSON object");
@@ -97,7 +98,7 @@ pub fn parse_request(body: &Value) -> Result<ChatRequest, RequestError> {
     Ok(request)
 }
 
-/// Refuses references to data stored at a vendor: without that data, the answer would be different.
+/// Refuses references to data stored at a vendor. Without that data, the answer would be different.
 fn reject_stored_references(fields: &Map<String, Value>) -> Result<(), RequestError> {
     let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     let advice = "responses are not stored: send the whole conversation as input";
@@ -122,7 +123,7 @@ fn reject_stored_references(fields: &Map<String, Value>) -> Result<(), RequestEr
     }
 }
 
-/// Renames the field at fault to its name in this API.
+/// Replaces the name of the field at fault with its name in this API.
 fn with_input_param(mut error: RequestError) -> RequestError {
     if error.param == "messages" {
         error.param = "input";
@@ -130,7 +131,7 @@ fn with_input_param(mut error: RequestError) -> RequestError {
     error
 }
 
-// This API's schema is flat; the chat API nests it one level deeper.
+// Converts the requested format to that of the chat API, which nests the schema one level deeper.
 fn parse_format(format: &Value) -> Option<Value> {
     match format["type"].as_str()? {
         "json_schema" => Some(json!({
@@ -141,7 +142,7 @@ fn parse_format(format: &Value) -> Option<Value> {
     }
 }
 
-/// Item types for tools that a vendor has run; only that vendor can read them.
+/// Item types of tools that a vendor has run. Only that vendor can read them.
 const VENDOR_ITEM_TYPES: &[&str] = &[
     "web_search_call",
     "file_search_call",
@@ -151,8 +152,8 @@ const VENDOR_ITEM_TYPES: &[&str] = &[
     "mcp_list_tools",
 ];
 
-/// Parses a call that the client ran: a function call, or a call with its own item type, such as `custom_tool_call`
-/// with a text or `local_shell_call` with an action. The latter becomes a function call with one argument.
+/// Parses a call that the client has run: a function call, or a call with its own item type, such as `custom_tool_call`
+/// with a text or `local_shell_call` with an action. Calls of the latter kind become function calls with one argument.
 fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
         return serve_call::parse_call(&item["call_id"], &item["name"], &item["arguments"]);
@@ -168,7 +169,7 @@ fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     serve_call::parse_call(&item["call_id"], name, &arguments)
 }
 
-// Adds an item of the conversation. A tool call is added to the model's turn before it.
+// Adds an item to the conversation. A tool call is added to the model's turn before it.
 fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> {
     let kind = item["type"].as_str().unwrap_or_default();
     match kind {
@@ -194,7 +195,7 @@ fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> 
     Ok(())
 }
 
-// Returns the model's turn at the end of the conversation, and creates it if it is missing.
+// Returns the model's turn at the end of the conversation. Creates one if there is none.
 fn model_turn(turns: &mut Vec<Message>) -> &mut Message {
     match turns.pop_if(|last| last.role == MessageRole::Assistant) {
         Some(last) => turns.push(last),
@@ -203,8 +204,8 @@ fn model_turn(turns: &mut Vec<Message>) -> &mut Message {
     turns.last_mut().expect("it was pushed above")
 }
 
-// Adds reasoning to the model's turn. Reasoning precedes text and calls, so it begins a new turn if the last one
-// already has any of them.
+// Adds reasoning to the model's turn. Because reasoning precedes text and calls, a new turn is begun if the last turn
+// already contains text or calls.
 fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
     let parts = |name: &str| item[name].as_array().into_iter().flatten();
     let texts = parts("summary").chain(parts("content"));
@@ -220,7 +221,7 @@ fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
         .push(block.unwrap_or_else(|| item.clone()));
 }
 
-// Adds a turn, or joins it to the one before: text after reasoning belongs to the same turn.
+// Adds a turn. The model's text after its reasoning is joined to the same turn.
 fn add_turn(turns: &mut Vec<Message>, message: Message) {
     let is_bare = |last: &mut Message| {
         last.role == MessageRole::Assistant && last.text.is_empty() && last.calls.is_empty()
@@ -264,7 +265,7 @@ fn parse_turn(item: &Value) -> Result<Message, RequestError> {
     })
 }
 
-/// Encodes a response object, either complete or in its current state.
+/// Encodes a response object with the status `state`. `answer` is `None` until the answer is complete.
 pub fn encode_response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>) -> Value {
     let is_truncated = answer.is_some_and(|answer| answer.finish_reason == Finish::Length);
     let usage = answer.map(|CompleteAnswer { usage, .. }| {
@@ -299,7 +300,8 @@ fn output_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     output
 }
 
-/// Encodes the reasoning as items: the vendor's own items or blocks, or else a single item with the reasoning's text.
+/// Encodes the reasoning as items: the vendor's own items or blocks or, if there are none, a single item with the text
+/// of the reasoning.
 fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();
     let own = answer.extras.reasoning.iter();
@@ -315,7 +317,7 @@ fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     items
 }
 
-/// Converts a vendor's reasoning block to an item; `None` if the vendor does not accept it back.
+/// Converts a vendor's reasoning block to an item. Returns `None` if the vendor does not accept the block back.
 fn vendor_item(frame: &ChunkFrame, number: usize, block: &Value) -> Option<Value> {
     match is_responses_item(block) {
         true => Some(block.clone()),
@@ -327,7 +329,7 @@ fn is_responses_item(item: &Value) -> bool {
     item["type"] == "reasoning"
 }
 
-/// Returns the ID of an answer's reasoning item with this number, from 0.
+/// Returns the ID of the answer's reasoning item with this number, counted from 0.
 fn reasoning_id(frame: &ChunkFrame, number: usize) -> String {
     match number {
         0 => format!("rs_{}", frame.id),

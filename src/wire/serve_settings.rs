@@ -1,12 +1,12 @@
-//! The settings of a Responses request, as its response objects repeat them. Every field that OpenAI's published
-//! schema requires is present; one that the request omits has its documented default.
+//! The settings of a Responses request, as they are repeated in its response objects. Contains every field that
+//! OpenAI's published schema requires. A field that the request omits has its documented default.
 
 use serde_json::{Map, Value, json};
 
 use super::serve_tools::OfferedTools;
 use crate::domain::tools::Tool;
 
-/// Returns the fields that are repeated unchanged, with their defaults.
+/// Returns the defaults of the fields that are repeated unchanged.
 fn default_settings() -> Value {
     json!({
         "instructions": null, "metadata": {}, "temperature": 1.0, "top_p": 1.0, "presence_penalty": 0,
@@ -16,7 +16,7 @@ fn default_settings() -> Value {
     })
 }
 
-/// Returns the settings that response objects echo; `offered` holds the request's parsed tools.
+/// Returns the settings that response objects repeat. `offered` contains the parsed tools of the request.
 pub(super) fn response_settings(
     fields: &Map<String, Value>,
     offered: &OfferedTools,
@@ -52,7 +52,7 @@ pub(super) fn response_settings(
         ),
         ("tools", Value::Array(tools)),
         ("tool_choice", choice),
-        // Responses are not stored, do not run in the background, and have no service tier.
+        // Responses are not stored, are not run in the background, and have no service tier.
         ("store", json!(false)),
         ("background", json!(false)),
         ("service_tier", json!("default")),

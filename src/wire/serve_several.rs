@@ -1,9 +1,10 @@
-//! Several answers to one request (`n`, or a list of prompts): joins complete answers into one with several choices,
-//! and encodes it as the chunks of a stream.
+//! Several answers to one request (`n`, or a list of prompts): joins complete answers into one answer with several
+//! choices, and encodes it as the chunks of a stream.
 
 use serde_json::{Value, json};
 
-/// Joins complete answers, each with its index; the ID is that of the first. `usage` is the total.
+/// Joins complete answers, each given with its index. The ID is that of the first answer, and `usage` is the total
+/// usage.
 pub fn join_answers(answers: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
     let (mut choices, mut first) = (Vec::new(), None);
     for (index, mut answer) in answers {
@@ -18,7 +19,7 @@ pub fn join_answers(answers: impl IntoIterator<Item = (usize, Value)>, usage: Va
     joined
 }
 
-/// Encodes a joined answer as the chunks of a stream, optionally with the usage at the end.
+/// Encodes a joined answer as the chunks of a stream. With `with_usage`, the last chunk contains the usage.
 pub fn encode_chunks(joined: &Value, with_usage: bool) -> Vec<Value> {
     let is_chat = joined["object"] == "chat.completion";
     let frame = |choices: Value| {

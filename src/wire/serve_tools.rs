@@ -1,5 +1,5 @@
-//! Parses the tools that clients of Quire's own APIs declare, and encodes tool calls. Passes on tools that the client
-//! runs; omits tools that a vendor would run, and reports their names.
+//! Parses the tools that clients of Quire's own APIs declare, and encodes tool calls. Tools that the client runs are
+//! passed on. Tools that a vendor would run are omitted, and their names are reported.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use super::serve_error::{RequestError, invalid};
 use super::serve_functions;
 use crate::domain::tools::{MAX_TOOLS, Tool, ToolCall, ToolChoice, Tools};
 
-/// Maximum size of one tool's description and schema, in bytes.
+/// Maximum size of the description and schema of one tool, in bytes.
 const MAX_TOOL_BYTES: usize = 200_000;
 
 /// The tools of a request.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OfferedTools {
-    /// The tools that are passed on, if any.
+    /// The tools that are passed on, if there are any.
     pub tools: Option<Arc<Tools>>,
-    /// Types of the omitted tools, which are reported to the client.
+    /// Types of the tools that were omitted, which are reported to the client.
     pub left_out: Vec<String>,
 }
 
-/// The form of a tool in an API.
+/// The form of tools in an API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolShape {
-    /// Chat completions: the function is nested one level deeper.
+    /// Chat completions: the function is nested one level deeper than in the other forms.
     Nested,
     /// Responses: the function's fields are at the top level.
     Flat,
@@ -34,7 +34,7 @@ pub enum ToolShape {
     Anthropic,
 }
 
-/// Parses the tools of a body.
+/// Parses the tools in a body.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ pub fn parse_tools(
     }
     let mut declaration = fields.get("tool_choice").unwrap_or(&Value::Null);
     if declaration["type"] == "allowed_tools" {
-        // The chat API nests the list one level deeper.
+        // The chat API nests the list of allowed tools one level deeper.
         let allowed = declaration.get("allowed_tools").unwrap_or(declaration);
         kept_tools.retain(|tool| is_allowed(allowed, &tool.name));
         declaration = &allowed["mode"];
@@ -107,7 +107,7 @@ pub fn parse_tools(
     Ok(OfferedTools { tools, left_out })
 }
 
-/// Returns whether a list of allowed tools contains this one.
+/// Returns whether a list of allowed tools contains the tool with this name.
 fn is_allowed(allowed: &Value, name: &str) -> bool {
     let names = { allowed["tools"].as_array().into_iter().flatten() }
         .filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()));
@@ -122,7 +122,7 @@ fn truncate_name(text: &str) -> String {
 }
 
 fn parse_tool(declaration: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
-    // Clients that use both of OpenAI's APIs mix up the two forms.
+    // Clients that use both of OpenAI's APIs confuse the two forms.
     let inner = match &declaration["function"] {
         inner @ Value::Object(_) if shape != ToolShape::Anthropic => inner,
         _ => declaration,
@@ -182,7 +182,7 @@ fn parse_choice(choice: &Value, shape: ToolShape) -> Result<ToolChoice, RequestE
     }
 }
 
-/// Parses the calls of a chat message that a client sends back.
+/// Parses the calls in a chat message that a client sends back.
 ///
 /// # Errors
 ///
@@ -200,7 +200,7 @@ pub fn parse_calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     calls.into_iter().flatten().map(to_call).collect()
 }
 
-/// Encodes calls in the chat API's form; in a stream each has its index.
+/// Encodes calls in the chat API's format. In a stream, each call has an index.
 pub fn encode_calls(calls: &[ToolCall], is_streamed: bool) -> Value {
     let encode_call = |(index, call): (usize, &ToolCall)| {
         let function = json!({ "name": call.name, "arguments": call.arguments });
@@ -208,7 +208,7 @@ pub fn encode_calls(calls: &[ToolCall], is_streamed: bool) -> Value {
         if is_streamed {
             encoded["index"] = json!(index);
         }
-        // Gemini's own OpenAI-compatible API puts the signature in the same place.
+        // Gemini's own OpenAI-compatible API puts the signature in this field too.
         if let Some(signature) = &call.signature {
             encoded["extra_content"] = json!({ "google": { "thought_signature": signature } });
         }

@@ -1,6 +1,6 @@
-//! Server-sent events: decoder and encoder. The decoder takes chunks of any size and returns complete events; the
-//! format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. It recognizes a complete JSON
-//! object, so that an event without its blank line ends there. Knows nothing about sockets or providers.
+//! Server-sent events: decoder and encoder. The decoder takes chunks of any size and returns complete events. The
+//! format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. A complete JSON object is recognized as
+//! the end of an event, even if the blank line is missing. Knows nothing about sockets or providers.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 /// A server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SseFrame {
-    /// The `event:` field; empty when there was none.
+    /// The `event:` field; empty if there was none.
     pub event: String,
     /// The `data:` lines, joined by line feeds.
     pub data: String,
@@ -16,7 +16,7 @@ pub struct SseFrame {
     pub id: Option<String>,
 }
 
-/// Why bytes are not a stream of events.
+/// Why bytes cannot be decoded as a stream of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MalformedStream {
     /// A line or an event exceeds the limit.
@@ -37,7 +37,7 @@ pub struct SseDecoder {
     first_line: bool,
     broken: bool,
     has_known_field: bool,
-    /// An `event:` line after complete data: it belongs to this event or to the next one.
+    /// An `event:` line after complete data, which may belong to this event or to the next one.
     pending_line: Option<String>,
 }
 
@@ -62,7 +62,7 @@ impl SseDecoder {
     pub fn push(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() && !self.broken {
-            // CRLF may be split between two chunks.
+            // A CRLF may be split between two chunks.
             if std::mem::take(&mut self.skip_line_feed) && rest[0] == b'\n' {
                 rest = &rest[1..];
                 continue;
@@ -86,15 +86,15 @@ impl SseDecoder {
                 let mut line = std::mem::take(&mut self.line);
                 line.extend_from_slice(piece);
                 self.take_line(&line);
-                // Keep the buffer, so that its memory is reused for the next line.
+                // The buffer is kept, so that its memory is reused for the next line.
                 line.clear();
                 self.line = line;
             }
         }
     }
 
-    /// Ends the stream. The standard drops a final event without a blank line; this decoder returns one if its
-    /// data is complete.
+    /// Ends the stream. The standard drops a final event without a blank line, but this decoder returns it if its data
+    /// is complete.
     pub fn end(&mut self) {
         if self.broken {
             return;
@@ -108,8 +108,8 @@ impl SseDecoder {
         }
     }
 
-    /// Returns whether a line, or the beginning of one, has arrived that only an event stream contains, unlike a web
-    /// page or plain text.
+    /// Returns whether the bytes so far contain a line, or the beginning of a line, that occurs only in event streams
+    /// and not in web pages or plain text.
     pub fn looks_like_event_stream(&self) -> bool {
         let starts_field = |field: &[u8]| self.line.starts_with(field);
         self.has_known_field
@@ -117,7 +117,7 @@ impl SseDecoder {
             || starts_field(b":")
     }
 
-    /// Returns the next complete event; `None` if more bytes are needed.
+    /// Returns the next complete event. Returns `None` if more bytes are needed.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl SseDecoder {
         } else {
             line
         };
-        // The standard ignores an indented line, but it can only be meant as a field.
+        // The standard ignores an indented line, but the line can only be meant as a field.
         let trimmed = line.trim_ascii_start();
         let is_indented = trimmed.len() < line.len();
         let line = match is_indented
@@ -158,7 +158,7 @@ impl SseDecoder {
         // For valid UTF-8, this is several times as fast as `from_utf8_lossy`.
         let valid = std::str::from_utf8(value).map(Cow::Borrowed);
         let value = valid.unwrap_or_else(|_| String::from_utf8_lossy(value));
-        // Accept a name in another case or with a space before the colon, because it is unambiguous.
+        // A name in another case or with a space before the colon is accepted, because it is unambiguous.
         let field = line[..colon].trim_ascii_end();
         let field_name = FIELD_NAMES
             .into_iter()
@@ -170,7 +170,7 @@ impl SseDecoder {
             }
             b"event" => self.event.event = value.into_owned(),
             b"data" => {
-                // Some servers omit the blank lines: after complete data, a new event begins.
+                // Some servers omit the blank lines. After complete data, a new event begins.
                 if self.has_data && self.is_complete() {
                     self.finish_event();
                 }
@@ -197,7 +197,7 @@ impl SseDecoder {
         }
     }
 
-    /// Returns whether the data is complete: a JSON object, or the end-of-stream marker.
+    /// Returns whether the data is complete: a whole JSON object, or the end-of-stream marker.
     fn is_complete(&self) -> bool {
         let data = self.event.data.trim();
         let is_object = data.starts_with('{')
@@ -207,7 +207,7 @@ impl SseDecoder {
     }
 }
 
-/// Appends an event. Lines end with LF; `data` may have several lines.
+/// Appends an encoded event to `out`. Lines end with LF, and `data` may consist of several lines.
 pub fn encode(out: &mut Vec<u8>, id: u64, event: &str, data: &str) {
     out.extend_from_slice(format!("id: {id}\nevent: {event}\n").as_bytes());
     for line in data.split('\n') {

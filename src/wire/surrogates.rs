@@ -1,18 +1,19 @@
-//! Repairs JSON with escaped surrogate pairs (`\ud83d\ude00`) that a server has split between two chunks: joins the
-//! two halves; an unpaired half becomes U+FFFD.
+//! Repairs JSON in which a server has split escaped surrogate pairs (`\ud83d\ude00`) between two chunks. The two halves
+//! are joined, and a half without a partner becomes U+FFFD.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-/// High surrogates waiting for their low surrogates, in the order of the strings that they ended.
+/// High surrogates at the ends of strings, in the order of the strings. They wait for their low surrogates in the next
+/// chunk.
 #[derive(Debug, Default)]
 pub(super) struct PendingSurrogates(VecDeque<u16>);
 
-/// Maximum number of strings of one chunk that may wait for a low surrogate.
+/// Maximum number of strings per chunk that may wait for a low surrogate.
 const MAX_WAITING: usize = 8;
 
 impl PendingSurrogates {
-    /// Returns the JSON in which surrogate pairs that were split between two chunks are joined.
+    /// Joins the surrogate pairs that were split between the previous chunk and this one. Returns the repaired JSON.
     pub fn join_pairs<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
         let is_escaped = |at: &str| text.contains(at);
         if self.0.is_empty() && !is_escaped("\\ud") && !is_escaped("\\uD") {
@@ -30,7 +31,7 @@ impl PendingSurrogates {
                         out.push_str(&rest[..12]);
                         12
                     }
-                    // At the end of a string, the next chunk may contain the low surrogate.
+                    // If the string ends here, the next chunk may contain the low surrogate.
                     _ if rest[6..].starts_with('"') && self.0.len() < MAX_WAITING => {
                         self.0.push_back(first);
                         6
@@ -45,7 +46,8 @@ impl PendingSurrogates {
                     _ => push_unpaired(&mut out),
                 },
                 _ => {
-                    // Skips any other escape as a whole: the character after a backslash cannot begin another escape.
+                    // Any other escape is skipped as a whole, because the character after its backslash cannot begin
+                    // another escape.
                     let length = rest.chars().take(2).map(char::len_utf8).sum();
                     out.push_str(&rest[..length]);
                     length
@@ -63,7 +65,7 @@ fn push_unpaired(out: &mut String) -> usize {
     6
 }
 
-/// Returns the surrogate of an escape at the beginning of the text.
+/// Returns the surrogate or other character code of the escape with which a text begins.
 fn surrogate(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     u16::from_str_radix(digits, 16).ok()

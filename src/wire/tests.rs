@@ -1,5 +1,5 @@
-//! Tests all API formats with recorded vendor responses, split at any position, and with malformed ones.
-//! `openai/tests.rs` has more for chat completions.
+//! Tests all API formats with recorded vendor responses, split at any position, and with malformed responses. Further
+//! tests of chat completions are in `openai/tests.rs`.
 
 mod asking;
 
@@ -96,7 +96,7 @@ mod refusals;
 mod tools;
 mod whole_streams;
 
-/// Converts recordings with one chunk per line to events.
+/// Converts a recording with one chunk per line to events.
 fn events(chunks: &str) -> String {
     chunks
         .lines()
@@ -104,7 +104,7 @@ fn events(chunks: &str) -> String {
         .collect()
 }
 
-/// The stream from Ollama's documentation; there is no recording.
+/// The stream in Ollama's documentation, which is used because there is no recording.
 const OLLAMA: &str = r#"{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"","thinking":"Hm."},"done":false}
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"The"},"done":false}
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":" sky"},"done":false}
@@ -172,8 +172,8 @@ fn recordings() -> Vec<(&'static str, ApiFormat, String)> {
 #[test]
 fn recorded_answers_are_complete() {
     let request = request_with(Parameters::default());
-    // The beginning of the text, the minimum number of bytes of reasoning, and token counts: input, output, cached,
-    // reasoning.
+    // For each recording: the beginning of the text, the minimum number of bytes of reasoning, and the input, output,
+    // cached, and reasoning tokens.
     for (recording, begins, thinking_length, counts) in [
         ("redacted", "I notice that you've sent", 0, (92, 189, 0, 0)),
         ("compaction", "Hello! 👋", 0, (55_377, 91, 55_096, 0)),
@@ -280,8 +280,7 @@ fn truncated_recordings_are_not_complete_answers() {
             .min()
             .expect(name);
         for cut in (0..end).step_by((end / 40).max(1)) {
-            // When tools are requested, the end of the arguments may end the stream; these recordings continue
-            // after it.
+            // If tools are requested, the stream may end with the arguments. These recordings continue after them.
             let result = decode(kind, &[&body.as_bytes()[..cut]], &request).2;
             let error = result.expect_err(name);
             let is_cut = matches!(

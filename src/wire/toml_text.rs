@@ -1,4 +1,4 @@
-//! Parses TOML into JSON and records the line of each value, so that a later error can name it. Refuses values that
+//! Parses TOML into JSON and records the line of each value, so that later errors can refer to it. Refuses values that
 //! JSON cannot express (dates, infinity, NaN) and excessive nesting.
 
 use std::collections::BTreeMap;
@@ -8,20 +8,20 @@ use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 
-/// Maximum nesting depth, in arrays and tables.
+/// Maximum nesting depth of arrays and tables.
 const MAX_DEPTH: usize = 32;
-/// Maximum length of a path whose line is recorded, in bytes; the fields that errors name are shorter. Without a
-/// limit, a long key would be copied once for each value under it.
+/// Maximum length of a path whose line is recorded, in bytes. The fields that errors refer to have shorter paths.
+/// Without this limit, a long key would be copied once for each value under it.
 const MAX_PATH_BYTES: usize = 200;
-/// Maximum length of the text that an error quotes, in bytes.
+/// Maximum length of the text that an error message quotes, in bytes.
 const MAX_QUOTED_BYTES: usize = 60;
 
-/// A parsed text, with line numbers.
+/// A parsed text, with the line numbers of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TomlDocument {
     /// The whole text, as an object.
     pub value: Value,
-    /// Line numbers, from 1, by path: `stages.1.prompt`.
+    /// Line number, from 1, of each value by its path, such as `stages.1.prompt`.
     pub lines: BTreeMap<String, usize>,
 }
 
@@ -30,7 +30,7 @@ pub struct TomlDocument {
 pub struct TomlError {
     /// Line number, from 1.
     pub line: usize,
-    /// Message, in lowercase.
+    /// Message, beginning in lowercase.
     pub message: String,
 }
 
@@ -38,8 +38,8 @@ pub struct TomlError {
 ///
 /// # Errors
 ///
-/// Returns an error when the text is not valid TOML, or has a value that JSON cannot express; the error contains the
-/// line and the reason.
+/// Returns an error with the line and the reason when the text is not valid TOML or contains a value that JSON cannot
+/// express.
 pub fn parse_toml(text: &str) -> Result<TomlDocument, TomlError> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     parse_normalized(&text)
@@ -56,7 +56,7 @@ fn parse_normalized(text: &str) -> Result<TomlDocument, TomlError> {
         return error_at(convert.line_at(start), "nested too deep");
     }
     let (table, errors) = DeTable::parse_recoverable(text);
-    // The cause is at the first line with an error, because the parser reports structural errors before errors in
+    // The cause is in the first line that has an error, because the parser reports structural errors before errors in
     // values.
     let line =
         |error: &&toml::de::Error| convert.line_at(error.span().map_or(0, |span| span.start));
@@ -71,11 +71,11 @@ fn parse_normalized(text: &str) -> Result<TomlDocument, TomlError> {
     })
 }
 
-/// Returns the byte offset at which brackets or dotted names are nested too deep; `None` if they are not. The parser's
-/// own limits multiply: it accepts 6,400 nested tables and frees them by recursion, which overflows a thread's 256 KiB
-/// stack.
+/// Returns the byte offset at which brackets or dotted names are nested too deeply, or `None` if they are not. The
+/// parser's own limits multiply: it accepts 6,400 nested tables and frees them recursively, which overflows a thread's
+/// stack of 256 KiB.
 fn find_excessive_nesting(text: &str) -> Option<usize> {
-    // The open brackets, each with the number of dots before it since the last comma.
+    // The open brackets, each with the number of dots that precede it since the last comma.
     let mut open: Vec<(TokenKind, usize)> = Vec::new();
     let (mut points, mut depth) = (0, 0);
     for token in Source::new(text).lex() {
@@ -105,12 +105,12 @@ fn find_excessive_nesting(text: &str) -> Option<usize> {
     None
 }
 
-/// Returns the byte offset of a parse error and its message, including the offending text, such as a duplicate key.
+/// Returns the byte offset of a parse error and a message that quotes the offending text, such as a duplicate key.
 fn describe_error(text: &str, error: &toml::de::Error) -> (usize, String) {
     let span = error.span().unwrap_or_default();
     let message = error.message();
     if message.starts_with("invalid multi-line") {
-        // The parser points to the end of the text; the last quotes are the unclosed ones.
+        // The parser points to the end of the text, but the last quotes are the unclosed ones.
         let opening = text.rfind("\"\"\"").max(text.rfind("'''"));
         return (
             opening.unwrap_or(span.start),
@@ -132,7 +132,7 @@ fn error_at<T>(line: usize, message: impl Into<String>) -> Result<T, TomlError> 
     })
 }
 
-/// Converts TOML values to JSON, and records their line numbers.
+/// Converts TOML values to JSON and records their line numbers.
 struct TomlConverter {
     /// Byte offsets of the newlines.
     newlines: Vec<usize>,
@@ -149,7 +149,7 @@ impl TomlConverter {
     fn convert_table(&mut self, table: &DeTable) -> Result<Value, TomlError> {
         let mut object = Map::new();
         for (key, value) in table {
-            // The value of a table header is on the header's line; any other value is on its key's line.
+            // A table with a header is on the line of its header. Any other value is on the line of its key.
             let mut start = key.span().start;
             if value.get_ref().is_table() {
                 start = start.min(value.span().start);

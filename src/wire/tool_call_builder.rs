@@ -1,5 +1,5 @@
-//! Assembles tool calls from the fragments of a stream. Hosts number, repeat, and identify the fragments in different
-//! ways.
+//! Assembles tool calls from the fragments in a stream. Hosts differ in how they number, identify, and repeat
+//! fragments.
 
 use serde_json::Value;
 
@@ -13,15 +13,16 @@ pub(super) struct ToolCallBuilder(Vec<PendingCall>);
 /// A tool call under construction.
 #[derive(Debug, Default)]
 struct PendingCall {
-    /// Index of the call as the vendor numbers it.
+    /// Index of the call, as the vendor numbers it.
     index: u64,
     call: ToolCall,
-    /// The last fragment of the arguments, as long as each fragment begins with the whole previous one: some hosts
-    /// send all arguments so far instead of only the new part. Only the end of the stream shows which.
+    /// The last fragment of the arguments, as long as every fragment has begun with the whole previous one. Some hosts
+    /// send all arguments so far instead of only the new part. Only the end of the stream shows which of the two the
+    /// host does.
     repeated_fragment: Option<String>,
 }
 
-/// A fragment of a tool call. An empty field means that the fragment does not contain it.
+/// A fragment of a tool call. Fields that the fragment does not contain are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ToolCallFragment<'a> {
     pub index: Option<u64>,
@@ -35,13 +36,13 @@ impl ToolCallBuilder {
         self.0.is_empty()
     }
 
-    /// Returns the length of all arguments so far, in bytes.
+    /// Returns the total length of all arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
         let arguments = self.0.iter().map(|pending| pending.call.arguments.len());
         arguments.sum()
     }
 
-    /// Returns the estimated length of all arguments, in tokens.
+    /// Returns the estimated total length of all arguments so far, in tokens.
     pub fn argument_tokens(&self) -> u64 {
         let arguments = self.0.iter();
         arguments
@@ -79,7 +80,7 @@ impl ToolCallBuilder {
         };
         let is_cumulative = before.is_some_and(|before| fragment.arguments.starts_with(before));
         pending.repeated_fragment = is_cumulative.then(|| fragment.arguments.to_owned());
-        // After a complete object, only whitespace may follow: otherwise the object is repeated, or starts over.
+        // Only whitespace may follow a complete object. Anything else means that the object is repeated or starts over.
         if is_object(&call.arguments) && !fragment.arguments.trim().is_empty() {
             call.arguments.clear();
         }
@@ -91,7 +92,7 @@ impl ToolCallBuilder {
         last.map_or(0, |pending| pending.index.saturating_add(1))
     }
 
-    /// Returns the position of the call that a fragment belongs to; `None` if it begins a new one.
+    /// Returns the position of the call to which a fragment belongs, or `None` if it begins a new call.
     fn position_of(&self, fragment: &ToolCallFragment) -> Option<usize> {
         let ToolCallFragment {
             index, id, name, ..
@@ -99,19 +100,19 @@ impl ToolCallBuilder {
         let index_by_id =
             (self.0.iter()).rposition(|pending| !id.is_empty() && pending.call.id == id);
         let Some(index) = index else {
-            // If the host sends no index, a new ID starts a new call.
+            // If the host sends no index, a new ID begins a new call.
             return match id.is_empty() && (name.is_empty() || self.is_open(name)) {
                 true => self.0.len().checked_sub(1),
                 false => index_by_id,
             };
         };
         let Some(at) = self.0.iter().rposition(|pending| pending.index == index) else {
-            // Some hosts number fragments instead of calls: the same call continues under a different index.
+            // Some hosts number the fragments instead of the calls, so the same call continues under a different index.
             return index_by_id.filter(|&at| !is_object(&self.0[at].call.arguments));
         };
         let call = &self.0[at].call;
         let is_other = !id.is_empty() && !call.id.is_empty() && call.id != id;
-        // Some hosts number every call 0 and send no ID, so a second complete call is a new one.
+        // Some hosts give every call the number 0 and no ID, so a second complete call is a new one.
         let is_next_call = id.is_empty()
             && !name.is_empty()
             && call.arguments.trim() != "{}"
@@ -121,16 +122,16 @@ impl ToolCallBuilder {
         if is_next_call {
             return None;
         }
-        // Gemini's compatible endpoint numbers every parallel call 0. Other hosts give one call a new ID with every
-        // fragment, but send no name and nothing after complete arguments.
+        // Gemini's compatible endpoint gives every parallel call the number 0. Other hosts give a call a new ID with
+        // every fragment, but send no name, and nothing after the complete arguments.
         match is_other && (!name.is_empty() || is_object(&call.arguments)) {
             true => index_by_id,
             false => Some(at),
         }
     }
 
-    /// Returns whether the last call has no name yet, or has this name and incomplete arguments: the fragment then
-    /// belongs to it.
+    /// Returns whether the last call has no name yet, or has this name and incomplete arguments. A fragment with this
+    /// name then belongs to it.
     fn is_open(&self, name: &str) -> bool {
         let last = self.0.last().map(|pending| &pending.call);
         last.is_some_and(|call| {
@@ -168,7 +169,7 @@ impl ToolCallBuilder {
         });
     }
 
-    /// Removes and returns the arguments of the first call.
+    /// Returns the arguments of the first call and removes them from it. Returns `None` if there are none.
     pub fn take_arguments(&mut self) -> Option<String> {
         let first = self.0.first_mut()?;
         let arguments = first.arguments();
@@ -176,7 +177,8 @@ impl ToolCallBuilder {
         Some(arguments).filter(|arguments| !arguments.is_empty())
     }
 
-    /// Returns the calls, each with an ID, a name, and an object as arguments. Omits a call that a limit cut off.
+    /// Returns the calls. Each has a unique ID, a name, and an object as arguments. Omits a call that a token limit has
+    /// cut off.
     ///
     /// # Errors
     ///
@@ -205,7 +207,7 @@ impl ToolCallBuilder {
                 return Err(CallError::new(CallErrorKind::Malformed, why));
             }
             number += 1;
-            // Clients match results with calls by ID, so IDs must be unique.
+            // IDs must be unique, because clients match results with calls by ID.
             if call.id.is_empty() || finished.iter().any(|other| other.id == call.id) {
                 call.id = format!("call_{number}");
             }
@@ -217,9 +219,9 @@ impl ToolCallBuilder {
 }
 
 impl PendingCall {
-    /// Returns the arguments, by the first interpretation that results in an object: as sent, as the last of cumulative
-    /// fragments, as JSON encoded in a JSON string, as one object repeated several times, or as an object in a code
-    /// fence or list.
+    /// Returns the arguments, interpreted in the first of these ways that results in an object: as sent, as the last of
+    /// cumulative fragments, as JSON in a JSON string, as one object that is repeated, or as an object in a code fence
+    /// or a list.
     fn arguments(&self) -> String {
         let sent_arguments = &self.call.arguments;
         if is_object(sent_arguments) {
@@ -244,7 +246,7 @@ fn from_json_string(text: &str) -> Option<String> {
     is_object(&inner).then_some(inner)
 }
 
-/// Returns the object in a code fence, or the only element of a list.
+/// Returns the object in a code fence, or the only element in a list.
 fn from_wrapper(text: &str) -> Option<String> {
     let text = text.trim();
     let fenced = text
@@ -258,7 +260,7 @@ fn from_wrapper(text: &str) -> Option<String> {
     is_object(inner).then(|| inner.to_owned())
 }
 
-/// Returns the object in a text that repeats it several times in a row.
+/// Returns the object in a text that consists of several repetitions of it.
 fn first_repetition(text: &str) -> Option<String> {
     let text = text.trim();
     let mut objects = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
@@ -272,7 +274,7 @@ fn first_repetition(text: &str) -> Option<String> {
 
 fn is_object(text: &str) -> bool {
     let text = text.trim();
-    // The last character rules out most fragments before parsing.
+    // The first and last characters rule out most fragments without parsing.
     text.starts_with('{')
         && text.ends_with('}')
         && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()

@@ -1,12 +1,12 @@
-//! Token counts and charges as providers report them, under various names and JSON types. A count that is missing,
-//! negative, or not an integer is `None`; `answer_builder` estimates missing counts.
+//! Token counts and charges as providers report them, under various names and with various JSON types. A count that is
+//! missing, negative, or not an integer is `None`. `answer_builder` estimates missing counts.
 
 use serde_json::Value;
 
 use crate::domain::chat::Usage;
 use crate::domain::money::MicroDollars;
 
-/// Usage reported so far. Later reports of a stream replace earlier ones, field by field.
+/// Usage reported so far. Each field of a later report replaces that of an earlier one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct UsageCounts {
     pub input: Option<u64>,
@@ -15,7 +15,7 @@ pub(super) struct UsageCounts {
     pub stored: Option<u64>,
     pub reasoning: Option<u64>,
     pub charged: Option<MicroDollars>,
-    /// Whether `input` excludes `cached` and `stored`, as in Anthropic's counts.
+    /// Whether `input` excludes `cached` and `stored`, as in Anthropic's usage.
     pub excludes_cached: bool,
 }
 
@@ -48,8 +48,8 @@ const OUTPUT_PATHS: &[&[&str]] = &[
     &["output"],
     &["completion"],
 ];
-/// Tokens read from a prompt cache: OpenAI, Responses, DeepSeek, Moonshot, Anthropic, Gemini, and hosts that mix
-/// these.
+/// Paths of the number of tokens read from a prompt cache, as reported by OpenAI, Responses, DeepSeek, Moonshot,
+/// Anthropic, Gemini, and hosts that mix these formats.
 const CACHED_PATHS: &[&[&str]] = &[
     &["prompt_tokens_details", "cached_tokens"],
     &["input_tokens_details", "cached_tokens"],
@@ -70,7 +70,7 @@ const CACHED_PATHS: &[&[&str]] = &[
     &["inputTokensDetails", "cachedTokens"],
     &["cachedContentTokenCount"],
 ];
-/// The subset of `CACHED_PATHS` that the vendor defines as part of the prompt's tokens.
+/// Those of the `CACHED_PATHS` whose tokens are, by the vendor's definition, part of the prompt's tokens.
 const CACHED_WITHIN_PATHS: &[&[&str]] = &[
     &["prompt_tokens_details", "cached_tokens"],
     &["input_tokens_details", "cached_tokens"],
@@ -79,7 +79,7 @@ const CACHED_WITHIN_PATHS: &[&[&str]] = &[
     &["inputTokensDetails", "cachedTokens"],
     &["cachedContentTokenCount"],
 ];
-/// Tokens written to a prompt cache.
+/// Paths of the number of tokens written to a prompt cache.
 const STORED_PATHS: &[&[&str]] = &[
     &["prompt_tokens_details", "cache_write_tokens"],
     &["prompt_tokens_details", "cache_creation_tokens"],
@@ -101,7 +101,7 @@ const REASONING_PATHS: &[&[&str]] = &[
 
 const TOTAL_PATHS: &[&[&str]] = &[&["total_tokens"], &["totalTokens"], &["total_token_count"]];
 
-/// Parses a count: an integer, as a number or as a string of digits.
+/// Parses a count, which is a number or a string of digits.
 pub(super) fn parse_count(value: &Value) -> Option<u64> {
     let float = match value {
         Value::Number(number) => match number.as_u64() {
@@ -118,7 +118,8 @@ pub(super) fn parse_count(value: &Value) -> Option<u64> {
     is_whole.then_some(float as u64)
 }
 
-/// Returns the first nonzero count at these paths, or zero if only zeros are reported.
+/// Returns the first nonzero count at these paths. Returns zero if all reported counts are zero, and `None` if none is
+/// reported.
 fn find_count(usage: &Value, paths: &[&[&str]]) -> Option<u64> {
     let counts = paths.iter().filter_map(|path| {
         let value = path.iter().try_fold(usage, |value, name| value.get(name));
@@ -127,7 +128,7 @@ fn find_count(usage: &Value, paths: &[&[&str]]) -> Option<u64> {
     counts.reduce(|first, other| if first > 0 { first } else { other })
 }
 
-/// Reads a usage object of chat completions or Responses.
+/// Parses a usage object of chat completions or Responses.
 pub(super) fn parse_usage(usage: &Value) -> UsageCounts {
     let (mut input, mut output) = (
         find_count(usage, INPUT_PATHS),
@@ -139,7 +140,7 @@ pub(super) fn parse_usage(usage: &Value) -> UsageCounts {
         find_count(usage, STORED_PATHS),
     );
     let reasoning = find_count(usage, REASONING_PATHS);
-    // If input or output is missing or zero, it is the rest of the total.
+    // If the input or output is missing or zero, it is computed from the total.
     match (input.unwrap_or(0), output.unwrap_or(0), total) {
         (0, 0, _) => {}
         (read, 0, Some(total)) if reasoning.unwrap_or(0) == 0 => {
@@ -157,7 +158,8 @@ pub(super) fn parse_usage(usage: &Value) -> UsageCounts {
             .try_fold(0u64, |sum, part| sum.checked_add(*part));
         sum.is_some() && sum == total
     };
-    // xAI counts reasoning in addition to the answer's tokens, others as part of them; the total tells which.
+    // xAI counts reasoning in addition to the tokens of the answer, other vendors as part of them. The total shows
+    // which applies.
     let thought = reasoning.unwrap_or(0);
     if thought > 0 && (thought > output_tokens || is_sum(&[read, output_tokens, thought])) {
         output = output_tokens.checked_add(thought);
@@ -165,8 +167,8 @@ pub(super) fn parse_usage(usage: &Value) -> UsageCounts {
     let cache_tokens = cached
         .unwrap_or(0)
         .saturating_add(stored_tokens.unwrap_or(0));
-    // If the vendor defines cached tokens as part of the prompt, a count larger than the prompt is an error, which
-    // `usage` clamps.
+    // If the vendor defines cached tokens as part of the prompt, more cached tokens than prompt tokens are an error,
+    // which `usage` corrects.
     let is_within = find_count(usage, CACHED_WITHIN_PATHS).unwrap_or(0) > 0;
     UsageCounts {
         input,
@@ -175,14 +177,14 @@ pub(super) fn parse_usage(usage: &Value) -> UsageCounts {
         stored: stored_tokens,
         reasoning,
         charged: reported_charge(usage),
-        // Some hosts pass on Anthropic's counts, in which the input excludes cached tokens.
+        // Some hosts pass on Anthropic's counts, whose input excludes cached tokens.
         excludes_cached: cache_tokens > 0
             && (cache_tokens > read && !is_within || is_sum(&[read, output_tokens, cache_tokens])),
     }
 }
 
-/// Reads llama.cpp's timings, which replace a missing usage: tokens evaluated, tokens reused from memory, and tokens
-/// generated.
+/// Parses llama.cpp's timings, which replace missing usage: the numbers of tokens that were evaluated, reused from
+/// memory, and generated.
 pub(super) fn parse_timings(timings: &Value) -> UsageCounts {
     let count = |name: &str| parse_count(&timings[name]);
     let cached = count("cache_n");
@@ -194,8 +196,8 @@ pub(super) fn parse_timings(timings: &Value) -> UsageCounts {
     }
 }
 
-/// Returns the charge that the provider reports, such as OpenRouter's `cost`. If OpenRouter used the user's own key,
-/// the upstream provider's charge is included.
+/// Returns the charge that the provider reports, such as OpenRouter's `cost`. If OpenRouter has used the user's own
+/// key, the charge of the upstream provider is added.
 fn reported_charge(usage: &Value) -> Option<MicroDollars> {
     let dollars = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
@@ -227,7 +229,7 @@ fn reported_charge(usage: &Value) -> Option<MicroDollars> {
 }
 
 impl UsageCounts {
-    /// Merges a later report. Fields that it omits, or totals that it reports as zero, stay unchanged.
+    /// Merges a later report. Fields that the report omits, and totals that it reports as zero, stay unchanged.
     pub fn merge(&mut self, later: UsageCounts) {
         let side = |counts: &UsageCounts| {
             let parts = [counts.input, counts.cached, counts.stored];
@@ -250,7 +252,7 @@ impl UsageCounts {
         }
     }
 
-    /// Converts the counts to usage, in which `input` includes cached tokens, and no part exceeds its whole.
+    /// Converts the counts to usage, where `input` includes cached tokens and no part exceeds the whole.
     pub fn usage(&self) -> Usage {
         let (cached, stored_tokens) = (self.cached.unwrap_or(0), self.stored.unwrap_or(0));
         let mut input = self.input.unwrap_or(0);

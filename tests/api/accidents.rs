@@ -1,5 +1,5 @@
-//! Tests of accidents with the data folder: a database that is older, missing, empty, or truncated. No user data is
-//! ever deleted, and restoring the right files restores everything.
+//! Tests accidents with the data folder: a database that is old, missing, empty, or truncated. No user data is ever
+//! deleted, and everything is restored when the right files are put back.
 
 mod leftovers;
 mod recovery;
@@ -48,7 +48,7 @@ fn command(folder: &Folder, words: &[&str]) -> Command {
     command
 }
 
-/// Runs a command that must succeed and returns its output.
+/// Runs a command that must succeed, and returns its output.
 fn run_command(folder: &Folder, words: &[&str]) -> String {
     let output_text = command(folder, words).output().unwrap();
     let text = String::from_utf8_lossy(&output_text.stderr).into_owned();
@@ -56,7 +56,7 @@ fn run_command(folder: &Folder, words: &[&str]) -> String {
     String::from_utf8(output_text.stdout).unwrap()
 }
 
-/// Runs a command that must fail and returns its error output. A server that starts anyway fails the test.
+/// Runs a command that must fail, and returns its error output. If a server starts instead, the test fails.
 fn run_refused(mut command: Command) -> String {
     let mut child = command
         .stdout(Stdio::piped())
@@ -98,7 +98,7 @@ fn upload(client: &mut Client, number: usize) -> String {
         .to_owned()
 }
 
-/// Checks that each of these documents has the bytes that were uploaded.
+/// Checks that each of these documents still has the bytes that were uploaded.
 fn check_documents(client: &mut Client, ids: &[String]) {
     for (number, id) in ids.iter().enumerate() {
         let answer = client.get(&format!("/api/documents/{id}/content"));
@@ -107,7 +107,7 @@ fn check_documents(client: &mut Client, ids: &[String]) {
     }
 }
 
-/// Returns the files in a folder and its subfolders, by name. Empty if the folder does not exist.
+/// Returns the files in a folder and its subfolders, sorted by name. Empty if the folder does not exist.
 fn list_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else {
@@ -123,7 +123,7 @@ fn list_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Backdates all files by a day, since recent uploads are left alone.
+/// Sets the times of all files one day back, because recent uploads are left alone.
 fn backdate_files(folder: &Folder) {
     let yesterday = SystemTime::now() - Duration::from_secs(86_400);
     for part in ["documents", "uploads"] {
@@ -142,7 +142,7 @@ fn wait_until_read(folder: &Folder) {
     stop(start(folder));
 }
 
-/// Starts a server with an account and these documents, then stops it.
+/// Starts a server, creates an account with this number of documents, and stops the server.
 fn folder_with_documents(folder: &Folder, documents: usize) -> (Client, Vec<String>) {
     let server = start(folder);
     let mut ada = Client::new(server.address).registered("ada@example.com");
@@ -209,7 +209,7 @@ fn a_restored_older_copy_costs_no_original_and_no_upload() {
     assert_eq!(list_files(&data_folder(&folder).join("uploads")).len(), 1);
 }
 
-/// Checks that every command that would open the folder refuses to, and that nothing in the folder changes.
+/// Checks that every command that would open the folder refuses to do so, and that nothing in the folder changes.
 fn check_all_commands_refuse(folder: &Folder, why: &str) {
     let before = folder_contents(folder);
     for words in [
@@ -245,7 +245,7 @@ fn check_all_commands_refuse(folder: &Folder, why: &str) {
     assert_eq!(folder_contents(folder), before, "doctor");
 }
 
-/// Returns every file with its bytes, except the lock, which records who holds it, and the WAL index, which SQLite
+/// Returns every file with its bytes, except for the lock, which contains its holder, and the WAL index, which SQLite
 /// rebuilds from the log.
 fn folder_contents(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
     let names = list_files(&data_folder(folder)).into_iter();
@@ -296,7 +296,7 @@ fn a_database_that_is_empty_or_cut_off_or_something_else_is_refused() {
         fs::write(&path, bytes).unwrap();
         check_all_commands_refuse(&folder, why);
     }
-    // As the message advises, restore a backup, which also keeps the files that were there.
+    // The message advises restoring a backup, which also keeps the files that were there before.
     fs::write(&path, &full).unwrap();
     run_command(&folder, &["backup", "copy.db"]);
     fs::write(&path, b"").unwrap();
@@ -325,7 +325,7 @@ fn a_log_without_its_database_is_refused_and_kept() {
     assert!(!committed.is_empty());
     fs::rename(&database_path, &moved_path).unwrap();
     check_all_commands_refuse(&folder, "quire.db-wal");
-    // An empty file in its place would make SQLite delete the log.
+    // If an empty file replaced the database, SQLite would delete the log.
     fs::write(&database_path, b"").unwrap();
     check_all_commands_refuse(&folder, "quire.db-wal");
     fs::remove_file(&database_path).unwrap();
@@ -335,7 +335,7 @@ fn a_log_without_its_database_is_refused_and_kept() {
     check_documents(&mut server.known(&ada), &ids);
 }
 
-/// SQLite replays any valid log next to a database file into it, overwriting the file's content.
+/// SQLite would replay any valid log next to a database into it, and overwrite its content.
 #[test]
 fn a_log_of_another_database_is_refused_and_neither_changes() {
     let folder = Folder::new();
@@ -399,7 +399,7 @@ fn database_with_commits_only_in_its_log_is_valid() {
     let folder = Folder::new();
     let server = start(&folder);
     let ada = Client::new(server.address).registered("ada@example.com");
-    // Kill it before anything is checkpointed from the log into the file.
+    // The server is killed before anything in the log is copied to the database file.
     server.kill();
     let server = start(&folder);
     assert_eq!(server.known(&ada).get("/api/users/me").status, 200);

@@ -1,5 +1,5 @@
-//! Accounts over a real socket: registration, sessions, tokens, API keys, and administration, as used by people,
-//! programs, and attackers.
+//! Tests accounts over a real socket: registration, sessions, tokens, API keys, and administration, as people,
+//! programs, and attackers use them.
 
 mod administration;
 mod attacks;
@@ -37,7 +37,7 @@ fn refresh(client: &mut Client, token: &Value) -> Answer {
     client.post("/api/auth/refresh", json!({"refresh_token": token}))
 }
 
-/// Signs in to a new account and returns the response, without keeping cookies.
+/// Creates an account, signs in, and returns the response to the sign-in. No cookies are kept.
 fn sign_in(server: &Server, email: &str) -> Value {
     let mut client = server.client();
     assert_eq!(register(&mut client, email).status, 200);
@@ -285,7 +285,7 @@ fn a_login_answers_programs_and_browsers() {
     ] {
         let cookie = cookies_sent.iter().find(|cookie| cookie.starts_with(name));
         let cookie = cookie.unwrap_or_else(|| panic!("{name}: {cookies_sent:?}"));
-        // The `__Host-` prefix requires these attributes.
+        // The `__Host-` prefix is valid only with these attributes.
         assert!(
             cookie.contains("; Path=/;") && cookie.ends_with("; Secure"),
             "{cookie}"
@@ -294,7 +294,7 @@ fn a_login_answers_programs_and_browsers() {
     }
 }
 
-/// Over HTTPS, a cookie under the unprefixed name may have been set by another host, so it grants no access.
+/// Over HTTPS, a cookie without the prefix may have been set by another host, so it grants no access.
 #[test]
 fn cookies_without_the_prefix_open_nothing_over_https() {
     let server = Server::with(&[("PUBLIC_URL", "https://quire.example")]);
@@ -323,7 +323,7 @@ fn cookies_without_the_prefix_open_nothing_over_https() {
     );
 }
 
-/// Anyone who knew the password may have created a key.
+/// Anyone who knew the old password may have created a key.
 #[test]
 fn a_reset_deletes_api_keys_unless_they_are_kept() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! Analyses: valid and invalid requests, results, and misbehaving providers.
+//! Tests analyses: valid and invalid requests, results, and misbehaving providers.
 
 mod failures;
 
@@ -31,7 +31,7 @@ fn check_fields(value: &Value, fields: &str) {
     }
 }
 
-/// Returns a server and its only user.
+/// Starts a server and creates its only user.
 fn server_with_user() -> (Server, Client) {
     let server = Server::start();
     let client = server.user("ada@example.com");
@@ -402,7 +402,7 @@ fn failed_and_partial_answers_are_not_cached() {
         on("a").cut(&unfinished_stream("It is ")),
         on("a").sse(&answer_stream("Thin.")),
     ]);
-    // Retries are off, because a broken answer would be requested again at once.
+    // Retries are off, because a broken answer would be requested again immediately.
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     for status in [503, 503, 200, 200] {
@@ -469,7 +469,7 @@ fn a_run_waits_for_its_turn_and_too_many_are_turned_away() {
         client.get(&analysis_path(&second, "")).json()["status"],
         "queued"
     );
-    // A user may have 24 runs at once; the remaining slots are for other users.
+    // A user may have at most 24 runs at once, so that slots are left for other users.
     let waiting: Vec<String> = (0..22)
         .map(|_| begin(&mut client, &["demo/extract"]))
         .collect();
@@ -478,7 +478,7 @@ fn a_run_waits_for_its_turn_and_too_many_are_turned_away() {
     assert!(full.header("retry-after").parse::<u32>().unwrap() > 0);
     let other = begin(&mut server.user("bob@example.com"), &["demo/extract"]);
     assert!(!waiting.contains(&other));
-    // A queued run can be stopped, and makes no call.
+    // A run can be stopped while it is queued. It then makes no calls.
     for id in &waiting {
         assert_eq!(
             client.post(&analysis_path(id, "/cancel"), json!({})).json()["status"],

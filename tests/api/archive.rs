@@ -1,4 +1,4 @@
-//! Export and import of all of a user's data through the API.
+//! Tests the export and import of all of a user's data through the API.
 
 use std::io::Read as _;
 
@@ -10,7 +10,7 @@ use crate::support::executable::Executable;
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
-/// Returns the archive with a change applied to every stored request.
+/// Returns a copy of the archive in which `change` was applied to every stored request.
 fn edit_archive(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
     let mut from = tar::Archive::new(GzDecoder::new(archive));
     let mut to = tar::Builder::new(GzEncoder::new(Vec::new(), flate2::Compression::fast()));
@@ -112,11 +112,11 @@ fn an_archive_goes_from_one_server_to_another() {
         (&analysis["synthesis"], &json!("completed"))
     );
     assert!(bob.get("/api/recipes").text().contains("mine"));
-    // Other users on the target server see none of it.
+    // Other users on the target server cannot see any of it.
     let mut eve = destination.user("eve@example.com");
     eve.get(&format!("/api/analyses/{id}"))
         .refused(404, "NOT_FOUND");
-    // On the server that the archive came from, another user gets its contents under new IDs, and only once.
+    // On the original server, another user gets the archive's contents under new IDs. A second import adds nothing.
     let mut carl = source.user("carl@example.com");
     for (added, present) in [(1, 0), (0, 1)] {
         let import_response = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
@@ -131,7 +131,7 @@ fn an_archive_goes_from_one_server_to_another() {
         }
         assert_eq!(counts["stage_answers"]["refused"], 0, "{counts}");
     }
-    // Usage from the other server does not count on this one.
+    // Usage on the other server does not count on this one.
     assert!(!bob.get("/api/usage").text().contains("demo/extract"));
 }
 
@@ -191,10 +191,10 @@ fn an_administrator_takes_a_copy_of_the_database() {
     other.get("/api/admin/backup").refused(403, "FORBIDDEN");
 }
 
-/// Maximum memory of an import in bytes, whatever the file contains.
+/// Maximum memory that an import may use, whatever the file contains, in bytes.
 const MAX_IMPORT_MEMORY: u64 = 256 << 20;
 
-/// Returns the value of a line in /proc/PID/status, converted from KB to bytes.
+/// Returns the value of a line in /proc/PID/status in bytes. The file contains it in KB.
 fn process_status_bytes(process: u32, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
@@ -202,7 +202,7 @@ fn process_status_bytes(process: u32, name: &str) -> u64 {
     kb.parse::<u64>().unwrap() << 10
 }
 
-/// Returns the manifest of an export, the first file of the archive, as this version writes it.
+/// Returns the manifest of an export as this version writes it. It is the first file in the archive.
 fn manifest(client: &mut Client) -> Vec<u8> {
     let archive = client.get("/api/users/me/export").bytes;
     let mut archive = tar::Archive::new(GzDecoder::new(&archive[..]));
@@ -212,8 +212,8 @@ fn manifest(client: &mut Client) -> Vec<u8> {
     bytes
 }
 
-/// Returns a compressed archive of a manifest and one more entry, whose content is `begin` followed by `piece`
-/// repeated to this many bytes.
+/// Returns a compressed archive that consists of a manifest and one more entry. The entry contains `begin`, followed by
+/// repetitions of `piece` up to this many bytes.
 fn bomb(
     manifest: &[u8],
     kind: tar::EntryType,
@@ -303,8 +303,8 @@ fn decompression_bomb_stays_within_the_memory_limit() {
         300 << 20,
     );
     assert_eq!(ada.upload(path, "bomb.tar.gz", &archive).status, 200);
-    // Conversations exported from other programs: many values in few bytes, one long line, and one long valid
-    // list.
+    // These files are conversations exported from other programs. They contain many values in few bytes, one long line,
+    // and one long valid list.
     let repeated = format!("{{\"messages\":[{}0]}}\n", "{\"\":0},".repeat(2 << 20));
     ada.upload(path, "many.jsonl", repeated.as_bytes())
         .refused(413, "PAYLOAD_TOO_LARGE");
@@ -364,7 +364,7 @@ fn threads_and_projects_move_with_their_turns() {
     let body = json!({"prompt": "And a sheet?", "thread": one["thread_id"]});
     assert_eq!(bob.post("/api/analyze", body).json()["turn"], 3);
 
-    // When imported alongside the originals, everything gets new IDs.
+    // If the data is imported next to the originals, everything gets a new ID.
     let mut eve = from.user("eve@example.com");
     eve.upload("/api/users/me/import", "a.tar.gz", &archive);
     assert_eq!(eve.get(&path).status, 404);

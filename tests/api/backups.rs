@@ -1,4 +1,4 @@
-//! Automatic and requested backups, and their retention.
+//! Tests automatic backups, backups on request, and their retention.
 
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::server::{Folder, Server};
 
-/// Makes the server check whether a backup is due, as it does regularly.
+/// Makes the server check whether a backup is due, as it regularly does by itself.
 fn run_backup_check(server: &Server, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
@@ -49,7 +49,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     assert_eq!(file_names(&folder).len(), 4);
     run_backup_check(&server, start + 25 * hour);
     run_backup_check(&server, start + 50 * hour);
-    // Only the oldest of the three backups is deleted, and no other file.
+    // Of the three backups, only the oldest is deleted. No other file is.
     let remaining = file_names(&folder);
     let expected = [
         "notes.txt",
@@ -92,7 +92,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
         .post("/api/admin/backup", json!({}))
         .refused(403, "FORBIDDEN");
 
-    // An unusable folder is reported and recorded.
+    // If the folder cannot be used, this is reported and recorded.
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "a file").unwrap();
     let refusal = admin.post("/api/admin/backup", json!({}));

@@ -1,4 +1,4 @@
-//! Incomplete answers of members: cut off by a limit, or interrupted and restarted.
+//! Tests incomplete answers of members: cut off by a limit, or interrupted and requested again.
 
 use serde_json::json;
 

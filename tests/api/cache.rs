@@ -1,4 +1,4 @@
-//! The cache through the whole server: hits and who gets them, savings, and the reasons for misses.
+//! Tests the cache through the whole server: who gets cached answers, what they save, and why answers are not found.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
     }
     assert_eq!(provider.requests().len(), 4);
     let stats = ada.get("/api/cache/stats").json();
-    // The cache contains the provider's answer and the demo model's answer.
+    // The cache contains one answer from the provider and one from the demo model.
     assert_eq!(stats["entries"], 2, "{stats}");
     assert!(
         stats["saved"]["cost_usd"].as_f64().unwrap() > 0.0,
@@ -62,7 +62,7 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
     assert_eq!(ada.post("/api/cache/clear", own_body).json()["removed"], 1);
     assert_eq!(bob.delete("/api/users/me/cache").json()["removed"], 0);
     assert_eq!(ada.delete("/api/users/me/cache").json()["removed"], 1);
-    // The savings are still reported.
+    // The savings are still reported after the cache has been cleared.
     let remaining = ada.get("/api/cache/stats").json();
     assert_eq!(
         (&remaining["entries"], &remaining["saved"]),
@@ -87,7 +87,7 @@ fn cached_answers_are_private_unless_sharing_is_enabled() {
             first_is_cached(&run_analysis(&mut bob, &["p/a"], json!({}))),
             expected
         );
-        // An answer that draws on a user's documents is cached only for that user.
+        // An answer that is based on a user's documents is cached only for that user.
         for client in [&mut ada, &mut bob] {
             let name = "paper.txt";
             let document = client

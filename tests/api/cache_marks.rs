@@ -1,5 +1,5 @@
-//! Prompt-cache markers of clients: they are passed to providers with Anthropic's format where the client set
-//! them, and listed in `x-quire-ignored` for all others.
+//! Tests clients' prompt-cache markers. Providers with Anthropic's format receive them at the same positions; for all
+//! other providers, they are listed in `x-quire-ignored`.
 
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
         text_block("And now?"),
         "{sent_body}"
     );
-    // In the chat API, the content parts have the markers.
+    // In the chat API, the markers are in the parts of the content.
     let body = json!({ "model": "p/mine", "messages": [
         { "role": "system", "content": [with_cache_mark(text_block("Be exact."), cache_mark())] },
         { "role": "user", "content": "Is it thin?" },

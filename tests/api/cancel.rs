@@ -1,6 +1,6 @@
-//! Cancellation: whatever the state of a call and the kind of its client, its connection to the provider is
-//! closed within a quarter of a second after the client disconnects. Measured by the provider's own clock,
-//! over plain HTTP and over TLS; `cargo test --test api cancel:: -- --nocapture` shows the times.
+//! Tests cancellation: within a quarter of a second after a client disconnects, its connection to the provider is
+//! closed, whatever the state of the call and the kind of client. The time is measured by the provider's own clock,
+//! over plain HTTP and over TLS. `cargo test --test api cancel:: -- --nocapture` prints it.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,10 @@ use crate::support::script::{analysis_path, begin, server, short_run_with, unfin
 use crate::support::{Client, Server};
 
 const MAX_CLOSE_TIME: Duration = Duration::from_millis(250);
-/// Maximum number of attempts. A busy machine may exceed the time limit once, but the server must not exceed it every
-/// time.
+/// Maximum number of attempts. A busy machine may exceed the time limit once, but not in every attempt.
 const ROUNDS: usize = 3;
 
-/// The kind of client, and how it disconnects.
+/// The kind of client and how it disconnects.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Caller {
     Streaming,
@@ -25,7 +24,8 @@ enum Caller {
     Stopping,
 }
 
-/// Returns one member in each phase: before the headers, before the first token, and in the middle.
+/// Returns the script of three members whose calls hang in different phases: before the headers, before the first
+/// token, and in the middle of the answer.
 fn call_phases() -> [ScriptLine; 3] {
     [
         on("headers").hang(),
@@ -47,7 +47,8 @@ fn start_servers(lines: &[ScriptLine], tls: bool) -> (Provider, Server) {
     (provider, server)
 }
 
-/// Disconnects the client once all calls hang. Returns how long the provider waited for the last of them to close.
+/// Waits until all calls hang, and disconnects the client. Returns how long it took until the provider saw the last
+/// call close.
 fn disconnect_and_measure(
     (provider, server): &(Provider, Server),
     client: &mut Client,
@@ -73,7 +74,7 @@ fn disconnect_and_measure(
     });
     provider.wait_hanging(hanging);
     if let (Caller::Streaming, Some(socket)) = (caller, socket.as_mut()) {
-        // The streamed piece has reached the client.
+        // When this event arrives, the streamed piece has reached the client.
         let mark = if hanging == 1 {
             "synthesis.delta"
         } else {
@@ -160,7 +161,8 @@ fn canceled_call_is_not_retried() {
 
 #[test]
 fn cancellation_ends_a_hanging_tls_handshake() {
-    // A plain-HTTP server addressed over TLS waits for a request that never comes.
+    // If a plain HTTP server is addressed over TLS, the call hangs, because the server waits for a request that never
+    // comes.
     let provider = Provider::script([]);
     let known_entries = json!([{
         "id": "p", "base_url": provider.base_url().replace("http:", "https:"), "models": "*"

@@ -1,4 +1,4 @@
-//! Citations checked by the server: valid and planted ones, of members and of the synthesis.
+//! Tests that the server checks citations: valid and planted ones, in members' answers and in the synthesis.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Unusual requests that public clients send to a compatible server, and what each provider receives.
+//! Tests unusual requests that public clients send to a compatible server, and what the provider receives in each case.
 
 use std::io::Write;
 
@@ -11,7 +11,8 @@ use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 
-/// Returns a model that answers anything; the tests inspect the requests that the provider received.
+/// Starts a provider whose models give the same answer to every request. The tests inspect the requests that it
+/// receives.
 pub fn plain_provider() -> Provider {
     Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")))
 }
@@ -134,7 +135,7 @@ fn conversations_end_as_vendors_let_them_end() {
             "{messages}"
         );
     }
-    // A panel needs a question, so the system message becomes part of it.
+    // A panel needs a question, so the system message becomes a part of the question.
     let body = json!({ "model": "quire/gut", "messages": [message("user", json!("What is it?")), message("assistant", json!("It is a"))] });
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());

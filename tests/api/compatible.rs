@@ -1,5 +1,4 @@
-//! Tests the APIs compatible with OpenAI's and Anthropic's: the requests that their clients send, and the
-//! responses.
+//! Tests the APIs that are compatible with OpenAI's and Anthropic's: the requests of their clients, and the responses.
 
 use std::io::{BufReader, Read, Write};
 
@@ -10,7 +9,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server, unfinished_stream};
 use crate::support::{Client, Server};
 
-/// Returns a model whose answer summarizes the request it received.
+/// Starts a provider that answers with a summary of the request that it received.
 fn echo_provider() -> Provider {
     Provider::answering(|request: &ReceivedRequest| match request.model().as_str() {
         "broken" => on("").cut(&unfinished_stream("It is ")),
@@ -33,7 +32,7 @@ pub fn key(client: &mut Client) -> String {
     created["key"].as_str().unwrap().to_owned()
 }
 
-/// Returns the lines of a stream without the keep-alive lines.
+/// Sends a request, and returns the head of the response and the lines of its stream without keep-alives.
 pub fn stream_lines(server: &Server, key: &str, path: &str, body: &Value) -> (String, Vec<String>) {
     let body = body.to_string();
     let mut socket = server.connect();
@@ -46,7 +45,7 @@ pub fn stream_lines(server: &Server, key: &str, path: &str, body: &Value) -> (St
     let mut text = String::new();
     BufReader::new(socket).read_to_string(&mut text).unwrap();
     let (head, rest) = text.split_once("\r\n\r\n").unwrap();
-    // In chunked encoding, each chunk size is a separate line.
+    // In chunked encoding, the size of each chunk is on a separate line.
     let is_size =
         |line: &&str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_hexdigit());
     let stream_rows = rest.lines().map(|line| line.trim_end_matches('\r'));
@@ -108,7 +107,7 @@ fn a_single_model_receives_the_request_unchanged() {
         sent_body["max_tokens"] == 77 || sent_body["max_completion_tokens"] == 77,
         "{sent_body}"
     );
-    // A relayed call is not stored as one of the user's analyses.
+    // A relayed call is not stored as an analysis of the user.
     assert_eq!(client.get("/api/analyses").json()["analyses"], json!([]));
 }
 
@@ -300,7 +299,7 @@ fn a_client_that_leaves_stops_the_call() {
         body.len()
     )
     .unwrap();
-    // No response head has been sent yet, because the server waits for the first token.
+    // The server has not sent the response head yet, because it waits for the first token.
     provider.wait_called("slow");
     drop(socket);
     provider.wait_for_disconnect("slow");
@@ -369,7 +368,7 @@ fn a_request_that_is_sent_again_under_its_key_is_answered_once() {
     assert_eq!(other.status, 400, "{}", other.text());
     assert_eq!(send("two", chat_request("p/any")).status, 200);
     assert_eq!(provider.requests().len(), 2);
-    // A failed call is tried again.
+    // The result of a failed call is not stored for its key, so the call is repeated.
     for _ in 0..2 {
         assert_eq!(send("three", chat_request("p/refused")).status, 400);
     }

@@ -1,4 +1,4 @@
-//! Calls that exceed their reservation are cut off, and the budget is exceeded only within its margin.
+//! Tests that calls that exceed their reservation are cut off, and that a budget is exceeded only within its margin.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,10 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::unfinished_stream;
 use crate::support::{Client, Server};
 
-/// Dollars per million tokens of openai/gpt-4o, input and output.
+/// Prices of openai/gpt-4o for input and output, in US dollars per million tokens.
 const PRICE: (f64, f64) = (2.5, 10.0);
 
-/// Answers every request with a thousand tokens and reports that count.
+/// Starts a provider that answers every request with a thousand tokens and reports that number.
 fn verbose_provider() -> Provider {
     Provider::answering(|_: &ReceivedRequest| {
         let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
@@ -38,7 +38,7 @@ fn api_key(owner: &mut Client, body: Value) -> String {
     created.json()["key"].as_str().unwrap().to_owned()
 }
 
-/// Sends 33 requests at once. Returns the status and finish reason of each.
+/// Sends 33 requests at once. Returns the status and finish reason of each response.
 fn ask_concurrently(server: &Server, key: &str) -> Vec<(u16, Value)> {
     let ask = |number: usize| {
         let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
@@ -60,7 +60,7 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
     let provider = verbose_provider();
     let server = priced_server(&provider, &[]);
     let mut admin = server.user("root@example.com");
-    // The budget is enough for about ten calls that stay within their limit.
+    // The budget is enough for about ten calls that do not exceed their limit.
     let budget = 10.0 * (450.0 * PRICE.0 + 16.0 * PRICE.1) / 1e6;
     for (email, by_key) in [("ada@example.com", true), ("bob@example.com", false)] {
         let mut owner = server.user(email);
@@ -92,7 +92,7 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
         );
         let cost = spent_usd(&mut owner);
         assert!(cost <= budget * 1.25, "{cost} of {budget}");
-        // The actual cost counts, so a later call is eventually refused.
+        // The actual cost counts, so sooner or later a call is refused.
         let mut client =
             Client::new(server.address).with("authorization", &format!("Bearer {key}"));
         let statuses = (100..120).map(|n| {
@@ -121,7 +121,7 @@ fn without_a_budget_nothing_is_cut_off() {
 
 #[test]
 fn an_answer_without_a_limit_ends_where_its_budget_does() {
-    // Sends more than the initial reservation for an answer, then hangs.
+    // The provider sends more than is initially reserved for an answer, and then hangs.
     let provider = Provider::answering(|_: &ReceivedRequest| {
         on("").stall(&unfinished_stream(&"word ".repeat(4_000)))
     });
@@ -134,7 +134,7 @@ fn an_answer_without_a_limit_ends_where_its_budget_does() {
         .as_str()
         .unwrap()
         .to_owned();
-    // The budget is enough for the first reservation (2,800 tokens), but not for a second.
+    // The budget is enough for the first reservation (2,800 tokens), but not for another one.
     let budget = (500.0 * PRICE.0 + 3_000.0 * PRICE.1) / 1e6;
     let path = format!("/api/admin/users/{id}/budget");
     assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);

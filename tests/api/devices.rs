@@ -1,5 +1,5 @@
-//! The device cookie: a browser that has signed in before can sign in at once, whatever other clients at its
-//! address do.
+//! Tests the device cookie: a browser that has signed in before can sign in without delay, whatever other clients at
+//! the same address do.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ fn login(client: &mut Client, email: &str, password: &str) -> Answer {
     )
 }
 
-/// Returns a browser with an account, signed out again.
+/// Returns a browser that has created an account and signed out again.
 fn known_browser(server: &Server, email: &str) -> Client {
     let mut browser = server.client();
     let account = json!({"email": email, "password": PASSWORD});
@@ -33,7 +33,7 @@ fn known_browser(server: &Server, email: &str) -> Client {
     browser
 }
 
-/// Guesses continuously from the same address, twenty at a time, while `owner` runs.
+/// Runs `owner` while twenty clients at the same address continuously guess passwords.
 fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
     let (is_over, refused_count) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -43,7 +43,7 @@ fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
                 while !is_over.load(Relaxed) {
                     if login(&mut stranger, email, "An0ther-Password").status == 429 {
                         refused_count.fetch_add(1, Relaxed);
-                        // Even with this pause, there are many times more attempts than the limits allow.
+                        // Even with this pause, there are many more attempts than the limits allow.
                         std::thread::sleep(Duration::from_millis(20));
                     }
                 }
@@ -53,7 +53,7 @@ fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
         while refused_count.load(Relaxed) < 1000 && start.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        // Panics are caught here, so that a failed assertion also stops the flood.
+        // A panic is caught, so that a failed assertion also stops the flood.
         let owned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(owner));
         is_over.store(true, Relaxed);
         if let Err(failed) = owned {
@@ -85,7 +85,7 @@ fn a_login_flood_from_the_same_address_does_not_lock_out_a_known_browser() {
     });
 }
 
-/// A client that exhausts its address's request limit does not exhaust that of the browsers at that address.
+/// A client that uses up the request limit of its address does not use up that of browsers at the same address.
 #[test]
 fn requests_of_a_browser_are_counted_apart_from_its_address() {
     let server = Server::with(&[("RATE_LIMIT", "5")]);
@@ -98,7 +98,7 @@ fn requests_of_a_browser_are_counted_apart_from_its_address() {
     forger.get("/api/models").refused(429, "RATE_LIMITED");
     let mut owner = owner;
     assert_eq!(login(&mut owner, "a@b.co", PASSWORD).status, 200);
-    // The browser's own requests are limited as well.
+    // The browser's own requests are limited too.
     owner.cookies.remove("quire_access");
     assert!((0..20).any(|_| owner.get("/api/models").status == 429));
 }

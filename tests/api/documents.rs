@@ -1,4 +1,4 @@
-//! Documents over a real socket: accepted and refused files, and isolation between users.
+//! Tests documents over a real socket: files that are accepted and refused, and the separation of users.
 
 mod storage;
 
@@ -11,10 +11,10 @@ use crate::support::client::PASSWORD;
 use crate::support::server::rest;
 use crate::support::{Answer, Client, Server};
 
-/// The smallest limit that the settings allow.
+/// The smallest upload limit that the settings allow, in bytes.
 const UPLOAD_LIMIT: usize = 1 << 20;
 
-/// A running server with two users, the first of whom is the administrator.
+/// A running server with two users. The first one is the administrator.
 struct TwoUsers {
     server: Server,
     clients: [Client; 2],
@@ -50,7 +50,7 @@ impl TwoUsers {
     fn files(&self, folder: &str) -> usize {
         std::fs::read_dir(self.server.folder().join(folder)).map_or(0, Iterator::count)
     }
-    /// Returns the head of an upload with the first user's token, for requests written by hand.
+    /// Returns the request head of an upload with the first user's token, for requests that are written by hand.
     fn head(&self, length: usize) -> String {
         let account = json!({"email": "a@example.org", "password": PASSWORD});
         let signed_in = self.server.client().post("/api/auth/login", account).json();
@@ -331,7 +331,7 @@ fn a_client_that_leaves_or_stalls_half_way_leaves_nothing() {
     assert_eq!(users.files("documents"), 0);
 }
 
-/// Waits for the server to react; fails if it never does.
+/// Waits until `done` returns true, and fails if it never does.
 #[track_caller]
 fn wait_for(done: impl Fn() -> bool) {
     for _ in 0..1_000 {

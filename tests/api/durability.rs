@@ -1,5 +1,5 @@
-//! The real executable is killed or stopped in the middle of a run and restarted on the same data: nothing
-//! that a client has seen is lost or changed.
+//! Kills or stops the real executable in the middle of a run and restarts it on the same data. Nothing that a client
+//! has seen is lost or changed.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::support::script::{
 };
 use crate::support::server::Folder;
 
-/// Returns the script line for the provider's model list, which every start of the executable requests once.
+/// Returns the script line for the provider's model list. The executable requests the list once per start.
 fn model_list_line(starts: usize) -> ScriptLine {
     on("GET models")
         .times(starts)
@@ -23,8 +23,8 @@ fn model_list_line(starts: usize) -> ScriptLine {
         .status(200, "application/json", "{\"data\":[]}")
 }
 
-/// Starts a run of two members: one has answered, the other hangs in the middle of its answer. Returns the run's
-/// ID and the events received so far.
+/// Starts a run of two members, and returns once one has answered and the other hangs in the middle of its answer.
+/// Returns the run's ID and the events received so far.
 pub fn start_half_finished_run(client: &mut Client) -> (String, Vec<Event>) {
     let id = begin(client, &["p/quick", "p/slow"]);
     let mut observed_events = Vec::new();
@@ -51,7 +51,7 @@ pub fn interrupted_then_complete_lines() -> Vec<ScriptLine> {
     ]
 }
 
-/// Checks that a run has resumed after a restart from the last event, without repeating completed calls.
+/// Checks that after a restart, a run has continued from its last event, without repeating completed calls.
 pub fn check_resumed(client: &mut Client, provider: &Provider, id: &str, earlier_events: &[Event]) {
     let analysis = wait_until_ended(client, id);
     assert_eq!(analysis["status"], "completed", "{analysis}");
@@ -144,7 +144,7 @@ fn a_second_signal_does_not_wait_for_a_run() {
     let mut events = client.events(&analysis_path(&id, "/events"), None);
     assert!(events.any(|event| event.name == "member.delta"));
     server.signal("-TERM");
-    // The stream ends once the server has started to shut down.
+    // The stream ends when the server begins to shut down.
     events.for_each(drop);
     server.signal("-TERM");
     assert_eq!(server.code(), Some(130));
@@ -176,7 +176,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
         );
         std::io::Write::write_all(&mut socket, head.as_bytes()).unwrap();
         let mut bytes = Vec::new();
-        // The connection breaks; the bytes received until then are kept.
+        // The connection breaks, but the bytes received before are kept.
         let _ = std::io::Read::read_to_end(&mut socket, &mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
@@ -211,7 +211,7 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
         (last.name.as_str(), &last.data["reason"]),
         ("analysis.cancelled", &analysis["error"])
     );
-    // The completed answer was paid for.
+    // The completed answer has been paid for.
     assert_eq!(analysis["usage"]["output"], 7, "{analysis}");
     assert_eq!(
         (&last.data["answered"], &last.data["usage"]["output"]),

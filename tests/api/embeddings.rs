@@ -1,4 +1,4 @@
-//! Tests embeddings, which are passed through to one provider.
+//! Tests embeddings, which a single provider computes.
 
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ fn embeddings_are_forwarded_in_both_encodings_and_recorded() {
     );
     assert_eq!(sent_body["input_type"], "query", "{sent_body}");
     assert_eq!(sent_body["api_base"], Value::Null, "{sent_body}");
-    // Expects two 32-bit floats, 0 and 0.5, in the encoding that OpenAI's client requests. The path also works
-    // without /v1.
+    // The expected vector is two 32-bit floats, 0 and 0.5, in the encoding that OpenAI's client requests. The path also
+    // works without /v1.
     let answer = client
         .post(
             "/embeddings",
@@ -99,7 +99,7 @@ fn concurrent_embeddings_stay_within_a_budget() {
     });
     let server = priced_server(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
     let key = key(&mut server.user("ada@example.com"));
-    // Each text is 16 tokens long, and two do not fit.
+    // Each text is 16 tokens long, and the budget is not enough for two texts.
     let body = json!({ "model": "p/vec", "input": "a".repeat(64) });
     let ask = || {
         let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
@@ -134,8 +134,7 @@ fn a_repeated_idempotency_key_forwards_once() {
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(ask(0, "b").status, 400);
     assert_eq!(provider.requests().len(), 1);
-    // Idempotency keys are scoped to the API key: the user's second key triggers a new call instead of
-    // replaying the response.
+    // Idempotency keys belong to an API key, so the same key under the user's second API key causes a new call.
     assert_eq!(ask(1, "a").status, 200);
     assert_eq!(provider.requests().len(), 2);
 }
@@ -158,7 +157,7 @@ fn embeddings_beyond_a_budget_are_refused() {
     assert_eq!(provider.requests().len(), 3);
 }
 
-/// Refuses two fields with the vendors' own error messages.
+/// Starts a provider that refuses two fields with the vendors' own error messages.
 fn strict_provider() -> Provider {
     Provider::answering(|received: &ReceivedRequest| {
         let refuse = |why: &str| {

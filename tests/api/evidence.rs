@@ -1,4 +1,5 @@
-//! A panel's evidence map over real sockets: judged, turned off, failed, over budget, resumed, and its cost.
+//! Tests a panel's evidence map over real sockets: judged, turned off, failed, over budget, and resumed, and what it
+//! costs.
 
 use serde_json::{Value, json};
 
@@ -18,16 +19,16 @@ const SYNTHESIS_TEXT: &str =
 const LEASE_TEXT: &[u8] =
     b"The lease shall end on 30 June 2027 without notice. It begins on 1 July 2024.";
 
-/// Returns the question in a request: its last message.
+/// Returns the question in a request, which is its last message.
 fn question_of(request: &ReceivedRequest) -> String {
-    // A request for the model list has no messages.
+    // Requests for the model list contain no messages.
     let messages = request.body["messages"].as_array();
     let last = messages.and_then(|messages| messages.last());
     let text = last.and_then(|last| last["content"].as_str());
     text.unwrap_or_default().to_owned()
 }
 
-/// Returns whether a request is to compare answers, or an answer with passages.
+/// Returns whether a request asks a judge to compare texts.
 fn is_comparison(request: &ReceivedRequest) -> bool {
     question_of(request).contains("Compare the texts.")
 }
@@ -36,7 +37,7 @@ fn is_check(request: &ReceivedRequest) -> bool {
     question_of(request).contains("Compare each numbered sentence")
 }
 
-/// Returns the letter that labels a text in the judge's prompt.
+/// Returns the letter under which the judge's prompt shows the text that contains these words.
 fn letter_of(question: &str, words: &str) -> String {
     let at = question.find(words).expect("the text is shown");
     let fence = question[..at].rfind("----- text ").expect("a fence");
@@ -66,7 +67,8 @@ fn check_reply() -> Value {
     json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": "The lease shall end on 30 June 2027" }] })
 }
 
-/// Answers as two members (the first also checks) and a synthesizer that is also the judge.
+/// Returns the script line for two members (the first of which is also the checker) and a synthesizer that is also the
+/// judge.
 fn panel_line(request: &ReceivedRequest) -> ScriptLine {
     let model = request.model();
     let text = match model.as_str() {
@@ -106,7 +108,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
         .filter(|call| call["stage"] == "evidence")
         .map(|call| call["model"].as_str().unwrap())
         .collect();
-    // The checker must be a different model than the synthesizer.
+    // The checker and the synthesizer must be different models.
     assert_eq!(lines, ["openai/gpt-4.1", "openai/gpt-4o"], "{estimate}");
 
     let id = id_of(&ada.post("/api/analyze", body));
@@ -147,10 +149,10 @@ fn a_panel_is_mapped_with_words_that_were_found() {
             ),
         ]
     );
-    // B's answer does not contain the judge's quotation.
+    // The words that the judge quotes from B's answer do not occur in it.
     assert_eq!(map["claims"][1]["stances"][1]["stance"], "silent");
     assert_eq!(map["contradictions"][0]["why"], "different end dates");
-    // According to the judge, B makes the claim too, so it is not listed as A's alone.
+    // The judge says that B makes the claim too, so the claim is not listed as unique to A.
     assert_eq!(map["unique"], json!([]));
     assert_eq!(
         (&map["consensus"], &map["blind_spots"]),
@@ -200,7 +202,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
         map["cost_usd"].as_f64().unwrap()
     ));
 
-    // Older clients find the claims in the existing lists, and exports include them.
+    // Older clients find the claims in the existing lists, and exports contain them.
     let old = &analysis["findings"]["contradictions"][0]["sides"];
     assert_eq!(old[1]["says"], "runs until 31 March 2028");
     for format in ["markdown", "html"] {
@@ -249,7 +251,7 @@ fn no_judge_is_called_when_disabled_or_unavailable() {
         without_evidence["levels"],
         json!({ "none": 1, "cited": 0, "quoted": 0, "supported": 0, "supported_agreed": 0, "disputed": 0 })
     );
-    // Demo models compare words rather than meaning.
+    // Demo models compare words instead of meanings.
     let demo = run(short_run_with(
         &["demo/extract", "demo/phrases"],
         json!({ "async": true }),
@@ -260,7 +262,7 @@ fn no_judge_is_called_when_disabled_or_unavailable() {
         "{demo}"
     );
     assert!(demo["similarity"].is_number());
-    // A lower budget drops the map rather than refusing the run.
+    // If the budget is too low, the map is omitted, and the run is not refused.
     let estimate = ada
         .post("/api/estimate", analysis_request(json!({})))
         .json();
@@ -350,7 +352,7 @@ fn a_comparison_survives_a_killed_server() {
     let first = Executable::with(&folder, &settings);
     let mut ada = crate::support::Client::new(first.address).registered("ada@example.com");
     let id = id_of(&ada.post("/api/analyze", analysis_request(json!({ "cache": "off" }))));
-    // The answer is written and stored while the judge is still running.
+    // The answer is written and stored while the judge is still working.
     for event in ada.events(&analysis_path(&id, "/events"), None) {
         if event.name == "stage.completed" && event.data["stage"] == "ultra" {
             break;

@@ -1,5 +1,5 @@
-//! Experiments: estimated before they start, run in the background, survive a kill, and end with the same
-//! decisions.
+//! Tests experiments: they are estimated before they start, and run in the background. After a kill, they continue and
+//! come to the same decisions.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::support::line::{ScriptLine, on};
 use crate::support::provider::Provider;
 use crate::support::script::{answer_stream, server};
 
-/// Returns the script of two models: one gives the right answers, the other always the same wrong one.
+/// Returns the script of two models. One always gives the right answer, the other always the same wrong one.
 fn two_model_lines() -> Vec<ScriptLine> {
     vec![
         on("dull")
@@ -40,7 +40,7 @@ fn start_experiment(client: &mut Client, body: Value) -> String {
     format!("/api/experiments/{id}")
 }
 
-/// Follows an experiment's events to the end and returns the experiment.
+/// Follows an experiment's events until it has ended, and returns the experiment.
 fn wait_until_ended(client: &mut Client, path: &str) -> Value {
     let events: Vec<_> = client.events(&format!("{path}/events"), None).collect();
     assert_eq!(events.last().unwrap().name, "experiment.finished");
@@ -54,7 +54,7 @@ fn the_better_setting_is_found() {
     let mut client = server.user("ada@example.com");
     let response = client.post("/api/experiments/estimate", experiment_body(30));
     assert_eq!(response.status, 200, "{}", response.text());
-    // The estimate before the run names the test, its number of cases, and the detectable rate.
+    // The estimate contains the test, its number of cases, and the difference that it can detect.
     let power = &response.json()["detectable"];
     assert_eq!(
         (&power["cases"], &power["test"]),
@@ -73,7 +73,7 @@ fn the_better_setting_is_found() {
     let path = start_experiment(&mut client, experiment_body(30));
     let analysis = wait_until_ended(&mut client, &path);
     assert_eq!(analysis["status"], "completed");
-    // No configuration was declared as current, so the page must not claim that one is.
+    // No configuration was declared as the current one, so the page must not say that one is.
     assert_eq!(
         (&response.json()["baseline"], &analysis["baseline"]),
         (&json!("first"), &json!("first"))
@@ -82,7 +82,7 @@ fn the_better_setting_is_found() {
     with_current["current"] = json!({ "model": "p/dull" });
     let response = client.post("/api/experiments/estimate", with_current);
     assert_eq!(response.json()["baseline"], "current");
-    // An overwhelming difference ends the experiment early, after 16 of 30 cases.
+    // Because the difference is so large, the experiment ends early, after 16 of 30 cases.
     assert_eq!(analysis["progress"]["evaluations"], 32);
     assert_eq!(analysis["progress"]["best"]["place"], 1);
 }
@@ -108,7 +108,7 @@ fn a_winner_is_applied_as_default_and_reverted() {
     client
         .post(&format!("{path}/apply"), json!({}))
         .refused(409, "CONFLICT");
-    // A request without models and pattern now uses the winner.
+    // A request without models and a pattern now uses the winner.
     let answer = client.post("/api/analyze", json!({ "prompt": "What is 2 and 2?" }));
     assert_eq!(
         answer.json()["metadata"]["recipe"],
@@ -136,8 +136,8 @@ fn a_winner_is_applied_as_default_and_reverted() {
     client
         .post(&format!("{path}/revert"), json!({}))
         .refused(409, "CONFLICT");
-    // If a recipe of the same name exists, applying the winner adds a version to it; reverting restores the earlier
-    // text.
+    // If a recipe with the same name exists, applying the winner adds a version to that recipe. Reverting adds another
+    // version with the earlier content.
     client.post("/api/recipes", json!({ "name": "Sums", "pattern": "gut" }));
     let applied = client.post(&format!("{path}/apply"), json!({ "place": 0 }));
     assert_eq!(applied.json()["applied"]["recipe"], "Sums@2");
@@ -334,7 +334,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let many_models: Vec<String> = (0..70).map(|n| format!("p/m{n}")).collect();
-    // Two configurations share the whole budget; with more configurations, the reserve is deducted first.
+    // Two configurations share the whole budget. If there are more, a reserve is deducted first.
     for (models, least, seconds) in [(&many_models[..2], 2, 30), (&many_models[..], 3, 38)] {
         for (budget, words) in [
             (json!({ "evaluations": 1 }), format!("{least} evaluations")),
@@ -373,7 +373,7 @@ fn a_budget_that_compares_nothing_is_refused() {
             assert_eq!(response.status, 200, "{}", response.text());
         }
     }
-    // A budget too small for any trial, in a space so large that configurations are sampled from it.
+    // The budget is too small for a single trial, and the space is so large that its configurations are sampled.
     let mut invalid_body = experiment_body(12);
     invalid_body["space"] = json!([{ "dial": "model", "values": many_models }]);
     invalid_body["budget"] = json!({ "tokens": 10 });
@@ -383,7 +383,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     assert!(provider.requests().is_empty());
 }
 
-/// Returns the statuses of these requests, sent at once.
+/// Sends these requests at the same time and returns their statuses.
 fn post_concurrently(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
     std::thread::scope(|scope| {
         let tries: Vec<_> = (requests.iter())

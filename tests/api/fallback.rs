@@ -1,5 +1,5 @@
-//! Runs in which something is missing: a fallback for a member, a required answer format, an image that only some
-//! models can see, or a deadline that has passed.
+//! Tests runs in which something is missing: a member that needs a fallback, an answer in the required format, a model
+//! that can see an image, or time before the deadline.
 
 use serde_json::{Value, json};
 
@@ -96,7 +96,7 @@ fn no_fallback_is_used_unless_configured() {
 fn the_final_answer_has_the_requested_format() {
     let provider = Provider::script([
         on("a").sse(&answer_stream("Paris is the capital.")),
-        // The answer is not JSON, so it is repaired once.
+        // The answer is not JSON, so one corrected answer is requested.
         on("a").sse(&answer_stream("The city is Paris.")),
         on("a").sse(&answer_stream("{\"city\":\"Paris\"}")),
     ]);
@@ -121,14 +121,14 @@ fn the_final_answer_has_the_requested_format() {
     );
     let requests = provider.requests();
     assert_eq!(requests.len(), 3);
-    // The first answers are free text.
+    // The members are not asked to use the format.
     assert!(
         !requests[0].body.to_string().contains("city"),
         "{}",
         requests[0].body
     );
     assert!(requests[1].body.to_string().contains("city"));
-    // A pattern without a synthesis model cannot produce the format, and the answer says so.
+    // A pattern without a synthesis model cannot produce the format, which is stated in the answer.
     let plain = short_run_with(
         &["demo/extract"],
         json!({ "response_format": { "type": "json_object" }, "async": true }),
@@ -190,7 +190,8 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
         seen.push((asked.model(), pictures));
     }
     seen.sort();
-    // A model unknown to the catalog gets the image; only models known not to accept images are skipped.
+    // The image is withheld only from models that are known not to accept images. A model that is not in the catalog
+    // gets it.
     let expected = [("blind", 0), ("gpt-4o", 1), ("gpt-4o", 1), ("own", 1)];
     assert_eq!(seen, expected.map(|(name, count)| (name.to_owned(), count)));
     let all = event_list(&mut client, &id);

@@ -1,6 +1,6 @@
-//! The real fan-out under any mix and order of failures: it always ends, reports one outcome per member,
-//! and never holds more connections than allowed. The pure state machine has its own property tests; here
-//! the provider counts.
+//! Tests the real fan-out under any mixture and order of failures: it always ends, reports one outcome per member, and
+//! never holds more connections than allowed. The pure state machine has its own property tests; in these tests, the
+//! provider counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::support::{Client, Server};
 
 const JSON: &str = "application/json";
 const ANSWER_TEXT: &str = "It is thin, and it is light.";
-/// Pause before an answer, longer than the provider may take to notice a closed connection.
+/// Pause before an answer, longer than it takes the provider to notice a closed connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(180);
 
-/// The possible outcomes of a call.
+/// What can happen to a call.
 #[derive(Debug, Clone, Copy)]
 enum ProviderBehavior {
     Answers,
@@ -73,7 +73,7 @@ fn scripted_line(model: &str, outcome: ProviderBehavior, delay: u64) -> ScriptLi
     }
 }
 
-/// Checks that every started member has exactly one outcome, and so does the run.
+/// Checks that every started member has exactly one outcome, and that the run has exactly one too.
 fn check_outcomes(events: &[Event]) {
     check_complete_stream(events);
     let mut open_calls: BTreeMap<(String, String), i32> = BTreeMap::new();
@@ -148,7 +148,7 @@ fn any_mix_and_order_of_failures_ends() {
     tested.unwrap();
 }
 
-/// Returns providers with this many slots each and a server; every call takes long enough to be counted.
+/// Starts two providers with these numbers of slots, and a server. Every call takes long enough to be counted.
 fn crowded_server(rooms: [usize; 2], max_calls: &str) -> ([Provider; 2], Server) {
     let providers = rooms.map(|room| {
         let provider =

@@ -1,6 +1,6 @@
-//! The resources a server holds, checked in every test run: threads, open files, and memory per event stream.
-//! `make footprint` measures startup, memory, and size of the release binary; this build is larger and has its own
-//! budgets.
+//! Checks in every test run which resources a server holds: threads, open files, and memory per event stream. `make
+//! footprint` measures the startup time, memory, and size of the release binary. This debug build needs more and has
+//! its own budgets.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -41,7 +41,7 @@ fn idle_servers_and_streams_use_few_resources() {
     let id = begin(&mut client, &["p/slow"]);
     provider.wait_hanging(1);
     let resources = server.held_resources();
-    // One thread is for the call that hangs.
+    // One of the threads belongs to the call that hangs.
     assert!(resources.threads.len() <= 10, "{:?}", resources.threads);
     assert!(resources.files.len() <= 32, "{:?}", resources.files);
 

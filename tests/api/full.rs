@@ -1,6 +1,6 @@
-//! A full disk during writes, uploads, and backups: it is reported clearly, nothing is half-written, users can
-//! still sign in, read, and delete, and everything works again once there is space. The disk is a small tmpfs,
-//! mounted where only the server sees it.
+//! Tests a full disk during writes, uploads, and backups. The problem is reported clearly, and nothing is half-written.
+//! Users can still sign in, read, and delete, and everything works again when there is space. The disk is a small tmpfs
+//! that is mounted only for the server.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,8 +14,7 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-/// Starts a server whose data folder is on a disk of 24 MB. Returns `None` if this machine does not permit
-/// mounting.
+/// Starts a server whose data folder is on a disk of 24 MB. Returns `None` if this machine does not permit mounts.
 fn start_on_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
     const MOUNT: &str = "mount -t tmpfs -o size=24m tmpfs \"$QUIRE_DATA\"";
     let data = folder.path().join("data");
@@ -37,13 +36,13 @@ fn start_on_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
         ("MIN_FREE_MB", "8"),
     ];
     let server = Executable::from_command(command, folder, &settings);
-    // The path of the data folder as the server sees it.
+    // This is the path of the data folder as seen from outside the server's mount namespace.
     let server_root = PathBuf::from(format!("/proc/{}/root", server.id()));
     let disk = server_root.join(data.strip_prefix("/").unwrap());
     Some((server, disk))
 }
 
-/// Fills the disk and returns the file to delete to free it again.
+/// Fills the disk. Returns the file that can be deleted to free the space again.
 fn fill_disk(disk: &Path) -> PathBuf {
     let path = disk.join("filling");
     let mut file = fs::File::create(&path).unwrap();
@@ -100,7 +99,7 @@ fn a_full_disk_loses_no_data_and_is_reported() {
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("MB free"), "{}", refused.text());
 
-    // Once there is free space, the server recovers without a restart.
+    // When there is space again, the server recovers without a restart.
     fs::remove_file(&filling).unwrap();
     assert_eq!(rename_user(&mut client, "After").status, 200);
     let uploaded = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
@@ -109,7 +108,7 @@ fn a_full_disk_loses_no_data_and_is_reported() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let copy = client.get("/api/admin/backup");
     assert_eq!(copy.status, 200);
-    // The server has verified the copy; here a different SQLite reads it.
+    // The server has verified the copy itself. Here, another build of SQLite reads it.
     let path = folder.path().join("copy.db");
     fs::write(&path, &copy.bytes).unwrap();
     let copy = rusqlite::Connection::open(&path).unwrap();
@@ -133,7 +132,7 @@ fn wait_until_read(client: &mut Client, id: &str) {
     assert!(is_read, "{id} is never read");
 }
 
-/// Returns the health once it satisfies a condition. A damaged database is checked at most every half minute.
+/// Returns the health once it satisfies a condition. A damaged database is checked at most once per half minute.
 fn wait_for_health(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..1800 {
         let health = client.get("/health").json();
@@ -164,7 +163,7 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
             uploaded.json()["document_id"].as_str().unwrap().to_owned()
         })
         .collect();
-    // What reading them writes to the log is written before the disk is full.
+    // The log entries that are caused by reading the documents are written before the disk is full.
     for id in &ids {
         wait_until_read(&mut client, id);
     }
@@ -178,7 +177,7 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
         health["message"].to_string().contains("disk is full"),
         "{health}"
     );
-    // All of this works repeatedly, not only with the space left in the log.
+    // All of this works repeatedly, so it does not depend on the space left in the log.
     for (n, id) in ids.iter().enumerate() {
         let mut other = Client::new(server.address).signed_in("ada@example.com");
         let content = other.get(&format!("/api/documents/{id}/content"));
@@ -187,7 +186,8 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
         assert_eq!(search_response.status, 200, "{}", search_response.text());
         let deletion = other.delete(&format!("/api/documents/{id}"));
         assert_eq!(deletion.status, 200, "{}", deletion.text());
-        // Another process uses up the freed space. No more: the rest of the reserve is for the log.
+        // Another process uses up the space that was freed. It takes no more than that, because the rest of the reserve
+        // is for the log.
         let _ = fs::OpenOptions::new()
             .append(true)
             .open(&filling)
@@ -217,7 +217,7 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
     assert!(is_restored);
 }
 
-/// The reserve is for signing in and deleting. Operations that only store data must not use it up.
+/// The reserve is for signing in and deleting. Operations that only store data must not consume it.
 #[test]
 fn only_freeing_changes_use_the_disk_reserve() {
     let folder = Folder::new();
@@ -248,7 +248,7 @@ fn only_freeing_changes_use_the_disk_reserve() {
     let registered = client.post("/api/auth/register", account);
     assert_eq!(registered.status, 503, "{}", registered.text());
     assert!(is_whole(), "a registration has used the reserve");
-    // A program can read with its API key, although the key's last use cannot be recorded.
+    // A program can read with its API key, even though the time of the key's last use cannot be recorded.
     let mut program = Client::new(server.address).with("x-api-key", key.as_str().unwrap());
     let read = program.get("/api/documents");
     assert_eq!(read.status, 200, "{}", read.text());
@@ -280,7 +280,7 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
     let server = Executable::with(&folder, &settings);
     let mut client = server.known(&client);
     assert_eq!(client.get("/health").json()["status"], "ok");
-    // Damage the second half of the file, which contains the text.
+    // Damages the second half of the file, which contains the text.
     let database = folder.path().join("data/quire.db");
     let intact_bytes = fs::read(&database).unwrap();
     let half = intact_bytes.len() / 2 / 4096 * 4096;
@@ -300,7 +300,7 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
         health["message"].to_string().contains("damaged"),
         "{health}"
     );
-    // Every request fails the same way, even while other queries succeed.
+    // Every health request fails in the same way, even while other queries succeed.
     for _ in 0..80 {
         assert_eq!(client.get("/health").status, 503);
         std::thread::sleep(Duration::from_millis(50));

@@ -1,4 +1,4 @@
-//! Tests Gemini's native API, with Google and with a provider that has another API.
+//! Tests Gemini's native API, both with Google as the provider and with a provider that has another API.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ fn question_request() -> Value {
     })
 }
 
-/// Calls an offered tool unless the request contains its result; otherwise answers.
+/// Starts a provider that calls an offered tool. If the request contains the tool's result, the provider answers
+/// instead.
 fn tool_calling_provider() -> Provider {
     Provider::answering(|request: &ReceivedRequest| {
         let has_result = request.body["messages"].to_string().contains("\"tool\"");
@@ -116,7 +117,7 @@ fn content_is_generated_with_and_without_streaming_and_counted() {
 
     let response = client.post(&path("countTokens"), question_request()).json();
     assert!(response["totalTokens"].as_u64().unwrap() > 3, "{response}");
-    // The newest clients call a panel by name under this path.
+    // The newest clients use this path, with the name of a panel.
     let response = client.post(
         "/v1/models/quire/summarize:generateContent",
         json!({ "contents": "Warm?" }),

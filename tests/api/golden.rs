@@ -1,5 +1,5 @@
-//! Compares streams with golden files, to detect changes before clients see them. `UPDATE_GOLDEN=1 cargo test --test
-//! api golden` rewrites the files.
+//! Compares streams with golden files, so that changes are detected before clients see them. `UPDATE_GOLDEN=1 cargo
+//! test --test api golden` updates the files.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server, tool_call_stream, unfinished_stream};
 
-// Masks IDs and times, which differ in each run.
+// Masks IDs and times, which differ between runs.
 fn mask_line(line: &str) -> String {
     let Some(data) = line.strip_prefix("data: ") else {
         return line.to_owned();
@@ -129,7 +129,7 @@ fn streams_match_golden_files() {
         let mut body = body;
         body["stream"] = json!(true);
         let (_, response) = stream_lines(&server, &key, path, &body);
-        // How the text is split into pieces is random.
+        // The text is split into pieces at random.
         let response: Vec<String> = response.iter().map(|line| mask_line(line)).collect();
         let response = merge_deltas(response).join("\n") + "\n";
         let file =
@@ -145,7 +145,7 @@ fn streams_match_golden_files() {
     }
 }
 
-// Merges consecutive pieces of text, and drops the numbers of the events after them from the comparison.
+// Merges consecutive pieces of text. The numbers of the events after them are not compared.
 fn merge_deltas(response: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut open: Option<Value> = None;

@@ -1,4 +1,4 @@
-//! Guests of the offline demo over real sockets: they reach only their own documents, within limits.
+//! Tests guests of the offline demo over real sockets: they can access only their own documents, within limits.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Server};
 
-/// Returns a visitor who has become a guest; the session is in the cookies.
+/// Returns a client that has become a guest. Its session is in its cookies.
 fn guest_client(server: &Server) -> Client {
     let mut client = server.client();
     let answer = client.post("/api/auth/guest", json!({}));

@@ -1,4 +1,4 @@
-//! Tests replacing a running process at the same address without a failed request.
+//! Tests that a running process is replaced at the same address without a failed request.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -19,14 +19,14 @@ use crate::support::server::Folder;
 
 const SETTINGS: &[(&str, &str)] = &[("USE_MOCK", "true"), ("RATE_LIMIT", "100000000")];
 
-/// Starts a process that replaces the one serving from this folder.
+/// Starts a process that replaces the one that uses this folder.
 fn start_replacement(folder: &Folder, settings: &[(&str, &str)]) -> Executable {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
     command.args(["serve", "--take-over"]);
     Executable::from_command(command, folder, settings)
 }
 
-/// Starts a process with an already open socket, as systemd does.
+/// Starts a process and passes it an open socket, as systemd does.
 fn start_with_socket(
     folder: &Folder,
     socket: &TcpListener,
@@ -39,8 +39,8 @@ fn start_with_socket(
     Executable::from_command(command, folder, settings)
 }
 
-/// Runs `change` while users write and read, each on both new and reused connections. The test fails if a request
-/// is refused, cut off, or answered with anything but 200, or if a write is missing later.
+/// Runs `change` while users write and read, over both new and reused connections. The test fails if a request is
+/// refused, cut off, or answered with a status other than 200, or if a write is missing afterward.
 fn run_under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
     let (over, answered_count) = (AtomicBool::new(false), AtomicU64::new(0));
     let people: Vec<Client> = (0..20)
@@ -53,7 +53,7 @@ fn run_under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
                 let mut person = person;
                 for turn in 0_u64.. {
                     if n % 2 == 0 {
-                        // Half of the users open a new connection for each change.
+                        // Half of the users open a new connection for every change.
                         person = person.fresh();
                     }
                     let name = format!("{n} of {turn}");
@@ -91,7 +91,7 @@ fn an_upgrade_under_load_fails_no_request() {
             let old = std::mem::replace(&mut server, start_replacement(&folder, &settings));
             assert_eq!(old.code(), Some(0));
             assert_eq!(server.address, address);
-            // The new process serves for a while before it is replaced as well.
+            // The new process serves for a while before it is replaced too.
             std::thread::sleep(Duration::from_millis(300));
         }
     });
@@ -144,12 +144,12 @@ fn a_run_continues_in_the_next_process() {
 #[test]
 fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
     let folder = Folder::new();
-    // With nothing to replace, it starts normally.
+    // If there is nothing to replace, the process starts normally.
     let first = start_replacement(&folder, SETTINGS);
     let socket = folder.path().join("data/handover");
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // A process that cannot apply its own settings leaves the running one in place.
+    // A process whose own settings are invalid does not affect the running one.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let response = |extra_settings: &[(&str, &str)]| {
@@ -172,13 +172,13 @@ fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     let mut client = Client::new(first.address);
     assert_eq!(client.get("/health").status, 200);
-    // A client that connects and sends nothing does not block others.
+    // A client that connects without sending anything does not block others.
     let silent_client = UnixStream::connect(&socket).unwrap();
     drop(silent_client);
     let second = start_replacement(&folder, &[("PORT", "0"), ("USE_MOCK", "true")]);
     assert_eq!(first.code(), Some(0));
     assert_eq!(second.known(&client).get("/health").status, 200);
-    // A server of an older version has no control socket.
+    // A server of an older version has no handover socket.
     std::fs::remove_file(&socket).unwrap();
     let text = response(&[]);
     assert!(text.contains("the handover failed"), "{text}");

@@ -1,4 +1,4 @@
-//! Stored analyses: lists, exports, links, votes, and access to them.
+//! Tests stored analyses: lists, exports, links, votes, and access to them.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ fn the_list_is_paged_searched_and_filtered() {
         ("q=%25", vec![3]),
         ("q=_", vec![2]),
         ("q='", vec![]),
-        // Uppercase and lowercase are equal in every script, as in über, ÖL, and αθήνα.
+        // Case is ignored in every script, as in über, ÖL, and αθήνα.
         ("q=%C3%BCber", vec![0]),
         ("q=%C3%96L", vec![0]),
         ("q=%CE%B1%CE%B8%CE%AE%CE%BD%CE%B1", vec![0]),

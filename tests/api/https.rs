@@ -1,5 +1,5 @@
-//! Tests TLS without a proxy: requests, streams, and cookies over HTTPS, clients that send plain HTTP, and a
-//! certificate renewal while connections are open.
+//! Tests TLS without a proxy: requests, streams, and cookies over HTTPS, clients that send plain HTTP, and the renewal
+//! of a certificate while connections are open.
 
 use std::io::Write;
 use std::path::Path;
@@ -18,8 +18,8 @@ fn certificate_authority() -> CertificateParams {
     params
 }
 
-/// Writes the key and the chain of a certificate for this machine, which an intermediate authority has issued.
-/// Returns the root certificate.
+/// Writes the key and the certificate chain of a certificate for this machine, which an intermediate authority has
+/// issued. Returns the root certificate.
 fn write_certificate(folder: &Path) -> String {
     let key = || KeyPair::generate().unwrap();
     let root = CertifiedIssuer::self_signed(certificate_authority(), key()).unwrap();
@@ -68,7 +68,7 @@ fn sign_in_over_https_sets_secure_cookies() {
     for cookie in cookies {
         assert!(cookie.to_str().unwrap().contains("; Secure"), "{cookie:?}");
     }
-    // The upload is larger than a TLS record and than the buffer.
+    // The upload is larger than a TLS record, and larger than the buffer.
     let text = "All of this is sealed on its way. ".repeat(20_000);
     let uploaded = client.upload("/api/upload-document", "long.txt", text.as_bytes());
     assert!(uploaded.status < 300, "{}", uploaded.text());
@@ -83,7 +83,7 @@ fn plain_http_clients_get_an_error_and_do_not_block_others() {
     assert!(plain.starts_with("HTTP/1.1 400 "), "{plain}");
     assert!(plain.contains("https://"), "{plain}");
 
-    // The only slot is released when the handshake times out.
+    // The only slot is free again when the handshake has timed out.
     for first_bytes in [&b""[..], b"\x16\x03\x01"] {
         let mut silent = server.connect();
         silent.write_all(first_bytes).unwrap();
@@ -113,6 +113,6 @@ fn certificate_renewal_keeps_open_streams() {
     assert_eq!(status(&newer), Ok(200));
     let old = status(&root).expect_err("it is not shown any more");
     assert!(old.contains("invalid peer certificate"), "{old}");
-    // The stream continues with the certificate under which it started.
+    // The stream continues under the certificate with which it started.
     assert!(stream.count() >= 3, "it goes on to its end");
 }

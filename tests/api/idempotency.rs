@@ -1,4 +1,4 @@
-//! Idempotency keys under failures: a crash, a failed request, and an answer that cannot be stored.
+//! Tests idempotency keys under failures: a crash, a failed request, and an answer that cannot be stored.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
     let body = |model: &str| json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] });
     let under =
         |server: &Executable, key: &str| server.known(&user).fresh().with("idempotency-key", key);
-    // Of these two requests, one is answered, and the other has been paid for when the process dies.
+    // Two requests are sent. When the process dies, one has been answered, and the other one has been paid for.
     let quick_response = under(&first, "done").post("/v1/chat/completions", body("p/quick"));
     assert_eq!(quick_response.status, 200, "{}", quick_response.text());
     let mut waiting = under(&first, "lost");
@@ -34,7 +34,7 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
     provider.wait_called("slow");
     first.kill();
     let _ = asking.join();
-    // A server requests the model list when it starts; that is not a model call.
+    // A server requests the model list when it starts. This is not a call to a model.
     let calls = || {
         let requests = provider.requests().into_iter();
         requests
@@ -53,7 +53,7 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
         "{}",
         lost.text()
     );
-    // The key stays bound to the request that first used it.
+    // The key remains bound to the request for which it was first used.
     let other = under(&second, "lost").post("/v1/chat/completions", body("p/quick"));
     assert_eq!(other.status, 400, "{}", other.text());
     assert_eq!(calls(), paid, "nothing is paid twice");
@@ -86,7 +86,7 @@ fn a_failed_request_releases_its_key() {
 #[test]
 fn an_answer_that_cannot_be_stored_is_still_delivered() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
-        // This answer is longer than any response that is stored for a key.
+        // This answer is longer than the longest response that is stored for a key.
         let long = format!(
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
             "long ".repeat(20_000)
@@ -101,7 +101,7 @@ fn an_answer_that_cannot_be_stored_is_still_delivered() {
     let answer = client.post("/v1/chat/completions", body.clone());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-idempotency"), "not-stored");
-    // The repeated request is not paid for a second time.
+    // The repeated request is refused, so it is not paid for again.
     let second = client.post("/v1/chat/completions", body);
     assert_eq!(second.status, 409, "{}", second.text());
     assert_eq!(provider.requests().len(), 1);

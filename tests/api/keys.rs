@@ -1,4 +1,4 @@
-//! Tests API keys with limits: scopes, models, and budgets.
+//! Tests API keys with restrictions: scopes, models, and budgets.
 
 use std::time::Duration;
 
@@ -146,7 +146,7 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
                 "{response}"
             );
         }
-        // A key may read the analyses that it started.
+        // A key may read the analyses that were started with it.
         let own = &response["structuredContent"]["analysis_id"];
         if tool == "consult" && allowed {
             let (name, arguments) = status(own);
@@ -158,7 +158,7 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
             assert_eq!(answer["result"]["isError"], false, "{answer}");
         }
     }
-    // The key cannot delete other keys either.
+    // The key cannot delete other keys.
     let keys = owner.get("/api/users/me/api-keys").json();
     for key in keys["api_keys"].as_array().unwrap() {
         let one = format!("/api/users/me/api-keys/{}", key["id"].as_str().unwrap());
@@ -198,7 +198,7 @@ fn a_key_can_call_only_its_models() {
     let response = client.post("/v1/chat/completions", ask_body("p/dear"));
     assert_eq!(response.status, 403, "{}", response.text());
     assert!(response.text().contains("p/dear"), "{}", response.text());
-    // A default panel is chosen from the allowed models.
+    // The models of a default panel are chosen from the allowed ones.
     let answer = client.post("/v1/chat/completions", ask_body("quire/gut"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = json!({ "prompt": "Is it thin?", "models": ["p/dear"], "async": true });
@@ -222,7 +222,7 @@ fn a_key_cannot_exceed_its_budget() {
         Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
     let server = priced_server(&provider, &[]);
     let mut owner = server.user("ada@example.com");
-    // An answer of up to 100 tokens costs an estimated 0.001 USD, and is billed at 7 tokens.
+    // The estimated cost of an answer of up to 100 tokens is 0.001 USD. The actual answers have 7 tokens.
     let mut body = ask_body("openai/gpt-4o");
     body["max_tokens"] = json!(100);
     let key = create_key(
@@ -235,7 +235,7 @@ fn a_key_cannot_exceed_its_budget() {
     let mut refused = None;
     for _ in 0..30 {
         let mut other = body.clone();
-        // Each question is different, because a cached answer costs nothing.
+        // Each question is different, because an answer from the cache would cost nothing.
         other["messages"][0]["content"] =
             json!(format!("Is it thin? {}", provider.requests().len()));
         let answer = client.post("/v1/chat/completions", other);
@@ -256,7 +256,7 @@ fn a_key_cannot_exceed_its_budget() {
             .status,
         200
     );
-    // Without a price, a budget cannot be enforced.
+    // Without a price, a budget cannot be enforced, so the model is refused.
     let response = client.post("/v1/chat/completions", ask_body("p/unpriced"));
     assert_eq!(response.status, 429, "{}", response.text());
     let key_list = owner.get("/api/users/me/api-keys").json();
@@ -276,7 +276,8 @@ fn concurrent_requests_cannot_share_a_reservation() {
             .sse(&answer_stream("It is thin."))
     });
     let server = priced_server(&provider, &[]);
-    // An answer of up to 100 tokens costs an estimated 0.001 USD: the budget has room for two, not for three.
+    // The estimated cost of an answer of up to 100 tokens is 0.001 USD, so the budget is enough for two answers but not
+    // for three.
     let mut ada = server.user("ada@example.com");
     let of_the_key = create_key(&mut ada, json!({ "budget_usd": 0.0025 }));
     let mut bob = server.user("bob@example.com");
@@ -289,7 +290,7 @@ fn concurrent_requests_cannot_share_a_reservation() {
         let statuses = ask_concurrently(&server, &key);
         let answered_count = statuses.iter().filter(|status| **status == 200).count();
         assert!((1..=2).contains(&answered_count), "{statuses:?}");
-        // The status is not 503, because waiting does not help and a program would retry forever.
+        // The status is not 503, because waiting does not help, and a program would retry forever.
         let refused_count = statuses.iter().filter(|status| **status == 429).count();
         assert_eq!(
             answered_count + refused_count,
@@ -300,7 +301,7 @@ fn concurrent_requests_cannot_share_a_reservation() {
     }
 }
 
-/// Sends requests from twelve programs with one key at once. Returns their statuses.
+/// Sends requests from twelve programs with the same key at once. Returns their statuses.
 fn ask_concurrently(server: &Server, key: &str) -> Vec<u16> {
     let ask = |n: usize| {
         let mut body = ask_body("openai/gpt-4o");
@@ -366,14 +367,14 @@ fn a_key_manages_keys_only_with_the_scope_for_it() {
         let response = client.post("/api/users/me/api-keys", create.clone());
         response.refused(403, "FORBIDDEN");
     }
-    // A program may always delete its own key.
+    // Every key may delete itself.
     assert_eq!(plain.delete(&own).status, 200);
     plain.get("/api/models").refused(401, "UNAUTHENTICATED");
     assert_eq!(keeper.delete(&victim).status, 200);
     assert_eq!(id_of(&mut owner, "victim"), None);
 }
 
-/// Operations that change the account itself or are for administrators are not available to a key without scopes.
+/// A key without scopes cannot be used to change the account, or for anything reserved to administrators.
 #[test]
 fn a_key_without_scopes_does_work_and_nothing_else() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! Tests responses to invalid input, and the headers of every response.
+//! Tests the responses to invalid input, and the headers that every response has.
 
 mod assets;
 mod bodies;
@@ -33,7 +33,7 @@ fn check_security_headers(answer: &Answer) {
     assert!(!answer.header("x-request-id").is_empty());
 }
 
-/// Returns a sign-in request as raw bytes, with these header lines and this body.
+/// Returns the bytes of a sign-in request with these header lines and this body.
 fn login(headers: &str, body: &str) -> Vec<u8> {
     format!(
         "POST {LOGIN_PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n{body}"
@@ -56,7 +56,7 @@ fn unknown_paths_and_wrong_methods_are_refused() {
         answer.refused(404, "NOT_FOUND");
         check_security_headers(&answer);
     }
-    // For a browser, the response is a page that explains the error.
+    // A browser receives a page that explains the error.
     let mut browser = client.fresh().with("accept", "text/html,*/*;q=0.8");
     for path in ["/nothing", "/share/short"] {
         let answer = browser.get(path);
@@ -114,7 +114,7 @@ fn an_oversized_body_gets_no_100_continue() {
     ));
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
-    // A head within the limit is accepted.
+    // A request head within the size limit is accepted.
     let mut socket = server.connect();
     let body = "{\"email\":\"a@b.co\",\"password\":\"x\"}";
     let length = body.len();
@@ -238,7 +238,7 @@ fn rate_limits_are_enforced_and_reported() {
     let wait: u64 = answer.header("retry-after").parse().unwrap();
     assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(answer.header("x-ratelimit-remaining"), "0");
-    // A forged token does not bypass the limit, and tokens cannot be guessed without limit.
+    // A forged token does not bypass the request limit, so tokens cannot be guessed without limit.
     let mut forger = server.client().with("authorization", "Bearer x");
     forger.get("/api/users/me").refused(429, "RATE_LIMITED");
     for _ in 0..20 {
@@ -292,7 +292,7 @@ fn production_sends_hsts() {
     );
 }
 
-/// Sends a request on a connection that stays open.
+/// Sends a request on a connection, which stays open.
 fn send_request(socket: &mut TcpStream) -> String {
     let request = b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut piece = [0; 4096];
@@ -341,7 +341,7 @@ fn connections_over_the_limit_are_refused() {
     assert!(rejection.starts_with("HTTP/1.1 503"), "{rejection}");
     assert!(rejection.contains("retry-after: 1") && rejection.contains("SERVICE_UNAVAILABLE"));
     drop(one);
-    // The slot is free again once the server has seen the close.
+    // The slot is free again when the server has noticed that the connection is closed.
     let free = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         send_request(&mut server.connect()).starts_with("HTTP/1.1 200")
@@ -349,11 +349,11 @@ fn connections_over_the_limit_are_refused() {
     assert!(free);
 }
 
-/// However many connections one address holds, some are left for others.
+/// One address can hold many connections, but some are always left for others.
 #[test]
 fn one_address_cannot_hold_all_connections() {
     let server = Server::with(&[("MAX_CONNECTIONS", "8")]);
-    // Request heads that never end: these connections are not idle, so they are not evicted.
+    // These connections send request heads that never end. They are not idle, so they are not closed early.
     let connections: Vec<TcpStream> = (0..20)
         .map(|_| {
             let mut socket = server.connect();

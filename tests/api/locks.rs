@@ -1,4 +1,5 @@
-//! Locking an account stops everything it started, and nothing resumes after a restart.
+//! Tests that locking an account stops everything that the account has started, and that nothing is resumed after a
+//! restart.
 
 use std::io::{ErrorKind, Read};
 use std::process::Command;
@@ -23,7 +24,7 @@ fn provider() -> Provider {
     })
 }
 
-/// Returns the number of calls made for the user, without the model list that a server requests at startup.
+/// Returns the number of calls that were made for the user. Excludes the requests for the model list at startup.
 fn calls(provider: &Provider) -> usize {
     let requests = provider.requests();
     let of_person =
@@ -42,8 +43,8 @@ fn lock(admin: &mut Client, user: &str, locked: bool) {
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-/// Starts an experiment whose first call never ends, so that the number of its calls is known: one, because the
-/// others wait while there are runs of people.
+/// Starts an experiment whose first call never ends. It makes exactly one call, because the others wait while users
+/// have runs in progress.
 fn long_experiment(client: &mut Client) -> String {
     let cases: Vec<Value> = (0..60)
         .map(|n| json!({ "prompt": format!("How thick is sheet {n}?"), "expected": "thick" }))
@@ -75,7 +76,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     let run = begin(&mut person, &["p/slow"]);
     provider.wait_called("slow");
     let experiment = long_experiment(&mut person);
-    // The calls are those of the shared analysis, the run, and the experiment.
+    // These are the calls of the shared analysis, the run, and the experiment.
     wait_for("all called", || (calls(&provider) == 3).then_some(()));
 
     lock(&mut admin, &user, true);
@@ -91,7 +92,8 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     first.kill();
     let second = Executable::start(&folder, &provider, &[]);
     let mut admin = second.known(&admin);
-    // Work that a restart resumes starts before new requests are accepted.
+    // Work that is resumed after a restart begins before new requests are accepted, so it would show in the count by
+    // now.
     let own = admin.post("/api/analyze", short_run(&["p/admins"]));
     assert_eq!(own.status, 200, "{}", own.text());
     assert_eq!(calls(&provider), call_count, "something resumed");
@@ -100,7 +102,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     assert_eq!(admin.get(&link).status, 200, "and open again afterwards");
     let mut person = second.known(&person);
     let body = person.get(&format!("/api/experiments/{experiment}")).json();
-    // The experiment is paused if it reached its next evaluation before it was told to stop.
+    // The experiment is paused instead if it began its next evaluation before it was told to stop.
     let stopped = ["cancelled", "paused"].map(Value::from);
     assert!(stopped.contains(&body["status"]), "{body}");
     assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
@@ -119,7 +121,7 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let mut person = Client::new(first.address).registered("ada@example.org");
     let run = begin(&mut person, &["p/slow"]);
     let experiment = long_experiment(&mut person);
-    // The calls are those of the run and the experiment.
+    // These are the calls of the run and the experiment.
     wait_for("all called", || (calls(&provider) == 2).then_some(()));
     first.kill();
     provider.wait_idle();
@@ -144,20 +146,20 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
 }
 
-/// Returns the process that reads a document for this server, if there is one.
+/// Returns the ID of the process that is reading a document for this server, if there is one.
 fn reader_of(server: u32) -> Option<u32> {
     let folders = std::fs::read_dir("/proc").unwrap().flatten();
     let mut ids = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<u32>().ok());
     ids.find(|id| {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        // The state and the parent come after the name, which may contain anything.
+        // The state and the parent's ID come after the name of the process, which may contain any characters.
         let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
         let state = fields.next();
         state.is_some_and(|state| state != "Z") && fields.next() == Some(&server.to_string())
     })
 }
 
-/// Waits for a condition that normally holds within a second.
+/// Waits for a condition that normally becomes true within a second.
 fn wait_for<T>(what: &str, lookup: impl Fn() -> Option<T>) -> T {
     for _ in 0..30_000 {
         if let Some(value) = lookup() {
@@ -188,7 +190,7 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
     );
     let document = uploaded.json()["document_id"].as_str().unwrap().to_owned();
     let reader = wait_for("read", || reader_of(server.id()));
-    // A process stopped by SIGSTOP cannot end by itself, only by a kill.
+    // A process that was stopped with SIGSTOP ends only if it is killed.
     let stopped = Command::new("kill")
         .args(["-STOP", &reader.to_string()])
         .status();
@@ -219,7 +221,7 @@ fn a_lock_kills_the_process_that_reads_a_document_and_it_is_read_after_the_unloc
     assert!(read, "{}", person.get(&path).text());
 }
 
-/// Checks that all open requests and calls of a locked or deleted account end.
+/// Checks that all open requests and calls end when `end` locks or deletes the account.
 fn check_everything_open_ends(end: impl Fn(&Server, &mut Client, &str)) {
     let provider = provider();
     let server = server(&provider, &[]);
@@ -228,7 +230,7 @@ fn check_everything_open_ends(end: impl Fn(&Server, &mut Client, &str)) {
     let user = user_id(&mut person);
     let message = json!([{ "role": "user", "content": "Is it thin?" }]);
     let chat = json!({ "model": "p/slow", "messages": message });
-    // A different question, because identical requests share one call.
+    // The question is different, because identical requests share one call.
     let other = json!([{ "role": "user", "content": "Is it thick?" }]);
     let streamed = json!({ "model": "p/slow", "messages": other, "stream": true });
     let embedded = json!({ "model": "p/slow", "input": "thin" });
@@ -257,7 +259,7 @@ fn check_everything_open_ends(end: impl Fn(&Server, &mut Client, &str)) {
         read_until(socket, "HTTP/1.1 401");
     }
     for socket in [&mut streamed, &mut events] {
-        // The stream is complete or cut off; only one that never ends would time out.
+        // The stream ends, either complete or cut off. If it never ended, the read would time out.
         let late = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
         let read_result = socket.read_to_end(&mut Vec::new());
         assert!(!read_result.is_err_and(|error| late.contains(&error.kind())));

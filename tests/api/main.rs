@@ -1,4 +1,4 @@
-//! Whole-server tests: the real server on a real socket. They are one crate, so that it is linked only once.
+//! Tests the whole server on a real socket. All of these tests are in one crate, so that it is linked only once.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod accidents;

@@ -1,6 +1,6 @@
-//! The cross-user matrix, generated from the OpenAPI document: every operation, requested by another user and
-//! without an account, with the owner's IDs in its path and in a body built from its schema. A route with an
-//! unknown placeholder or ID fails the test.
+//! Tests access by other users, generated from the OpenAPI document: every operation is requested by another user and
+//! without an account. The path contains the owner's IDs, and so does the body, which is built from the operation's
+//! schema. The test fails if a placeholder or an ID in a route is unknown.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::routes::{RARE_WORD, fill_path, openapi, owner, owner_view};
 use crate::support::{Client, Server};
 
-/// Returns the ID of one of the owner's objects, by its field name in a request body.
+/// Returns the ID of the owner's object that a field of a request body refers to, by the name of the field.
 fn known_id(name: &str, values: &BTreeMap<&str, String>) -> Option<String> {
     let kind = match name {
         "sessionId" | "session_id" | "upload_id" => "upload",
@@ -33,7 +33,7 @@ fn known_id(name: &str, values: &BTreeMap<&str, String>) -> Option<String> {
     Some(values[kind].clone())
 }
 
-/// Returns a value valid under the schema, with the owner's IDs where it has any.
+/// Returns a value that is valid under a schema. IDs in it are the owner's.
 fn build_value(
     document: &Value,
     schema: &Value,
@@ -110,7 +110,7 @@ fn no_operation_reaches_another_users_data() {
         );
         for (verb, operation) in operations.as_object().expect("operations") {
             let access = operation["x-quire-access"].as_str().expect("an access");
-            // These affect only the caller; signing out would end the test.
+            // These operations affect only the caller, and signing out would end the test.
             if path.starts_with("/api/auth/") {
                 continue;
             }

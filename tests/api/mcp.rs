@@ -1,4 +1,4 @@
-//! The Model Context Protocol over HTTP: cost and time stay bounded, and abandoned requests are stopped.
+//! Tests the Model Context Protocol over HTTP: cost and time stay bounded, and abandoned requests are stopped.
 
 use std::io::Write;
 
@@ -114,8 +114,8 @@ fn cross_origin_requests_are_refused_despite_a_valid_key() {
     }
 }
 
-/// The Host header of a page's requests proves nothing, because any site can point its own host name at this server
-/// (DNS rebinding).
+/// The `Host` header of requests from a page proves nothing, because any site can make its own host name resolve to
+/// this server (DNS rebinding).
 #[test]
 fn dns_rebinding_is_refused() {
     let provider = slow_provider();
@@ -142,7 +142,7 @@ fn dns_rebinding_is_refused() {
         ("/mcp", &local, &foreign_host, "403"),
         ("/mcp", &foreign_host, &local, "403"),
         ("/mcp", &local, &local, "200"),
-        // An absolute request URI overrides the Host header.
+        // An absolute request URI takes precedence over the `Host` header.
         (&*url_of(&local), &foreign_host, &local, "200"),
         (&*url_of(&foreign_host), &local, &local, "403"),
     ] {

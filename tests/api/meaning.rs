@@ -1,4 +1,5 @@
-//! Semantic search: a user's choice of a model, the vectors computed in the background, and the report of a run.
+//! Tests semantic search: the choice of a model by a user, the vectors that are computed in the background, and the
+//! report of a run.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, id_of, short_run_with, wait_until_ended};
 use crate::support::{Client, Server};
 
-/// The synonyms that each dimension of a vector represents.
+/// For each dimension of a vector, the synonyms that it represents.
 const SYNONYMS: [&[&str]; 4] = [
     &["notice", "terminate", "cancel", "quit"],
     &["rent", "pay", "fee"],
@@ -23,7 +24,7 @@ fn vector(text: &str) -> Vec<f64> {
     let text = text.to_lowercase();
     let count = |words: &&[&str]| words.iter().filter(|word| text.contains(**word)).count();
     let mut vector: Vec<f64> = SYNONYMS.iter().map(|words| count(words) as f64).collect();
-    // The constant makes every vector nonzero.
+    // This constant ensures that no vector is zero.
     vector.push(0.1);
     vector
 }
@@ -39,7 +40,7 @@ fn embedded(request: &ReceivedRequest) -> ScriptLine {
     on("").status(200, "application/json", &body.to_string())
 }
 
-/// Returns a provider that embeds texts, rewrites questions, and answers.
+/// Starts a provider that embeds texts, rewrites questions, and answers.
 fn provider() -> Provider {
     Provider::answering(|request: &ReceivedRequest| {
         if request.head.contains("/embeddings") {
@@ -53,7 +54,7 @@ fn provider() -> Provider {
     })
 }
 
-/// Returns a long lease, in which only one paragraph is about the end of the tenancy.
+/// Returns a long lease in which only one paragraph is about the end of the tenancy.
 fn lease() -> String {
     let filler = |n: usize| {
         let filling =
@@ -128,7 +129,7 @@ fn semantic_search_finds_other_words_once_enabled() {
     assert_eq!(before["retrieval"], Value::Null);
     assert_eq!(embeddings(&provider), 0, "off by default");
 
-    // The scripted provider computes embeddings for any model; this one has a price.
+    // The scripted provider computes embeddings for any model. This model has a known price.
     let model = "openai/gpt-4o";
     let cost = client
         .get(&format!("/api/meaning-search?model={model}"))
@@ -193,7 +194,7 @@ fn semantic_search_finds_other_words_once_enabled() {
 fn a_restart_continues_with_the_vectors_that_are_missing() {
     let hanging_provider = Provider::answering(|request: &ReceivedRequest| {
         match request.body["input"].as_array().map_or(0, Vec::len) {
-            // The first call checks whether the model computes vectors.
+            // The first call checks whether the model can compute vectors.
             1 => embedded(request),
             _ => on("").hang(),
         }
@@ -217,7 +218,7 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
     let mut client = server.client().signed_in("ada@example.com");
     let ready = wait_for(&mut client, "ready");
     assert_eq!(ready["embedded"], ready["passages"]);
-    // Documents uploaded later get vectors too.
+    // Vectors are also computed for documents that are uploaded later.
     upload(&mut client, "Pets: one dog is allowed.");
     let extra = wait_for(&mut client, "ready");
     let until = Instant::now() + Duration::from_secs(20);
@@ -267,7 +268,7 @@ fn api_keys_cannot_select_the_embedding_model_and_chat_models_are_rejected() {
     let mut program = Client::new(server.address).with("authorization", &format!("Bearer {key}"));
     let model = json!({ "model": "openai/text-embedding-3-small" });
     assert_eq!(program.put("/api/meaning-search", model).status, 403);
-    // Each user has their own choice.
+    // The choice of a model applies only to the user who made it.
     let model = json!({ "model": "openai/text-embedding-3-small" });
     assert_eq!(client.put("/api/meaning-search", model).status, 200);
     let mut other = server.user("bob@example.com");
@@ -316,7 +317,8 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     );
     assert!(meaning["cost_usd"].as_f64().unwrap() > 0.0, "{meaning}");
 
-    // A key that may not use the model searches by keywords alone, and so does a user without a choice.
+    // With a key that may not use the model, search uses only keywords. The same is true for a user who has not chosen
+    // a model.
     let limited = json!({ "name": "limited", "models": ["demo/*"] });
     let key = client.post("/api/users/me/api-keys", limited).json();
     let bearer = format!("Bearer {}", key["key"].as_str().unwrap());

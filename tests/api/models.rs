@@ -1,5 +1,5 @@
-//! Information about models: the built-in catalog, the provider's own list, and an administrator's model file that
-//! overrides both.
+//! Tests where information about models comes from: the built-in catalog, the provider's own list, and an
+//! administrator's model file, which takes precedence over both.
 
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
         ),
         "{entry}"
     );
-    // The price has the date on which the provider reported it.
+    // The price is shown with the date on which the provider reported it.
     for model in [&new, &entry] {
         assert_eq!(model["price_of"].as_str().unwrap().len(), 10, "{model}");
         assert_ne!(model["price_of"], "2026-11-20");
@@ -104,7 +104,7 @@ fn an_effort_is_sent_as_a_level_that_the_model_supports() {
     let server = server(&provider, &settings);
     let mut client = server.user("ada@example.com");
     let expected = json!({ "parameters": { "reasoning_effort": "max", "temperature": 0.5 } });
-    // An old name refers to the current model.
+    // An old name of a model refers to its current name.
     let answer = client.post("/api/analyze", short_run_with(&["gpt5"], expected));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = provider.requests().remove(0).body;

@@ -1,4 +1,4 @@
-//! Money: usage is recorded however calls end, and budgets are enforced at the start, between stages, and
+//! Tests costs: usage is recorded however a call ends, and budgets are enforced at the start, between stages, and
 //! across concurrent runs.
 
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-/// Returns this user's calls, oldest first: model, outcome, and whether they are estimated.
+/// Returns a user's calls, oldest first: model, outcome, whether the usage is estimated, and cost.
 fn calls(client: &mut Client) -> Vec<(String, String, bool, Value)> {
     let list = client.get("/api/usage/calls").json();
     let calls = list["calls"].as_array().unwrap().iter().rev();
@@ -37,7 +37,7 @@ fn call_of<'a>(
     one
 }
 
-/// Returns a server with this provider in place of OpenAI, whose prices are known.
+/// Starts a server that uses this provider in place of OpenAI, so that prices are known.
 pub fn priced_server(provider: &Provider, extra_settings: &[(&str, &str)]) -> Server {
     let url = provider.base_url();
     let mut all = vec![
@@ -88,7 +88,7 @@ fn every_call_is_recorded_with_its_outcome() {
     assert_eq!(all.len(), 4, "{all:?}");
     let (_, outcome, estimated, call) = call_of(&all, "openai/gpt-4o");
     assert_eq!((outcome.as_str(), *estimated), ("answered", false));
-    // The cost of 11 tokens at 2.5 dollars and 7 tokens at 10 dollars per million.
+    // The cost is that of 11 input tokens at 2.5 dollars and 7 output tokens at 10 dollars per million.
     assert_eq!(call["cost_usd"], json!(0.000_098));
     for (model, ended, estimated) in [
         ("openai/gpt-4.1", "failed", true),
@@ -143,8 +143,7 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
         assert!(refusal.contains(word), "{refusal}");
     }
 
-    // An administrator removes the limit for one user and sets a dollar budget instead; one model has no known
-    // price.
+    // An administrator replaces the limit of one user with a budget in dollars. The price of one model is unknown.
     let own_id = client.get("/api/users/me").json()["id"]
         .as_str()
         .unwrap()
@@ -160,7 +159,7 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
         .refused(422, "VALIDATION_ERROR");
     assert_eq!(client.delete(&path).status, 200);
     assert_eq!(client.get(&path).json()["own"], false);
-    // Demo models cost nothing, but their tokens count.
+    // Demo models cost nothing, but their tokens count toward the limit.
     let demo = client.post("/api/analyze", short_run(&["demo/extract"]));
     demo.refused(402, "BUDGET_EXCEEDED");
 
@@ -177,7 +176,7 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
 
 #[test]
 fn a_run_out_of_budget_ends_with_its_best_answer() {
-    // The first answer uses far more than estimated.
+    // The first answer uses far more tokens than estimated.
     let expensive = answer_stream("It is thin.")
         .replace("\"completion_tokens\":7", "\"completion_tokens\":900000");
     let provider = Provider::script([on("gpt-4o").sse(&expensive)]);
@@ -218,7 +217,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
         .post("/api/estimate", short_run(&["openai/gpt-4o"]))
         .json();
     let bound = estimate["calls"][0]["upper_bound_usd"].as_f64().unwrap();
-    // The budget is enough for two first stages, but not for three.
+    // The budget is enough for the first stages of two runs, but not of three.
     let limit = json!({"day_usd": bound * 2.5});
     assert_eq!(
         client

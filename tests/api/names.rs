@@ -1,5 +1,5 @@
-//! Speaker names in a chat: passed on to a single model with OpenAI's API format, reported as ignored for all
-//! others.
+//! Tests the names of speakers in a chat: they are passed on to a single model with OpenAI's API format, and reported
+//! as ignored in all other cases.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn speaker_names_are_forwarded_to_a_single_openai_model() {
         expected.iter().collect::<Vec<_>>(),
         "{sent_body}"
     );
-    // The name is part of the cache key, so the request is not answered from the cache.
+    // The name is part of the cache key, so the answer does not come from the cache.
     let mut other = chat_request("p/any");
     other["messages"][1]["name"] = json!("Eve");
     assert_eq!(
@@ -101,7 +101,7 @@ fn ignored_speaker_names_are_reported() {
     let answer = client.post(CHAT_PATH, chat_request("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "messages.name");
-    // The tool name is taken from its call.
+    // For the result of a tool, the name is that of the tool in the call.
     let mut body = chat_request("p/any");
     body["messages"] = json!([
         { "role": "user", "content": "Warm?" },

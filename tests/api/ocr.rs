@@ -1,4 +1,4 @@
-//! Scanned pages read with OCR: with the real tesseract where it is installed, and with programs that misbehave.
+//! Tests OCR of scanned pages, with the real tesseract if it is installed, and with programs that misbehave.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
-/// Scans on pages 1, 3, and 4 (which is white), and printed text on page 2.
+/// A PDF with scans on pages 1, 3, and 4 (page 4 is white) and printed text on page 2.
 const SCANNED_PDF: &[u8] = include_bytes!("../data/ocr/scan.pdf");
-/// An image file with one line of text.
+/// An image that contains one line of text.
 const IMAGE_FILE: &[u8] = include_bytes!("../data/ocr/page.png");
 
-/// Uploads a file and returns the document once it has been read.
+/// Uploads a file and waits until it has been read. Returns the document.
 fn upload_and_read(person: &mut Client, name: &str, bytes: &[u8]) -> Value {
     let document = person.upload("/api/upload-document", name, bytes).json();
     wait_until_read(person, document["id"].as_str().expect("an id"))
@@ -36,7 +36,7 @@ fn get_page(person: &mut Client, document: &Value, number: u32) -> Value {
         .json()
 }
 
-/// Returns the reasons of the pages without text.
+/// Returns why each page without text has none.
 fn gap_reasons(document: &Value) -> Vec<&str> {
     let gaps = document["gaps"].as_array().expect("a list");
     gaps.iter()
@@ -44,8 +44,7 @@ fn gap_reasons(document: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Returns the path of tesseract, which `.ci/tools` installs. On a machine without it, the tests that need it do
-/// nothing.
+/// Returns the path of tesseract, which `.ci/tools` installs. Without it, the tests that need it do nothing.
 fn tesseract() -> Option<String> {
     let folders = std::env::var_os("PATH")?;
     let mut paths = std::env::split_paths(&folders).map(|folder| folder.join("tesseract"));
@@ -101,7 +100,7 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
             .contains("1,250 euros")
     );
 
-    // Reading it again gives the same result; no page is stored twice.
+    // Reading the document again gives the same result, and no page is stored twice.
     let id = document["id"].as_str().expect("an id");
     person.post(&format!("/api/documents/{id}/read"), json!({}));
     let second = wait_until_read(&mut person, id);
@@ -161,7 +160,7 @@ fn without_ocr_scans_stay_pages_without_text() {
     }
 }
 
-/// Returns a program in place of tesseract, in a folder that is removed at the end.
+/// Creates a program that is used in place of tesseract, and returns its path.
 fn fake_tesseract(folder: &Folder, script: &str) -> PathBuf {
     let path = folder.path().join("tesseract");
     let script = format!(
@@ -213,7 +212,7 @@ fn a_failing_ocr_program_affects_only_its_pages() {
     }
 }
 
-/// The CPU time limit sends a signal, which a program can ignore.
+/// When the CPU time limit is reached, the program receives a signal, which it can ignore.
 #[test]
 fn a_program_that_ignores_its_time_limit_is_killed() {
     let folder = Folder::new();
@@ -232,7 +231,7 @@ fn a_program_that_ignores_its_time_limit_is_killed() {
     );
 }
 
-/// An image may take over the program that reads it. It sees no other files.
+/// An image may take control of the program that reads it. That program must not have access to any other files.
 #[test]
 fn the_program_cannot_read_or_write_the_servers_files() {
     let folder = Folder::new();
@@ -259,7 +258,7 @@ fn the_program_cannot_read_or_write_the_servers_files() {
     assert!(!written_path.exists());
 }
 
-/// Returns a PDF whose first page has these lines of text, followed by scanned pages.
+/// Returns a PDF whose first page contains these lines of text, followed by `scans` scanned pages.
 fn scans_after_text(lines: &[&str], scans: usize) -> Vec<u8> {
     let pages: Vec<String> = (0..=scans)
         .map(|page| format!("{} 0 R", 6 + page))
@@ -299,11 +298,11 @@ fn scans_after_text(lines: &[&str], scans: usize) -> Vec<u8> {
     for (index, object) in objects.iter().enumerate() {
         file += &format!("{} 0 obj\n{object}\nendobj\n", index + 1);
     }
-    // The trailer has no cross-reference table, so the reader rebuilds it.
+    // The trailer does not refer to a cross-reference table, so the reader rebuilds it.
     (file + "trailer << /Root 1 0 R >>\n%%EOF").into_bytes()
 }
 
-/// The limit on a document's text applies to its embedded and its recognized text together.
+/// The limit on a document's text applies to the sum of its embedded and its recognized text.
 #[test]
 fn recognized_text_counts_towards_the_limit_on_text() {
     let folder = Folder::new();
@@ -316,8 +315,8 @@ fn recognized_text_counts_towards_the_limit_on_text() {
         ("DOCUMENT_TEXT_MB", "1"),
     ]);
     let mut person = server.user("a@example.org");
-    // The five scans would just fit into 1 MiB by themselves, but not after the first page, which has 30 KB of
-    // text.
+    // The five scans alone would just fit into 1 MiB, but together with the 30 KB of text on the first page, they do
+    // not.
     let line = "own words ".repeat(20);
     let document = upload_and_read(
         &mut person,
@@ -332,7 +331,8 @@ fn recognized_text_counts_towards_the_limit_on_text() {
     );
 }
 
-/// A page takes seconds, and many may wait: other documents are read in the meantime, even with one reader.
+/// OCR of a page takes seconds, and many pages may wait. Other documents are read in the meantime, even with a single
+/// reader.
 #[test]
 fn other_documents_are_read_while_scans_wait_for_ocr() {
     let folder = Folder::new();
@@ -345,7 +345,7 @@ fn other_documents_are_read_while_scans_wait_for_ocr() {
     ]);
     let mut people = [server.user("a@example.org"), server.user("b@example.org")];
     let mut scans = Vec::new();
-    // Two scans are read at a time, and only one per user; the last one waits.
+    // Two scans are read at a time, but only one per user, so the last one waits.
     for (number, owner) in [0, 1, 0].into_iter().enumerate() {
         let scan = scans_after_text(&[&format!("scan number {number}")], 1);
         let name = format!("scan{number}.pdf");
@@ -360,7 +360,7 @@ fn other_documents_are_read_while_scans_wait_for_ocr() {
     for (owner, path) in &scans {
         let body = people[*owner].get(path).json();
         assert_eq!(body["status"], "processing", "{body}");
-        // The text around the scanned pages is there already.
+        // The text before the scanned pages is already available.
         let text = people[*owner].get(&format!("{path}/pages/1")).json();
         let text = text["text"].as_str().expect("a text");
         assert!(text.starts_with("scan number"), "{text}");

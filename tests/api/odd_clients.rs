@@ -1,5 +1,6 @@
-//! More unusual requests of the kinds in `clients`: fields with other types and spellings, tools and conversations
-//! in the forms of other APIs, items that only one provider understands, and other ways to send a body or a key.
+//! Tests further unusual requests like those in `clients`: fields with other types and spellings, tools and
+//! conversations in the forms of other APIs, items that only one provider understands, and other ways to send a body or
+//! a key.
 
 mod bodies;
 
@@ -13,7 +14,8 @@ use crate::support::script::server;
 
 const CHAT_PATH: &str = "/v1/chat/completions";
 
-/// Sends each request and compares the field that the provider received; null if the field was not sent.
+/// Sends each request, and compares a field that the provider received with its expected value, which is null if the
+/// field must not be sent.
 fn check_sent_fields(path: &str, cases: &[(Value, &str, Value)]) {
     let provider = plain_provider();
     let server = server(&provider, &[("CACHE_TTL", "0")]);

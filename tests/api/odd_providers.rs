@@ -1,5 +1,5 @@
-//! More provider quirks of the kinds in `upstream`: other finish reasons, token count fields, and reasoning
-//! markers; other forms of streams, errors, and tool calls.
+//! Tests further quirks of providers like those in `upstream`: other finish reasons, fields with token counts, and
+//! markers of reasoning, and other forms of streams, errors, and tool calls.
 
 mod calls;
 mod tokens;
@@ -21,7 +21,7 @@ use crate::upstream::{
 const HALF: &str = "Seven plus ";
 const FAULT: &str = "the provider has a temporary problem";
 
-/// Returns a complete answer with something else between its text and its end.
+/// Returns a complete answer with `middle` between its text and its end.
 fn line_between(middle: &str) -> ScriptLine {
     let (first, rest) = (
         events(&[text(T)]),
@@ -30,7 +30,7 @@ fn line_between(middle: &str) -> ScriptLine {
     on("").sse(&(first + middle + &rest))
 }
 
-/// Returns an answer that breaks off with this chunk after its first words.
+/// Returns a case in which the answer breaks off with this chunk after its first words.
 fn breaking_case(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
     broken_case(model, sse(&[text(HALF), last, done()]), status, words)
 }

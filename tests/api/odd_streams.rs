@@ -1,5 +1,5 @@
-//! Provider quirks beyond those that were reported: variations of the known cases, to test each class of quirks
-//! rather than a single case.
+//! Tests variations of the provider quirks that were reported, so that each class of quirks is covered instead of a
+//! single case.
 
 mod errors;
 
@@ -24,7 +24,7 @@ fn choice(extra_fields: Value) -> Value {
     json!({ "choices": [choice] })
 }
 
-/// Returns a stream whose last chunk gives the reason for its end.
+/// Returns a stream whose last chunk contains the finish reason.
 fn line_ending_with(words: &str, last: Value) -> ScriptLine {
     sse(&[text(words), last, usual_usage(), done()])
 }
@@ -69,7 +69,7 @@ fn unknown_finish_reasons_are_classified() {
             "reason-in-object",
             choice(json!({ "finish_reason": { "reason": "max_tokens" } })),
         ),
-        // The first valid value is kept; an empty chunk after it changes nothing.
+        // The first valid finish reason is kept, and the empty one in the next chunk is ignored.
         complete_case(
             "then-empty",
             sse(&[text(T), end("stop"), end(""), usual_usage(), done()]),

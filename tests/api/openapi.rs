@@ -1,4 +1,4 @@
-//! Accuracy of the OpenAPI document: every response matches the schema that the document gives for it.
+//! Tests that the OpenAPI document is accurate: every response matches its schema in the document.
 
 use quire::http::routes::{ROUTES, Verb};
 use serde_json::{Value, json};
@@ -58,8 +58,8 @@ fn responses_match_the_openapi_document() {
     );
 }
 
-/// Checks a value against the part of JSON Schema that the document uses. An unlisted field is an error too,
-/// because the document would omit it.
+/// Checks a value against a schema, as far as the document uses JSON Schema. A field that the schema does not list is
+/// an error too.
 fn check_schema(value: &Value, schema: &Value, document: &Value, place: &str) {
     if let Some(target) = schema.get("$ref") {
         let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();

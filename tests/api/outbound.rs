@@ -1,5 +1,5 @@
-//! Outbound connections on behalf of a user: every route that can cause one, with every spelling of a
-//! private address, against a listener that must receive nothing.
+//! Tests outbound connections on behalf of a user: every route that can cause one is requested with every spelling of a
+//! private address, and a listener at that address must receive nothing.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -13,7 +13,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{analysis_path, answer_stream, id_of, providers, short_run};
 use crate::support::{Answer, Client, Server};
 
-/// Routes that make the server connect to a provider.
+/// Routes that can make the server connect to a provider.
 #[rustfmt::skip]
 const CALLING_ROUTES: &[&str] = &[
     "POST /api/users/me/providers", "PUT /api/users/me/providers/{id}", "POST /api/users/me/providers/{id}/test",
@@ -27,14 +27,15 @@ const CALLING_ROUTES: &[&str] = &[
     "PUT /api/meaning-search", "GET /api/search", "GET /api/documents/{id}/search",
 ];
 
-/// Routes that control a run started by one of `CALLING_ROUTES`; any call that they cause belongs to that run.
+/// Routes that control a run. Any call that they cause belongs to a run that was started by one of the
+/// `CALLING_ROUTES`.
 #[rustfmt::skip]
 const CONTROL_ROUTES: &[&str] = &[
     "POST /api/analyses/{id}/synthesize", "POST /api/analyses/{id}/leave-out", "POST /api/analyses/{id}/cancel",
     "POST /api/experiments/{id}/cancel",
 ];
 
-/// Routes with a body that never make outbound calls. A GET or DELETE that does belongs in `CALLING_ROUTES`, which the
+/// Routes with a body that never cause outbound calls. A GET or DELETE route that does is in `CALLING_ROUTES`, as the
 /// last test verifies.
 #[rustfmt::skip]
 const QUIET_ROUTES: &[&str] = &[
@@ -57,7 +58,7 @@ const QUIET_ROUTES: &[&str] = &[
     "POST /api/analyses/{id}/comparison/vote", "PUT /api/worth",
 ];
 
-/// Hosts that resolve to this machine, in every possible spelling.
+/// Spellings of hosts that resolve to this machine.
 const LOOPBACK: &[&str] = &[
     "127.0.0.1",
     "127.1",
@@ -96,7 +97,7 @@ const LOOPBACK: &[&str] = &[
     "[2002:7f00:1::]",
 ];
 
-/// Hosts in other networks that are not allowed for a user's provider.
+/// Hosts in other networks to which a user's provider must not connect.
 const PRIVATE: &[&str] = &[
     "10.0.0.1",
     "172.16.0.1",
@@ -111,7 +112,7 @@ const PRIVATE: &[&str] = &[
     "[2002:a9fe:a9fe::1]",
 ];
 
-/// A listener on every address of this machine that counts its callers.
+/// A listener on all addresses of this machine that counts the connections.
 struct Canary {
     port: u16,
     counter: JoinHandle<usize>,
@@ -138,7 +139,7 @@ impl Canary {
         Self { port, counter }
     }
 
-    /// Returns the number of connections so far. They are accepted in order, so no earlier one is missed.
+    /// Returns the number of connections so far. Connections are accepted in order, so no earlier one is missed.
     fn connection_count(self) -> usize {
         use std::io::Write;
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
@@ -176,7 +177,7 @@ fn experiment(model: &str) -> Value {
         "cases": cases, "space": [{ "dial": "model", "values": [model, "demo/extract"] }], "budget": { "evaluations": 200 } })
 }
 
-/// Uploads a document and waits for a vector by this model, if the model can be reached.
+/// Uploads a document. If the model can be reached, waits until it has computed the document's vectors.
 fn document_with_meaning(client: &mut Client, model: &str) -> String {
     let uploaded = client.upload("/api/upload-document", "words.txt", b"A few words.");
     let id = uploaded.json()["document_id"].as_str().unwrap().to_owned();
@@ -196,8 +197,8 @@ fn wait_until_ended(client: &mut Client, path: &str) {
         .for_each(drop);
 }
 
-/// Makes one request to a route that calls a model, as this client, and waits for the work that it started.
-/// `before` is called right before the request.
+/// Sends one request to a route that can call a model, and waits until the work that it started is done. Calls `before`
+/// immediately before the request.
 fn call_model_route(
     client: &mut Client,
     route: &str,
@@ -329,7 +330,7 @@ fn only_listed_routes_make_outbound_calls() {
             answer.text()
         );
     }
-    // An administrator's provider may be on this machine.
+    // A provider that an administrator adds may be on this machine.
     let own = json!({ "name": "box", "base_url": provider.base_url() });
     let response = admin.post("/api/admin/providers", own);
     assert_eq!(response.status, 201, "{}", response.text());
@@ -345,8 +346,8 @@ fn only_listed_routes_make_outbound_calls() {
     assert_eq!(provider.requests().len(), request_count);
 }
 
-/// Returns a server whose user has a provider at each of these addresses, stored without the API: a name that
-/// resolved elsewhere when it was saved, or a row of an older version.
+/// Starts a server and stores a provider of the user for each of these URLs directly in the database, as if its name
+/// had resolved to a public address when it was saved, or as if an older version had stored it.
 fn server_with_user_providers(urls: &[String]) -> (Server, Client, Client) {
     let settings = [("ALLOW_USER_BASE_URLS", "true"), ("USE_MOCK", "true")];
     let server = Server::with(&settings);
@@ -391,11 +392,12 @@ fn no_route_reaches_a_private_address_of_a_user_s_provider() {
     let (_server, mut admin, user) = server_with_user_providers(&urls);
     let walk = |mut user: Client, number: usize, url: &str| {
         for (at, route) in CALLING_ROUTES.iter().filter(calls_a_model).enumerate() {
-            // An experiment waits between failures, so it is tested only with the first URL.
+            // An experiment pauses between failures, so it is tested only with the first URL.
             if route.contains("/experiments") && number > 0 {
                 continue;
             }
-            // A separate model for each, because an open circuit breaker would hide a call.
+            // Each call uses a different model, because a call to a model with an open circuit breaker would not be
+            // made.
             let model = format!("s{number}/m{at}");
             let answer = call_model_route(&mut user, route, &model, || ());
             assert_ne!(answer.status, 500, "{route} {url}: {}", answer.text());
@@ -433,7 +435,7 @@ fn force_keeps_no_address_that_the_guard_refuses() {
     let saved = user.post(own, stored);
     assert_eq!(saved.status, 201, "{}", saved.text());
     let id = saved.json()["provider"]["id"].as_str().unwrap().to_owned();
-    // Names that this machine cannot resolve cannot be tested, and may be accepted.
+    // Names that this machine cannot resolve are skipped, because they may be accepted.
     let is_known = |url: &String| {
         let host = url.trim_start_matches("http://").trim_end_matches("/v1");
         !host.starts_with("ip6-") && !host.contains("localdomain") || host.to_socket_addrs().is_ok()

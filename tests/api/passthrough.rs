@@ -1,5 +1,5 @@
-//! Parameters unknown to Quire are passed through to models unknown to Quire; those that a model refuses
-//! are skipped from then on. Configured headers and body fields are added to every request.
+//! Tests that fields unknown to Quire are passed on to models unknown to Quire. Fields that a model refuses are omitted
+//! from then on. Configured headers and body fields are added to every request.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn image_body(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": parts }] })
 }
 
-/// Returns a provider that does not know `min_p` and does not accept images for the model `blind`.
+/// Starts a provider that refuses the field `min_p`, and whose model `blind` does not accept images.
 fn strict_provider() -> Provider {
     Provider::answering(|received: &ReceivedRequest| {
         let body = &received.body;
@@ -73,7 +73,7 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
     for (name, value) in fields.as_object().unwrap() {
         assert_eq!(&sent_body[name], value, "{name} of {sent_body}");
     }
-    // Quire's own fields are unchanged, and no model is called that was not requested.
+    // The client cannot change Quire's own fields, and only the requested model is called.
     let own_body =
         json!({ "stream": false, "api_key": "sk-other", "models": ["p/dear"], "seed": 5 });
     let answer = client.post("/v1/chat/completions", ask_body_with("p/mine", own_body));
@@ -125,7 +125,7 @@ fn a_refused_field_is_skipped_and_reported() {
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "min_p");
-        // The second request is sent without the refused field, so it takes one attempt.
+        // The second request does not contain the refused field, so a single attempt is enough.
         assert_eq!(provider.requests().len(), asked);
     }
     let sent_body = &provider.requests()[2].body;
@@ -147,7 +147,7 @@ fn models_unknown_to_the_catalog_receive_images() {
         sent_body["messages"][0]["content"][1]["image_url"]["url"],
         IMAGE_URL
     );
-    // Once a model turns out not to accept images, this is remembered.
+    // When a model has refused an image, this is remembered.
     let answer = client.post("/v1/chat/completions", image_body("p/blind"));
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert_eq!(provider.requests().len(), 2);
@@ -179,7 +179,7 @@ fn response_formats_are_forwarded_unchanged() {
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(provider.requests()[count].body["response_format"], format);
-        // A model that refuses the field gets the format as an instruction.
+        // If a model refuses the field, the format is sent as an instruction.
         let body = ask_body_with("p/shapeless", json!({ "response_format": format }));
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -279,7 +279,7 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         ),
         (&json!("hush-too"), &json!("flex"))
     );
-    // Fields that are not named stay unchanged; a new address requires all of them again.
+    // Fields that the change omits stay unchanged. If the address changes, all of them must be sent again.
     let change = |body: Value| {
         let mut admin = admin.clone();
         admin.put(&format!("/api/admin/providers/{id}"), body)
@@ -304,7 +304,7 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         change(json!({ "headers": headers, "force": true })).refused(422, "VALIDATION_ERROR");
     }
     change(json!({ "body": { "messages": [] }, "force": true })).refused(422, "VALIDATION_ERROR");
-    // A user who is not an administrator authenticates with a key only.
+    // For users who are not administrators, the key is the only way to authenticate at the provider.
     let mut bob = server.client().registered("bob@example.com");
     let own_body = json!({ "name": "mine", "base_url": provider.base_url(), "headers": { "Authorization": "x" }, "force": true });
     bob.post("/api/users/me/providers", own_body)
@@ -323,7 +323,7 @@ fn missing_image_support_is_reported_before_any_cost() {
     let mut body = image_body("quire/summarize");
     body["models"] = json!(["p/text", "p/words"]);
     let answer = client.post("/v1/chat/completions", body.clone());
-    // The synthesizer is also known not to accept images, so no model is called.
+    // The synthesizer is also known not to accept images, so no model at all is called.
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert!(
         answer
@@ -333,7 +333,7 @@ fn missing_image_support_is_reported_before_any_cost() {
         answer.text()
     );
     assert!(provider.requests().is_empty());
-    // A model with unknown capabilities is tried, and only it gets the image.
+    // A model whose capabilities are unknown is tried, and only this model gets the image.
     body["models"] = json!(["p/text", "p/mine"]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 200);
     for asked in provider.requests() {

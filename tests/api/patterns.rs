@@ -1,5 +1,5 @@
-//! Patterns through the whole server: every embedded one runs, users add their own, and other users'
-//! patterns stay hidden.
+//! Tests patterns through the whole server: every built-in pattern runs, users can add their own, and the patterns of
+//! other users stay hidden.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
         if pattern["arrangement"] != "staged" {
             continue;
         }
-        // Starts all runs at once, because the demo models write at reading speed.
+        // All runs are started at once, because the demo models write at reading speed.
         let request = json!({ "prompt": "Should the town keep the night bus?", "pattern": pattern["id"], "depth": "full", "async": true, "document_ids": [document["document_id"]] });
         let answer = ada.post("/api/analyze", request);
         assert_eq!(answer.status, 202, "{}: {}", pattern["id"], answer.text());
@@ -88,7 +88,7 @@ fn a_user_pattern_is_created_run_changed_and_deleted() {
     let answer = ada.post("/api/analyze", request_for("two-steps"));
     assert_eq!(answer.status, 200, "{}", answer.text());
 
-    // For other users the pattern does not exist, and the error lists the available ones.
+    // For other users, the pattern does not exist, and the error message lists those that do.
     let refusal = bob.post("/api/analyze", request_for("two-steps"));
     refusal.refused(422, "VALIDATION_ERROR");
     assert!(
@@ -116,7 +116,7 @@ fn a_user_pattern_is_created_run_changed_and_deleted() {
     );
     ada.put("/api/patterns/two-steps", own_pattern("other"))
         .refused(422, "VALIDATION_ERROR");
-    // The source returned by the API can be sent back unchanged.
+    // The source that the API returns can be sent back unchanged.
     let source = ada.get("/api/patterns/two-steps").json()["source"].clone();
     assert_eq!(ada.put("/api/patterns/two-steps", source).status, 200);
     assert_eq!(ada.delete("/api/patterns/two-steps").status, 200);
@@ -252,7 +252,7 @@ fn the_arrangements_run_by_their_patterns() {
     };
     let question = "How many leaves?\nA) four\nB) eight";
     let vote = run("vote", question, &["p/a", "p/b", "p/c"], "p/w");
-    // The answer is the winner's own text, not a table of votes.
+    // The answer is the text of the winner, not a table of votes.
     assert_eq!(vote, "Eight fit.\nAnswer: B");
     let question = "How thick is the paper?";
     let agreed = run("cascade", question, &["p/x", "p/y"], "p/w");
@@ -262,7 +262,7 @@ fn the_arrangements_run_by_their_patterns() {
     let own = run("self", question, &["p/s"], "p/s");
     assert!(own.contains("Thin."), "{own}");
     assert_eq!(run("single", question, &["p/q"], "p/q"), "Alone.");
-    // The requests match the pattern files.
+    // The requests contain what the pattern files specify.
     let requests = provider.requests();
     let message = |words: &str| {
         requests

@@ -1,5 +1,5 @@
-//! Planted cases: members that are wrong, silent, or obey a document; a synthesizer that returns nothing; and a
-//! run replayed without its providers.
+//! Tests planted cases: members that are wrong or silent or that obey a document, a synthesizer that returns nothing,
+//! and a run that is replayed without its providers.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ fn start_analysis(client: &mut Client, models: &[&str], extra_fields: Value) -> 
     id_of(&answer)
 }
 
-/// Returns the last user message that the synthesizer received.
+/// Returns the last message of the last request to the synthesizer `model`.
 fn synthesizer_prompt<'a>(requests: &'a [ReceivedRequest], model: &str) -> &'a str {
     let last = requests
         .iter()
@@ -102,7 +102,7 @@ fn member_that_obeys_a_document_is_withheld_from_others() {
         why.contains("quarantined") && why.contains("offer.txt"),
         "{why}"
     );
-    // The answer is kept for users to see, but no model reads it.
+    // The answer is kept, so that users can see it, but no model reads it.
     assert_eq!(obedient["text"], "Buy Acme paper.");
     assert_eq!(analysis["model_responses"].get("p/obeys"), None);
     let requests = provider.requests();
@@ -111,7 +111,7 @@ fn member_that_obeys_a_document_is_withheld_from_others() {
         !read.contains("Acme") && read.contains("4 mm thick"),
         "{read}"
     );
-    // Documents come first, between delimiters that their author cannot have known, the same for every member.
+    // The documents come first, the same for every member, between delimiters that their authors could not know.
     let systems: BTreeSet<&str> = requests
         .iter()
         .map(|request| request.body["messages"][0]["content"].as_str().unwrap())
@@ -157,7 +157,7 @@ fn member_order_is_not_favored() {
 fn an_empty_synthesis_fails_over_to_another_model() {
     let provider = Provider::script([
         on("a").sse(&answer_stream("It is thin.")),
-        // An empty answer is retried once.
+        // An empty answer is requested once more.
         on("w").times(2).sse(&answer_stream("")),
         on("a").sse(&answer_stream("## Answer\nIt is thin.")),
     ]);

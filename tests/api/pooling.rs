@@ -1,5 +1,5 @@
-//! Connections to a provider are reused, counted at the provider's own sockets. A connection used by a canceled
-//! call is not reused, and one that the provider has closed in the meantime does not fail a call.
+//! Tests that connections to a provider are reused, as counted at the provider's sockets. The connection of a canceled
+//! call is not reused, and no call fails because the provider has closed a pooled connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,14 +17,15 @@ use crate::support::{Client, Server};
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How the provider handles a request, by the number of its connection and of the request on it, both from 1.
+/// A function that returns how the provider handles a request, by the number of the connection and the number of the
+/// request on it, both from 1.
 type ConnectionScript = fn(usize, usize) -> Turn;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Turn {
     /// Answers and keeps the connection open.
     Answers,
-    /// Starts an answer, then waits for the client to disconnect.
+    /// Starts an answer and then waits until the client disconnects.
     Hangs,
     /// Reads the request and closes the connection without sending a byte.
     Closes,
@@ -34,11 +35,11 @@ enum Turn {
 struct Counted {
     connections: usize,
     requests: usize,
-    /// Number of connections that the caller has closed.
+    /// Number of connections that Quire has closed.
     closed: usize,
 }
 
-/// A provider that keeps its connections open, as real ones do.
+/// A provider that keeps its connections open, as real providers do.
 struct KeepAliveProvider {
     address: SocketAddr,
     counters: Arc<(Mutex<Counted>, Condvar)>,
@@ -125,7 +126,7 @@ fn serve_connection(
     update_counts(all, |counted| counted.closed += 1);
 }
 
-/// Reads one request. Returns false once the client has closed the connection.
+/// Reads one request. Returns false if the client has closed the connection.
 fn read_request(socket: &mut TcpStream) -> bool {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -170,7 +171,7 @@ fn calls_one_after_the_other_share_one_connection() {
         send_chat(&mut client, number % 2 == 0);
     }
     let (connections, requests) = provider.counts();
-    // The count includes the request for the model list at startup.
+    // The request for the model list at startup is counted too.
     assert!(requests >= 6, "{requests}");
     assert_eq!(connections, 1, "for {requests} requests");
 }
@@ -241,7 +242,7 @@ fn a_closed_pooled_connection_does_not_count_as_an_attempt() {
     assert!(calls.iter().all(|call| call["tries"] == 1), "{list}");
 }
 
-/// Bytes of text in one long stream.
+/// Length of the text in a long stream, in bytes.
 const LONG_STREAM_BYTES: usize = 100_000;
 
 #[test]
@@ -258,7 +259,7 @@ fn a_slow_client_receives_the_complete_answer() {
         "/v1/chat/completions",
         &chat_request(true),
     );
-    // Meanwhile, other requests are served.
+    // Other requests are served in the meantime.
     provider.wait_for_requests(1);
     std::thread::sleep(Duration::from_millis(500));
     ask_for(&mut client, "word");

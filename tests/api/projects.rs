@@ -1,4 +1,4 @@
-//! Projects: the context that every question in them carries, and who may use them.
+//! Tests projects: the context that all questions in a project share, and who may use it.
 
 use serde_json::{Value, json};
 
@@ -126,7 +126,7 @@ fn a_project_is_shared_with_people_of_the_server() {
     assert_eq!(of_bob["status"], "success", "{of_bob}");
     eve.post("/api/analyze", ask)
         .refused(422, "VALIDATION_ERROR");
-    // Threads remain private.
+    // The threads of other members stay private.
     let path = format!("/api/threads/{}", of_bob["thread_id"].as_str().unwrap());
     assert_eq!(ada.get(&path).status, 404);
     let list = ada.get(&format!("/api/threads?project={project}")).json();
@@ -142,7 +142,7 @@ fn a_project_is_shared_with_people_of_the_server() {
         bob.json("PATCH", &project_path(&project), &own_body).status,
         200
     );
-    // Ada's questions do not use Bob's document, and the result reports it.
+    // Ada's questions do not use Bob's document, as the notes of the result say.
     let of_ada = json!({"prompt": "What is a ream?", "project": project});
     let of_ada = ada.post("/api/analyze", of_ada).json();
     assert_eq!(of_ada["metadata"]["document_ids"], json!([]));

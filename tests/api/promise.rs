@@ -1,5 +1,5 @@
-//! The replication state in `/health` under faults: everything up to `whole_at` is restored, row by row and byte by
-//! byte, when the server is killed at that moment and its disk is lost.
+//! Tests the replication state in `/health` under faults. If the server is killed at the moment that `whole_at`
+//! reports, and its disk is lost, everything up to then is restored, row by row and byte by byte.
 
 mod rounds;
 
@@ -27,7 +27,8 @@ fn start(folder: &Folder, extra_settings: &[(&str, &str)]) -> Executable {
     Executable::with(folder, &settings)
 }
 
-/// Starts on an empty disk. No need to wait for the replica lease of a machine that is known to be gone.
+/// Starts the server on an empty disk. The replica lease is removed, because the machine that held it is known to be
+/// gone.
 fn start_again(folder: &Folder) -> Executable {
     fs::remove_dir_all(folder.path().join("data")).unwrap();
     let _ = fs::remove_file(folder.path().join("replica/quire-holder"));
@@ -46,7 +47,7 @@ fn replicated_until(client: &mut Client) -> String {
         .to_owned()
 }
 
-/// Polls the health until it satisfies a condition.
+/// Requests the health until it satisfies a condition.
 fn wait_for_health(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let start = std::time::Instant::now();
     loop {
@@ -59,7 +60,7 @@ fn wait_for_health(client: &mut Client, what: &str, wanted: impl Fn(&Value) -> b
     }
 }
 
-/// Returns the current time in the server's format; such times compare as strings.
+/// Returns the current time in the server's format, in which times can be compared as strings.
 fn current_time() -> String {
     let millis = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -99,7 +100,7 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     wait_for_health(&mut client, "whole", |health| {
         is_replicated_after(health, &started)
     });
-    // Rows can be replicated, but originals cannot.
+    // Rows can be replicated, but the original files of documents cannot.
     let place = folder.path().join("replica/documents");
     let _ = fs::remove_dir_all(&place);
     fs::write(&place, "in the way").unwrap();
@@ -113,7 +114,7 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
         health["message"].to_string().contains("replica"),
         "{health}"
     );
-    // No data arrives for many sync intervals, so nothing may be reported as replicated.
+    // No data arrives for many sync intervals, so nothing may be reported as replicated in the meantime.
     for _ in 0..60 {
         let health = self::get_health(&mut client);
         assert!(!is_replicated_after(&health, &stored_at), "{health}");
@@ -194,7 +195,7 @@ fn originals_are_available_immediately_after_a_restore() {
     server.kill();
     let server = start_again(&folder);
     let mut client = server.known(&client);
-    // Fetched in reverse order, so that the background fetching does not help.
+    // The documents are requested in reverse order, so that fetching in the background does not help.
     for (number, id) in ids.iter().enumerate().rev() {
         assert!(
             document_content(&mut client, id) == (200, bytes(number)),
@@ -220,12 +221,12 @@ fn a_server_whose_replacement_died_stops_and_takes_over_when_it_is_started_again
     wait_for_health(&mut new, "whole", |health| {
         is_replicated_after(health, &stored_at)
     });
-    // While the second server is running, the first still answers read requests.
+    // While the second server is running, the first one still answers requests that only read.
     assert_eq!(client.get("/api/users/me").status, 200);
     assert_eq!(client.get("/health").status, 503);
     second.kill();
     assert_eq!(first.code(), Some(1));
-    // When its supervisor restarts the first server, nothing is lost, and it accepts writes again.
+    // After its supervisor has restarted the first server, nothing is lost, and writes are accepted again.
     let first = start(&one, &[]);
     let mut client = first.known(&client);
     assert_eq!(

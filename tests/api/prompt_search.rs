@@ -1,4 +1,4 @@
-//! Prompt search: a model reads failures and proposes a better prompt, which is tried, confirmed on unseen
+//! Tests prompt search: a model reads failures and proposes a better prompt. The prompt is tried, confirmed on unseen
 //! cases, and stored with its origin, even if the server is killed.
 
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ fn prompt_of(request: &ReceivedRequest) -> String {
     text.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns a provider with a model that is right when told to check, and a writer whose first reply is unusable and
-/// whose later ones add that instruction.
+/// Starts a provider with a model that answers correctly if it is told to check, and with a writer. The writer's first
+/// reply is unusable, and its later ones add this instruction.
 fn search_provider() -> Provider {
     let replies = std::cell::Cell::new(0);
     Provider::answering(move |request| {
@@ -83,7 +83,7 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     let analysis = wait_until_ended(&mut client, &path);
     assert_eq!(analysis["status"], "completed", "{analysis}");
     assert_eq!(analysis["report"]["finding"], "better", "{analysis}");
-    // The first reply was refused; the second is a valid prompt, which leaves no failure to learn from.
+    // The first reply was refused. The second one is a valid prompt, after which no failures are left to learn from.
     let proposals = analysis["proposals"].as_array().unwrap();
     assert_eq!(proposals.len(), 2, "{proposals:?}");
     assert_eq!(proposals[0]["refused"], "the reply contains no prompt");
@@ -103,7 +103,7 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
         "Check twice.\n{{question}}"
     );
 
-    // The writer saw the prompt, questions, expectations, and answers.
+    // The writer has received the prompt, the questions, the expectations, and the answers.
     let requests = provider.requests();
     let request = requests
         .iter()
@@ -119,7 +119,7 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     ] {
         assert!(prompt.contains(part), "no {part} in {prompt}");
     }
-    // No case of the holdout was shown.
+    // The writer has not received any case of the holdout.
     let cases = client.get(&format!("{path}/cases")).json();
     for case in cases["cases"].as_array().unwrap() {
         let question = format!(" {} ", case["prompt"].as_str().unwrap());
@@ -143,7 +143,7 @@ fn a_killed_search_keeps_its_proposals() {
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
     let path = start_experiment(&mut client, experiment_body());
-    // Waits for more evaluations than the initial prompt has feedback cases, so that at least one proposal is stored.
+    // There are more evaluations than the initial prompt has feedback cases, so at least one proposal has been stored.
     for event in client.events(&format!("{path}/events"), None) {
         if event.data["evaluations"].as_u64() > Some(14) {
             break;

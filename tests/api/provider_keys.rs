@@ -1,4 +1,4 @@
-//! Providers added at run time: their owners, their keys, and their allowed addresses.
+//! Tests providers that are added at run time: their owners, their keys, and the addresses that they may have.
 
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         (&json!("-end"), &json!(true))
     );
     let id = body["provider"]["id"].as_str().unwrap().to_owned();
-    // The key is never shown to anyone.
+    // The key is never shown to anyone, not even to the administrator.
     for text in [
         response.text(),
         admin.get(ADMIN_PATH).text(),
@@ -81,7 +81,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         .unwrap()
         .head;
     assert!(head.contains(PROVIDER_KEY));
-    // Two providers with the same name are a conflict.
+    // Adding a second provider with the same name is a conflict.
     admin
         .post(ADMIN_PATH, new_provider_body(&provider, "box"))
         .refused(409, "CONFLICT");
@@ -91,7 +91,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
             .status,
         200
     );
-    // After a restart, the provider still exists, and its key appears nowhere on disk.
+    // The provider still exists after a restart, and its key is nowhere on disk in plain text.
     let folder = server.stop();
     for entry in std::fs::read_dir(folder.path()).unwrap().flatten() {
         if let Ok(bytes) = std::fs::read(entry.path()) {
@@ -151,7 +151,7 @@ fn a_rejected_provider_key_is_not_stored() {
     forced["force"] = json!(true);
     let stored_response = admin.post(ADMIN_PATH, forced);
     assert_eq!(stored_response.status, 201, "{}", stored_response.text());
-    // A provider without a model list is saved, and the response says so.
+    // A provider without a model list is saved too, and the response says that it has none.
     let without_model_list = admin
         .post(ADMIN_PATH, new_provider_body(&provider, "bare"))
         .json();
@@ -162,7 +162,7 @@ fn a_rejected_provider_key_is_not_stored() {
             .contains("no list"),
         "{without_model_list}"
     );
-    // A new address needs the key again; the same address does not.
+    // If the address changes, the key must be entered again. If it stays the same, this is not necessary.
     let id = stored_response.json()["provider"]["id"]
         .as_str()
         .unwrap()
@@ -255,7 +255,7 @@ fn a_user_provider_is_private() {
     );
 }
 
-/// Hosts that a client may read as 127.0.0.1.
+/// Hosts that a client may interpret as 127.0.0.1.
 const ODD_HOSTS: [&str; 3] = [
     "http://①②⑦.0.0.1/v1",
     "http://127。0。0。1/v1",
@@ -274,7 +274,7 @@ fn user_provider_addresses_must_be_allowed_and_public() {
         refusal.to_string().contains("only administrators"),
         "{refusal}"
     );
-    // A user's provider cannot be on the server's own machine either.
+    // A user's provider must not be on the server's own machine either.
     ada.post(USER_PATH, json!({ "name": "ollama" }))
         .refused(422, "VALIDATION_ERROR");
     let response = ada.get(USER_PATH).json();
@@ -290,12 +290,12 @@ fn user_provider_addresses_must_be_allowed_and_public() {
     let open = Server::with(&[("ALLOW_USER_BASE_URLS", "true")]);
     let mut ada = open.user("ada@example.org");
     assert!(names(&ada.get(USER_PATH).json()).contains(&json!("azure")));
-    // A key has its own field, because an address is shown and logged.
+    // A key must be entered in its own field, because addresses are shown and logged.
     let keyed =
         json!({ "name": "x", "kind": "openai", "base_url": "https://api.example/v1?key=sk-1" });
     let refusal = ada.post(USER_PATH, keyed).refused(422, "VALIDATION_ERROR");
     assert!(refusal.to_string().contains("its own field"), "{refusal}");
-    // A well-known local provider name does not bypass the check either.
+    // The names of well-known local providers do not bypass the check.
     for name in ["ollama", "lmstudio", "llamacpp", "vllm"] {
         let refusal = ada
             .post(USER_PATH, json!({ "name": name }))

@@ -57,13 +57,13 @@ pub fn model_request(model: &str) -> ModelRequest {
     }
 }
 
-/// A call whose events can be read.
+/// A call, with the channel from which its events are read.
 pub struct Call {
     pub running: RunningCall,
     pub events: mpsc::Receiver<(u64, CallEvent)>,
 }
 
-/// Returns the runtime on which the calls of these tests run, on a separate thread.
+/// Returns the runtime for the calls of these tests. It runs on a separate thread.
 pub fn runtime() -> &'static Handle {
     static RUNTIME: OnceLock<Handle> = OnceLock::new();
     let start = || {
@@ -88,12 +88,12 @@ pub fn start_call(llm: &Llm, request: ModelRequest) -> Call {
 pub type Result = std::result::Result<Answer, CallError>;
 
 impl Call {
-    /// Waits for the end and returns the streamed text and the result.
+    /// Waits until the call has ended, and returns the streamed text and the result.
     fn end(self) -> (String, Result) {
         let (text, result, _) = self.whole();
         (text, result)
     }
-    /// Like `end`, but also returns the bill.
+    /// Like [`Self::end`], but also returns the bill.
     pub fn whole(mut self) -> (String, Result, CallBill) {
         let mut text = String::new();
         loop {
@@ -281,7 +281,7 @@ fn unreachable_provider_is_unavailable() {
     drop(provider);
     settings.connect = Duration::from_secs(2);
     let llm = Llm::new(settings);
-    // The port may still be held for a moment by the thread that accepts.
+    // The thread that accepts connections may hold the port for a moment longer.
     let kind = start_call(&llm, model_request("m")).kind();
     assert_eq!(kind, CallErrorKind::Connect);
 }
@@ -349,7 +349,7 @@ fn cancel_reaches_the_provider_in_every_phase() {
             if dropped {
                 let Call { running, events } = call;
                 drop(running);
-                // The call may start before it is canceled, so it uses a model that calls no provider.
+                // The call may start before it is canceled, so its model does not call a provider.
                 let local = ModelRequest {
                     model: "demo/extract".into(),
                     ..model_request("")
@@ -378,7 +378,7 @@ fn a_blocked_event_reader_delays_only_its_call() {
     let (event_sender, mut events) = mpsc::channel(1);
     let running = llm.start(7, None, model_request("m"), event_sender);
     provider.wait_for_requests(1);
-    // The channel is full now, because nothing reads from it.
+    // Nothing reads from the channel, so it is full by now.
     running.cancel();
     provider.wait_for_disconnect("m");
     let mut last = None;
@@ -390,7 +390,7 @@ fn a_blocked_event_reader_delays_only_its_call() {
     };
     assert_eq!(result.unwrap_err().kind, CallErrorKind::Cancelled);
 
-    // A dropped receiver counts as a cancel.
+    // Dropping the receiver also cancels the call.
     let (event_sender, events) = mpsc::channel(1);
     let _running = llm.start(7, None, model_request("m"), event_sender);
     drop(events);

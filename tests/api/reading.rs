@@ -1,4 +1,5 @@
-//! Context modes of documents: the share of the documents that each member reads, and documents read in parts.
+//! Tests the context modes of documents: how much of the documents each member reads, and documents that are read in
+//! parts.
 
 use serde_json::{Value, json};
 
@@ -6,7 +7,7 @@ use crate::support::Server;
 use crate::support::provider::{Provider, on};
 use crate::support::script;
 
-/// Returns a text of this many numbered paragraphs.
+/// Returns a text that consists of this many numbered paragraphs.
 fn long_text(paragraphs: usize) -> String {
     (1..=paragraphs)
         .map(|number| {

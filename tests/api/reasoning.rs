@@ -1,5 +1,5 @@
-//! Reasoning on each compatible API: returned whole and streamed, with signatures kept and sent back to the
-//! provider that requires them. Also stop sequences and log probabilities.
+//! Tests reasoning on each compatible API: it is returned as a whole and streamed, and its signatures are kept and sent
+//! back to the provider that requires them. Also tests stop sequences and log probabilities.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ pub fn redacted_block() -> Value {
     json!({ "type": "redacted_thinking", "data": "b3BhcXVl" })
 }
 
-/// Returns a provider that reasons, then calls a tool, and answers once it has the result.
+/// Starts a provider that first reasons and calls a tool, and then answers when it has received the result.
 pub fn anthropic() -> Provider {
     let start = |index: u32, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
     let piece = |index: u32, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
@@ -141,7 +141,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
         (content.len(), &content[2]["type"]),
         (3, &json!("tool_use"))
     );
-    // Asked twice, because the second answer comes from the cache.
+    // The request is sent twice. The second answer comes from the cache.
     for _ in 0..2 {
         let events = stream_events(&server, &mut client, "/v1/messages", &body);
         let blocks = collect_blocks(&events);
@@ -179,7 +179,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
         last_request_body(&provider)["thinking"],
         json!({ "type": "adaptive" })
     );
-    // If a client has lost the reasoning blocks, the vendor would refuse to reason, so reasoning is turned off.
+    // If the client has lost the reasoning blocks, the vendor would refuse the request, so reasoning is turned off.
     let turns = body["messages"].as_array_mut().unwrap();
     turns[1]["content"].as_array_mut().unwrap().drain(..2);
     assert_eq!(client.post("/v1/messages", body.clone()).status, 200);
@@ -192,7 +192,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     assert_eq!(ending["delta"]["stop_sequence"], "END", "{ending}");
 }
 
-/// Assembles the blocks of a stream as Anthropic's SDK does; every block must have a start and a stop event.
+/// Assembles the blocks of a stream as Anthropic's SDK does. Every block must have a start event and a stop event.
 pub fn collect_blocks(events: &[Value]) -> Vec<Value> {
     let mut blocks: Vec<Value> = Vec::new();
     let mut open = None;
@@ -221,7 +221,7 @@ pub fn collect_blocks(events: &[Value]) -> Vec<Value> {
     blocks
 }
 
-/// Returns a reasoning model behind the chat completions API.
+/// Starts a provider with a reasoning model that has the chat completions API.
 fn reasoning() -> Provider {
     Provider::answering(|_: &ReceivedRequest| {
         chunks(&[
@@ -255,7 +255,7 @@ fn messages_show_thinking_to_clients_that_ask_for_it() {
         let events = stream_events(&server, &mut client, "/v1/messages", &messages(more));
         assert_eq!(collect_blocks(&events), expected, "{events:?}");
     }
-    // The model's reasoning is sent back in its vendor's own field.
+    // The model's reasoning is sent back in the field that its vendor uses.
     let mut body = messages(asks);
     let turns = body["messages"].as_array_mut().unwrap();
     turns.push(json!({ "role": "assistant", "content": [unsigned, text] }));

@@ -1,5 +1,5 @@
-//! Recipes through the whole server: saved, versioned, shared, and filling in the missing fields of a
-//! request.
+//! Tests recipes through the whole server: they are saved, versioned, and shared, and they provide the fields that a
+//! request omits.
 
 use serde_json::{Value, json};
 
@@ -115,7 +115,7 @@ fn every_save_is_a_version_and_old_ones_stay() {
         (second.status, &second.json()["recipe"]["version"]),
         (200, &json!(2))
     );
-    // Saving without changes creates no version.
+    // Saving a recipe without changes does not create a version.
     assert_eq!(
         ada.post("/api/recipes", brief("summarize")).json()["recipe"]["version"],
         2
@@ -175,13 +175,13 @@ fn shared_recipe_is_usable_by_all_and_editable_by_its_owner() {
     bob.put(&path, json!({ "pattern": "critique" }))
         .refused(403, "FORBIDDEN");
     bob.delete(&path).refused(403, "FORBIDDEN");
-    // The user's own recipe takes precedence over a shared one of the same name.
+    // A user's own recipe takes precedence over a shared recipe with the same name.
     assert_eq!(bob.post("/api/recipes", brief("summarize")).status, 201);
     assert_eq!(
         bob.post("/api/analyze", request.clone()).json()["metadata"]["pattern"],
         "summarize"
     );
-    // If two shared recipes have the same name, the name is ambiguous.
+    // If two shared recipes have the same name, this name is ambiguous.
     let bobs = bob.get("/api/recipes").json()["recipes"]
         .as_array()
         .unwrap()

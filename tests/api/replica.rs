@@ -1,4 +1,4 @@
-//! Tests a lost disk: everything that was replicated is restored, after a stop and after kill -9.
+//! Tests the loss of a disk: everything that was replicated is restored, both after a clean stop and after kill -9.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn wipe(folder: &Folder) {
     fs::remove_dir_all(folder.path().join("data")).unwrap();
 }
 
-/// Returns the last time at which everything stored was also in the replica.
+/// Returns the time up to which everything that was stored is also in the replica.
 fn replicated_until(client: &mut Client) -> String {
     let health = client.get("/health").json();
     health["replica"]["whole_at"]
@@ -44,7 +44,7 @@ fn replicated_until(client: &mut Client) -> String {
 fn wait_whole(client: &mut Client) {
     let mut last = replicated_until(client);
     let mut later = 0;
-    // Waits for two syncs, because the first may have started before the last change.
+    // Two syncs are awaited, because the first one may have begun before the last change.
     for _ in 0..600 {
         std::thread::sleep(Duration::from_millis(50));
         let at = replicated_until(client);
@@ -133,7 +133,7 @@ fn replica_restores_all_data_onto_another_disk() {
         .unwrap();
     let report = String::from_utf8_lossy(&doctor.stdout);
     assert!(report.contains("contains a sound database"), "{report}");
-    // An administrator requests an immediate snapshot.
+    // An administrator can request an immediate snapshot.
     let backup = client.post("/api/admin/backup", json!({}));
     assert_eq!(backup.status, 202, "{}", backup.text());
     let before = backup.json()["replica"]["copied_at"].clone();
@@ -143,7 +143,7 @@ fn replica_restores_all_data_onto_another_disk() {
         response["folder"].is_null() && response["replica"]["copied_at"] != before
     });
     assert!(copied, "{}", client.get("/health").text());
-    // Deleted data is deleted in the replica as well.
+    // Deleted data is deleted from the replica too.
     assert_eq!(client.delete(&format!("/api/documents/{id}")).status, 200);
     wait_whole(&mut client);
     assert_eq!(
@@ -253,7 +253,7 @@ fn encrypted_replica_restores_the_secret_and_reveals_nothing() {
         "{said}"
     );
     let second = Executable::with(&folder, &settings);
-    // The token was signed with a secret that existed only in the folder.
+    // The token was signed with a secret that existed only in the lost folder.
     assert_eq!(
         second.known(&client).get("/api/users/me").json()["email"],
         "ada@example.com"
@@ -275,7 +275,7 @@ fn replicated_data_survives_a_kill_and_a_lost_disk() {
         let mut confirmed = number;
         let mut before = replicated_until(&mut client);
         let mut pending = number;
-        // Some rounds end right after replication, others in the middle of writing.
+        // Some rounds end immediately after replication, others while data is being written.
         for step in 0..40 + round * 13 % 60 {
             number += 1;
             let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
@@ -285,7 +285,7 @@ fn replicated_data_survives_a_kill_and_a_lost_disk() {
             }
             let at = replicated_until(&mut client);
             if at > before {
-                // A sync that ended after these changes may have started before them, but the next one did not.
+                // The sync that has ended may have begun before these changes, but the next one did not.
                 (confirmed, pending, before) = (pending, number, at);
             }
         }
@@ -295,18 +295,19 @@ fn replicated_data_survives_a_kill_and_a_lost_disk() {
         fs::remove_file(folder.path().join("replica/quire-holder")).unwrap();
         server = start(&folder);
         client = match round % 50 {
-            // The token expires after 15 minutes, so the client signs in again.
+            // Tokens expire after 15 minutes, so the client signs in again.
             49 => Client::new(server.address).signed_in("ada@example.com"),
             _ => server.known(&client),
         };
         let name = name_of(&mut client);
-        // The first round may end before any name was replicated.
+        // The first round may end before any name has been replicated.
         let back: u64 = match name.as_str() {
             None | Some("") => 0,
             Some(text) => text.parse().unwrap(),
         };
         if round % 50 == 49 {
-            // The next round may end before anything is replicated, so the new token must be in the replica already.
+            // The next round may end before anything new is replicated, so the new token must already be in the
+            // replica.
             wait_whole(&mut client);
         }
         assert!(
@@ -330,7 +331,7 @@ fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
         200
     );
     let second = try_start(&other, &[("QUIRE_REPLICA", &replica)]);
-    // Everything that was acknowledged before the takeover is there.
+    // Everything that was acknowledged before the takeover has been restored.
     let mut new = second.known(&client);
     assert_eq!(name_of(&mut new), "Ada of the first");
     let response = client.put("/api/users/me", json!({ "name": "Lost" }));
@@ -346,8 +347,8 @@ fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
     assert_eq!(first.code(), Some(0));
     second.signal("-TERM");
     assert_eq!(second.code(), Some(0));
-    // The folder is changed while the replica is not connected and has newer data. The server reports a conflict
-    // instead of overwriting either.
+    // The folder is changed while the replica is not connected and contains newer data. The server reports a conflict
+    // and overwrites neither.
     let alone = Executable::with(
         &one,
         &[
@@ -381,7 +382,7 @@ fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
     assert_eq!(name_of(&mut third.known(&client)), "Ada of the second");
 }
 
-/// Returns the number of files under a folder, and their size in bytes.
+/// Returns the number of files in a folder and its subfolders, and their total size in bytes.
 fn size(folder: &Path) -> (usize, u64) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.fold((0, 0), |(files, bytes), entry| {
@@ -394,12 +395,12 @@ fn size(folder: &Path) -> (usize, u64) {
     })
 }
 
-/// A host whose disk vanishes whenever it sleeps. Half of the sleeps are a clean stop, half a kill after the sync
-/// interval.
+/// The host loses its disk whenever it sleeps. Before half of the sleeps, it is stopped cleanly. Before the other half,
+/// it is killed after the sync interval.
 #[test]
 fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
     let folder = Folder::new();
-    // `make week` wakes the host 168 times, like a user who visits once an hour.
+    // `make week` wakes the host 168 times, as if a user visited it every hour.
     let wakes = std::env::var("WAKES").ok();
     let wakes: usize = wakes.and_then(|text| text.parse().ok()).unwrap_or(6);
     let (mut server, mut slowest) = (start(&folder), Duration::ZERO);
@@ -460,7 +461,7 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
         database / 1024,
         slowest.as_millis()
     );
-    // Two snapshots and the changes since the first one, rather than a snapshot per wake-up.
+    // The replica contains two snapshots and the changes since the first one, instead of a snapshot per wake-up.
     assert!(files - originals < 200, "{files} files");
 }
 

@@ -1,4 +1,5 @@
-//! Failing calls of the LLM client: waiting, skipping, giving up, half-open circuit breakers, and the recorded usage.
+//! Tests failing calls of the LLM client: pauses, skipped calls, giving up, half-open circuit breakers, and the usage
+//! that is recorded.
 
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ fn a_retry_delay_over_the_deadline_fails_this_and_later_calls() {
             ..CallBill::default()
         }
     );
-    // The next run does not call the provider at all.
+    // The next run fails without calling the provider at all.
     let error = start_call(&llm, model_request("m")).whole().1.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::RateLimited);
     assert_eq!(provider.requests().len(), 1);
@@ -73,7 +74,7 @@ fn a_retry_delay_over_the_deadline_fails_this_and_later_calls() {
             .last_failure
             .is_some_and(|failure| failure.model == "m")
     );
-    // Another model of the same provider is not affected, and an administrator can reset the circuit breaker.
+    // Another model of the same provider is not affected, and an administrator can reset the state.
     assert_eq!(llm.reset(Some("p/other")), 0);
     assert_eq!(llm.reset(Some("p/m")), 1);
     assert_eq!(state(&llm).status, "unknown");
@@ -105,7 +106,7 @@ fn exhausted_rate_limit_counter_delays_the_next_call() {
     assert_eq!(error.kind, CallErrorKind::RateLimited);
 }
 
-/// Returns a request for the model `m` with a distinct prompt.
+/// Returns a request for the model `m`. Its prompt is different for each number.
 fn request_about(number: usize) -> ModelRequest {
     ModelRequest {
         messages: vec![Message::new(
@@ -141,12 +142,12 @@ fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
             .1
             .map_err(|error| error.kind)
     };
-    // A single prompt is repeated, so its author can still ask other questions.
+    // The same prompt fails repeatedly, so its user can still ask other questions.
     for _ in 0..8 {
         assert_eq!(ask(&ada, "POISON"), Err(CallErrorKind::Overloaded));
     }
     assert!(ask(&ada, "hello").is_ok());
-    // Several prompts of one user fail, so only that user has to wait.
+    // Several prompts of the same user fail, so this user's calls are blocked, but no one else's.
     for number in 0..5 {
         let text = format!("POISON {number}");
         assert_eq!(ask(&ada, &text), Err(CallErrorKind::Overloaded));
@@ -155,7 +156,7 @@ fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
     assert!(ask(&bob, "hello").is_ok());
     let state = |user: &UserId| llm.providers(Some(user)).remove(0).status;
     assert_eq!((state(&ada), state(&bob)), ("circuit_open", "unknown"));
-    // Failures for two users are attributed to the model.
+    // Failures of two users are attributed to the model.
     assert_eq!(llm.reset(None), 1);
     for number in 0..5 {
         let who = [&ada, &bob][number % 2];
@@ -218,7 +219,7 @@ fn an_interrupted_stream_is_retried_unless_it_was_delivered() {
             ("hello", tries),
             "{model}"
         );
-        // A call that started but failed was still paid for.
+        // A call that failed after it had begun was still charged.
         assert!(bill.usage.estimated, "{model}: {bill:?}");
     }
     let live = ModelRequest {
@@ -274,7 +275,7 @@ fn a_refused_parameter_is_skipped_remembered_and_reported() {
     let provider = Provider::script([
         on("m").status(400, JSON, refusal),
         on("m").times(2).sse(&hello_stream()),
-        // This provider keeps refusing a field although it is no longer sent.
+        // This provider continues to refuse a field that is no longer sent.
         on("n").times(2).status(400, JSON, refusal),
     ]);
     let llm = Llm::new(llm_settings(&provider));
@@ -421,7 +422,7 @@ fn an_address_that_a_user_gave_must_be_public() {
         );
     }
     assert_eq!(provider.requests().len(), 0);
-    // A provider in an allowed network is called.
+    // A provider in an allowed network can be called.
     let llm = Llm::new(LlmSettings {
         allowed_networks: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
         ..llm_settings(&provider)

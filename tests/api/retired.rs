@@ -1,4 +1,4 @@
-//! Models that no longer exist although a recipe or request names them, and a model named twice.
+//! Tests models that a recipe or request names although they no longer exist, and a model that is named twice.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-/// Returns a provider that answers every request and lists one model.
+/// Starts a provider that answers every request and whose list contains one model.
 fn listing_provider(name: &'static str) -> Provider {
     Provider::answering(
         move |request: &ReceivedRequest| match request.head.starts_with("GET") {
@@ -110,7 +110,7 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "models: p/old");
     }
-    // A new name for the model does not create a new recipe version.
+    // Renaming the recipe does not create a version.
     let id = recipes["recipes"][0]["id"].as_str().unwrap();
     let renamed = ada.put(&format!("/api/recipes/{id}"), json!({ "name": "renamed" }));
     assert_eq!(renamed.status, 200, "{}", renamed.text());
@@ -138,7 +138,7 @@ fn lists_mark_a_model_that_its_provider_no_longer_lists() {
         );
         assert_eq!(of(&list, "openai/gpt-7-new")["retired"], Value::Null);
     }
-    // Model lists can be incomplete: the model is still called, and the result says so.
+    // Model lists can be incomplete, so the model is still called, and the notes of the result mention it.
     let body = json!({ "prompt": "Why?", "models": ["openai/gpt-4o"], "pattern": "single", "async": true });
     let id = id_of(&admin.post("/api/analyze", body));
     let analysis = wait_until_ended(&mut admin, &id);

@@ -1,4 +1,4 @@
-//! The table of routes as a whole: access control, isolation between users, completeness of the OpenAPI document.
+//! Tests the table of routes as a whole: access control, separation of users, and completeness of the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ pub fn openapi() -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Returns a route's path as the document writes it.
+/// Returns a route's path in the form used in the OpenAPI document.
 pub fn doc_path(path: &str) -> String {
     path.replace("*}", "}")
 }
 
-/// Returns the route's path with its placeholders filled in.
+/// Returns a path with its placeholders replaced.
 pub fn fill_path(path: &str, values: &BTreeMap<&str, String>) -> String {
     let kind = match path {
         _ if path.contains("/api-keys/") => "key",
@@ -41,7 +41,7 @@ pub fn fill_path(path: &str, values: &BTreeMap<&str, String>) -> String {
         .replace("{path*}", "js/index.js")
 }
 
-/// Returns a route's path with its placeholders filled in, and with the query that some routes need.
+/// Returns a route's path with its placeholders replaced, and with the query that some routes require.
 pub fn url_of(route: &Route, values: &BTreeMap<&str, String>) -> String {
     let question = match route.path {
         "/api/documents/{id}/search" | "/api/search" => "?q=towers",
@@ -169,7 +169,7 @@ fn protected_routes_require_a_credential() {
     answer.refused(401, "UNAUTHENTICATED");
 }
 
-/// A user with one object of each kind, all containing the same rare word.
+/// A user who owns one object of each kind. All objects contain the same rare word.
 pub struct Owner {
     pub client: Client,
     pub values: BTreeMap<&'static str, String>,
@@ -257,7 +257,7 @@ pub fn owner(server: &Server) -> Owner {
     Owner { client, values }
 }
 
-/// Returns everything that the owner can see, to be compared before and after.
+/// Returns the responses to everything that the owner can read, so that they can be compared before and after.
 pub fn owner_view(owner: &mut Owner) -> Vec<(String, Value)> {
     let mut views = Vec::new();
     for route in ROUTES
@@ -270,7 +270,7 @@ pub fn owner_view(owner: &mut Owner) -> Vec<(String, Value)> {
         }
         let answer = owner.client.get(&path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        // An archive contains its own creation time, so it always differs.
+        // An archive contains the time of its creation, so it is never the same twice.
         if path.ends_with("/export") && path.contains("/users/") {
             continue;
         }
@@ -279,7 +279,7 @@ pub fn owner_view(owner: &mut Owner) -> Vec<(String, Value)> {
     views
 }
 
-/// Responses that may contain a user's data must not be stored by a shared cache.
+/// A response that may contain a user's data must not be stored by shared caches.
 #[test]
 fn private_responses_are_not_cacheable() {
     let server = Server::start();
@@ -326,7 +326,7 @@ fn other_users_objects_are_not_found() {
                 answer.refused(403, "FORBIDDEN");
             }
             "user" if has_id => {
-                // An invalid body may be rejected before the object is looked up.
+                // An invalid body may be refused before the object is looked up.
                 let response = [404, 422].contains(&answer.status);
                 assert!(response, "{label}: {} {}", answer.status, answer.text());
                 assert!(answer.status == 404 || route.verb == Verb::Post, "{label}");
@@ -359,7 +359,7 @@ fn other_users_objects_are_not_found() {
     for (path, was) in before {
         let now = owner.client.get(&path).text();
         let expected = was.as_str().unwrap();
-        // No other user may affect when a key was last used or how far an upload has progressed.
+        // No other user may change when a key was last used, or how far an upload has progressed.
         assert_eq!(now, expected, "{path}");
     }
 }

@@ -1,4 +1,4 @@
-//! Retries through the whole server: what is retried, how often, and which attempts are never stored.
+//! Tests retries through the whole server: what is retried, how often, and which answers are never stored.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::script::{
     wait_until_ended,
 };
 
-/// Returns a stream with this text and finish reason.
+/// Returns a stream with this text and this finish reason.
 fn stream_ending(text: &str, reason: &str) -> String {
     let end = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }] });
     format!("{}data: {end}\n\ndata: [DONE]\n\n", unfinished_stream(text))
@@ -32,7 +32,7 @@ fn incomplete_answers_are_never_cached() {
     let mut client = server.user("ada@example.com");
     for (model, reason) in endings {
         let mut texts = Vec::new();
-        // The second request calls the model again; the third is served from the cache.
+        // The second request calls the model again, and the third is answered from the cache.
         for _ in 0..3 {
             let body = json!({ "model": format!("p/{model}"), "messages": [{ "role": "user", "content": "Is it thin?" }] });
             let response = client.post("/v1/chat/completions", body).json();

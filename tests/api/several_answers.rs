@@ -1,4 +1,5 @@
-//! Several answers to one request (`n`): as many calls, a few at a time, and one response.
+//! Tests several answers to one request (`n`): this many calls are made, a few of them at a time, and joined in one
+//! response.
 
 use std::time::Duration;
 
@@ -141,14 +142,14 @@ fn no_model_is_called_without_capacity_for_all_answers() {
     assert_eq!(response.status, 429, "{}", response.text());
     assert!(response.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert_eq!(request_for(&provider), 0);
-    // The slots of failed requests are free again.
+    // The slots of the failed requests are free again.
     for _ in 0..2 {
         let answer = client.post("/v1/chat/completions", several_answers_body(3, json!({})));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     drop(held_stream);
     provider.wait_for_disconnect("slow");
-    // The slot is free once the usage of its call is known.
+    // The slot becomes free once the usage of its call is known.
     let free = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
         let answer = client.post("/v1/chat/completions", several_answers_body(4, json!({})));
@@ -193,7 +194,7 @@ fn answers_before_a_failure_are_delivered() {
         request_count < 5 + 2 * 4,
         "none begins after one has failed: {request_count}"
     );
-    // If all answers fail, the request fails.
+    // The request fails only if all answers fail.
     let other = json!({ "messages": [{ "role": "user", "content": "Another number?" }] });
     let none = client.post("/v1/chat/completions", several_answers_body(16, other));
     assert_eq!(none.status, 400, "{}", none.text());

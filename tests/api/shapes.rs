@@ -1,5 +1,5 @@
-//! Required answer formats: JSON schemas of client libraries are accepted unchanged, and an answer that does not
-//! match is repaired once or refused, from one model and from a panel.
+//! Tests required answer formats. The JSON schemas of client libraries are accepted unchanged. An answer that does not
+//! match is corrected once or refused, both from one model and from a panel.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server, short_run_with};
 
-/// Returns the schema that pydantic generates for a model with a reference, a pattern, and a union.
+/// Returns the schema that pydantic generates for a class with a reference, a pattern, and a union.
 fn invoice_schema() -> Value {
     json!({ "type": "json_schema", "json_schema": { "name": "invoice", "schema": {
         "$defs": { "Line": {
@@ -38,8 +38,9 @@ fn ask_body(model: &str, extra_fields: Value) -> Value {
     body
 }
 
-/// The model `good` answers correctly, `fenced` adds words around the answer, `learns` succeeds on the second
-/// attempt, and `never` fails. Only calls that request the format are answered this way; panel members write prose.
+/// Starts a provider whose model `good` answers correctly, `fenced` adds words around the answer, `learns` succeeds on
+/// the second attempt, and `never` fails. Only calls that require the format are answered like this; panel members
+/// write prose.
 fn structured_provider() -> Provider {
     Provider::answering(|request: &ReceivedRequest| {
         let body = request.body.to_string();
@@ -135,7 +136,7 @@ fn a_panel_keeps_to_the_schema_or_fails() {
 
 #[test]
 fn an_answer_in_the_wrong_format_is_an_error() {
-    // Every model that could write the answer fails, and prose does not match the requested format.
+    // Every model that could write the answer replies with prose, which does not match the required format.
     let provider = Provider::answering(|_: &ReceivedRequest| {
         on("").sse(&answer_stream("It lists two pieces."))
     });
@@ -147,7 +148,7 @@ fn an_answer_in_the_wrong_format_is_an_error() {
     let extra = json!({ "response_format": invoice_schema(), "ultra_model": "p/a" });
     let answer = client.post("/api/analyze", short_run_with(&["p/a", "p/b"], extra));
     assert_ne!(answer.status, 200, "{}", answer.text());
-    // Votes are counted, so no model writes an answer.
+    // The answer is determined by counting votes, so no model could write it in the format.
     let body = ask_body("quire/vote", json!({ "models": ["p/a", "p/b"] }));
     let answer = client.post("/v1/chat/completions", body);
     assert!(matches!(answer.status, 400 | 422), "{}", answer.text());

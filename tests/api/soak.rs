@@ -1,5 +1,5 @@
-//! Many concurrent analyses with a misbehaving provider and clients that disconnect. Afterward nothing is left
-//! behind (no thread, file, connection, or slot), and the recorded usage matches what the provider saw.
+//! Runs many concurrent analyses with a misbehaving provider and with clients that disconnect. Afterward, no thread,
+//! file, connection, or slot is left over, and the recorded usage matches what the provider has seen.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ use crate::support::server::Folder;
 
 const JSON: &str = "application/json";
 const PEOPLE: usize = 6;
-/// Concurrent analyses per user; the limit is 24.
+/// Number of concurrent analyses per user. The limit is 24.
 const CONCURRENT_RUNS: usize = 10;
 const SETTINGS: &[(&str, &str)] = &[
     ("RATE_LIMIT", "1000000"),
@@ -28,12 +28,12 @@ const SETTINGS: &[(&str, &str)] = &[
     ("RETRIES", "1"),
     ("FIRST_TOKEN_TIMEOUT", "1"),
     ("TOKEN_TIMEOUT", "1"),
-    // Cached answers of earlier analyses would keep later ones from calling the provider.
+    // With cached answers, later analyses would not call the provider.
     ("CACHE_TTL", "0"),
 ];
 const CALLS_AT_ONCE: usize = 48;
 
-/// Returns a reproducible pseudorandom number below `bound`.
+/// Returns a pseudorandom number below `bound`, which depends only on `seed` and `number`.
 fn pseudo_random(seed: u64, number: usize, bound: usize) -> usize {
     let mut bits = seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for shift in [30, 27, 31] {
@@ -71,13 +71,13 @@ fn provider_line(number: usize) -> ScriptLine {
     }
 }
 
-/// How a caller behaves.
+/// How a client behaves.
 #[derive(Debug, Clone, Copy)]
 enum ClientBehavior {
     Streams,
     Waits,
     Watches,
-    /// Disconnects after this many milliseconds, streaming or not.
+    /// Disconnects after this many milliseconds. The flag says whether the client requests a stream.
     Disconnects(bool, u64),
     /// Starts the run in the background, then stops it.
     Stops(u64),
@@ -96,7 +96,7 @@ fn client_behavior(number: usize) -> ClientBehavior {
 }
 
 fn request_body(number: usize) -> Value {
-    // Half of the analyses share models, and thus circuit breakers; the others have their own.
+    // Half of the analyses share models and therefore circuit breakers. The others have their own models.
     let name = |place: usize| match number % 2 {
         0 => format!("p/shared-{}", pseudo_random(4, number + place, 12)),
         _ => format!("p/own-{number}-{place}"),
@@ -113,7 +113,7 @@ fn request_body(number: usize) -> Value {
     short_run_with(&models, json!({"ultra_model": ultra}))
 }
 
-/// Runs one analysis from beginning to end, as its caller sees it.
+/// Runs one analysis from beginning to end, as its client sees it.
 fn run_one_analysis(number: usize, address: SocketAddr, client: &mut Client, key: &str) {
     let mut body = request_body(number);
     match client_behavior(number) {
@@ -184,7 +184,7 @@ fn read_rest(socket: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Runs `count` analyses, numbered from `first`, many at once.
+/// Runs `count` analyses, numbered from `first`, with many at a time.
 fn run_all_analyses(first: usize, count: usize, address: SocketAddr, people: &[(Client, String)]) {
     let next = Arc::new(AtomicUsize::new(first));
     let workers: Vec<_> = (0..PEOPLE * CONCURRENT_RUNS)
@@ -229,7 +229,7 @@ fn wait_until(what: &str, mut check: impl FnMut() -> Result<(), String>) {
     }
 }
 
-/// Returns the resources that the process holds now and did not hold before.
+/// Returns the resources that the process holds now but did not hold before.
 fn leaked_resources(after: &ProcessResources, before: &ProcessResources) -> Vec<String> {
     let surplus = |after: &[String], before: &[String]| {
         let mut remaining = before.to_vec();
@@ -256,7 +256,7 @@ fn soak(count: usize) {
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, SETTINGS);
     let mut users = create_users(&server);
-    // Resources that are created on first use, such as the store's readers, now exist.
+    // This creates all resources that are created on first use, such as the store's readers.
     run_all_analyses(1_000_000, 60, server.address, &users);
     provider.wait_idle();
     let fresh = |users: &[(Client, String)]| -> Vec<(Client, String)> {
@@ -287,7 +287,7 @@ fn soak(count: usize) {
         let extra = leaked_resources(&server.held_resources(), &before);
         extra.is_empty().then_some(()).ok_or(format!("{extra:?}"))
     });
-    // Shutdown would wait for a run that is still held, for as long as the settings allow.
+    // If a run were still held, the shutdown would wait for it for as long as the settings allow.
     let stopped_at = Instant::now();
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
@@ -313,7 +313,7 @@ fn nothing_runs(users: &[(Client, String)]) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that the stored calls, their sums, and the provider's count of them agree.
+/// Checks that the recorded calls agree with the recorded sums, and with the provider's count.
 fn check_recorded_usage(folder: &Folder, provider: &Provider) {
     let book = Connection::open(folder.path().join("data/quire.db")).unwrap();
     let number =
@@ -340,7 +340,7 @@ fn check_recorded_usage(folder: &Folder, provider: &Provider) {
         .filter(|asked| asked.head.starts_with("GET"))
         .count();
     let connection_count = (provider.connections() - lists) as i64;
-    // A canceled attempt may not have opened a connection; every other attempt has.
+    // Every attempt has opened a connection, except that a canceled one may not have.
     assert!(
         (tries - stopped..=tries).contains(&connection_count),
         "{tries} tries, {stopped} of them stopped, {connection_count} connections"

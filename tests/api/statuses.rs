@@ -1,5 +1,5 @@
-//! The status of a failed call of a single model: the vendor's own status and retry delay, on every compatible
-//! API, whole and streamed.
+//! Tests the status of a failed call to a single model: the client receives the vendor's own status and retry delay, on
+//! every compatible API, both as a whole and streamed.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,10 +16,11 @@ const API_PATHS: [&str; 4] = [
     "/v1/messages",
 ];
 
-/// A vendor's status, the status returned to the client, and the error types in OpenAI's and Anthropic's formats.
+/// For each status of a vendor: the status that the client receives, and the error types in OpenAI's and in Anthropic's
+/// format.
 const STATUS_CASES: &[(u16, u16, &str, &str)] = &[
     (400, 400, "invalid_request_error", "invalid_request_error"),
-    // The refused key is this server's, not the client's.
+    // The refused key is that of this server, not that of the client.
     (401, 502, "api_error", "api_error"),
     (402, 402, "insufficient_quota", "billing_error"),
     (403, 502, "api_error", "api_error"),
@@ -49,7 +50,7 @@ fn request_body(path: &str, model: &str, stream: bool) -> Value {
     body
 }
 
-/// Returns a provider whose models are named after the status that they answer with.
+/// Starts a provider whose models are named after the status with which they respond.
 fn failing_provider() -> Provider {
     Provider::answering(|request: &ReceivedRequest| {
         let model = request.model();
@@ -72,7 +73,7 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
     for (place, path) in API_PATHS.iter().enumerate() {
         for (status, client_status, openai, anthropic) in STATUS_CASES {
             for stream in [false, true] {
-                // A separate model for each, so that none waits for another's limit.
+                // Each request uses a different model, so that none waits because of another's rate limit.
                 let model = format!("p/{status}-{place}-{stream}");
                 let answer = client.post(path, request_body(path, &model, stream));
                 let kind = match *path {

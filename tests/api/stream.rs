@@ -1,4 +1,4 @@
-//! Following and stopping a run: the events, their numbers, and closed connections.
+//! Tests following and stopping a run: the events, their numbers, and closed connections.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -42,8 +42,8 @@ fn follow_events(client: &mut Client, id: &str, after: Option<u64>) -> Vec<Event
         .collect()
 }
 
-/// Checks that a stream is complete: its events are numbered from 1, the first is `analysis.started`, and
-/// exactly one is a final event.
+/// Checks that a stream is complete: its events are numbered from 1, the first one is `analysis.started`, and exactly
+/// one is a final event.
 pub fn check_complete_stream(events: &[Event]) {
     for (event, number) in events.iter().zip(1..) {
         assert_eq!(event.id, Some(number), "{event:?}");
@@ -56,13 +56,13 @@ pub fn check_complete_stream(events: &[Event]) {
     assert!(FINAL_EVENTS.contains(&events.last().unwrap().name.as_str()));
 }
 
-/// Returns the `stage` and `member` fields of an event.
+/// Returns the `stage` and `model` fields of an event.
 fn stage_and_member(event: &Event) -> (String, String) {
     let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
     (word("stage"), word("model"))
 }
 
-/// Joins the texts of a stream as a page does; a member that restarts begins a new text.
+/// Joins the texts in a stream, as a page does. If a member restarts, its text begins anew.
 pub fn texts(events: &[Event]) -> (BTreeMap<(String, String), String>, String) {
     let (mut members, mut synthesis) = (BTreeMap::new(), String::new());
     for event in events {
@@ -95,7 +95,7 @@ fn events_are_numbered_and_can_be_resumed_after_each() {
     let mut watchers = Vec::new();
     let mut events: Vec<Event> = Vec::new();
     for event in client.events(&analysis_path(&id, "/events"), None) {
-        // A client reconnects in the middle of the run, at every event.
+        // At every event, another client connects and continues from there.
         let (mut again, id, after) = (client.clone(), id.clone(), event.id);
         watchers.push(std::thread::spawn(move || {
             follow_events(&mut again, &id, after)
@@ -224,7 +224,7 @@ fn positions_outside_the_stream_are_empty_or_refused() {
     }
 }
 
-/// Sends a request on a separate socket, so that the test can disconnect midway.
+/// Sends a request over a separate socket, so that the test can disconnect in the middle of the response.
 pub fn open_stream(
     server: &Server,
     client: &mut Client,
@@ -232,7 +232,7 @@ pub fn open_stream(
     path: &str,
     body: &Value,
 ) -> TcpStream {
-    // A key replaces the token, which cannot be read from the client.
+    // A key is used instead of the token, which cannot be read from the client.
     let created = client
         .post("/api/users/me/api-keys", json!({"name": "socket"}))
         .json();
@@ -252,7 +252,7 @@ pub fn open_stream(
     socket
 }
 
-/// Reads until this text has arrived.
+/// Reads until the text `mark` has arrived, and returns all text so far.
 pub fn read_until(socket: &mut TcpStream, mark: &str) -> String {
     let mut text = String::new();
     let mut piece = [0; 512];
@@ -277,7 +277,7 @@ fn unread_body_does_not_break_the_connection() {
     let mut socket = server.connect();
     let wait = std::time::Duration::from_millis(100);
     for _ in 0..3 {
-        // This path does not exist, so the response could be sent before the body has arrived.
+        // The path does not exist, so the server could respond before the body has arrived.
         write!(
             socket,
             "POST /api/nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"

@@ -1,5 +1,5 @@
-//! Compatible endpoints besides chat: text completions, model lists, documents inside a request, and
-//! reasoning effort.
+//! Tests compatible endpoints other than chat: text completions, model lists, documents in a request, and reasoning
+//! effort.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 
-/// Returns a model that numbers its answers.
+/// Starts a provider that numbers its answers.
 pub fn counting_provider() -> Provider {
     let count = std::sync::atomic::AtomicU32::new(0);
     Provider::answering(move |_: &ReceivedRequest| {

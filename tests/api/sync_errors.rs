@@ -1,6 +1,6 @@
-//! A disk that reports an I/O error (EIO) once when a file is synced. Whichever file it is, nothing is
-//! acknowledged that is not stored, and everything works afterward. A preloaded library makes the call fail in the
-//! real executable.
+//! Tests a disk that reports an I/O error (EIO) once when a file is synced. Whichever file this happens to, nothing is
+//! acknowledged that is not stored, and everything works afterward. A preloaded library makes the call fail in the real
+//! executable.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-/// C source of a library that makes the n-th sync of a file fail if the file's path contains `FAIL_SYNC_OF`.
-/// The number n is read from the file that `FAIL_SYNC_COUNT` names, and that file is removed afterward.
+/// C source of a library that makes the n-th sync of a file fail, if the path of the file contains `FAIL_SYNC_OF`. The
+/// number n is read from the file that `FAIL_SYNC_COUNT` names, which is then removed.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -70,7 +70,7 @@ int fdatasync(int fd) {
 }
 "#;
 
-/// Compiles the library. Returns `None` if this machine has no C compiler.
+/// Compiles the library. Returns `None` if there is no C compiler on this machine.
 fn compile_shim(folder: &Folder) -> Option<PathBuf> {
     let (source, library) = (folder.path().join("shim.c"), folder.path().join("shim.so"));
     fs::write(&source, SHIM).unwrap();
@@ -92,7 +92,7 @@ fn compile_shim(folder: &Folder) -> Option<PathBuf> {
     }
 }
 
-/// A server in which fsync of some files fails on demand.
+/// A server in which syncs of some files fail on demand.
 struct Failing {
     server: Executable,
     count: PathBuf,
@@ -119,7 +119,7 @@ impl Failing {
         })
     }
 
-    /// Makes the n-th sync from now on fail. The file is written atomically.
+    /// Makes the n-th sync from now on fail. The number is written atomically.
     fn fail(&self, n: usize) {
         let part = self.count.with_extension("part");
         fs::write(&part, n.to_string()).unwrap();
@@ -130,7 +130,7 @@ impl Failing {
         !self.count.exists()
     }
 
-    /// Kills the server and restarts it on the same folder, without the library.
+    /// Kills the server, and restarts it on the same folder without the library.
     fn restart(self, client: &Client) -> (Executable, Client, Folder) {
         self.server.kill();
         let settings = [("USE_MOCK", "true"), ("RATE_LIMIT", "1000000")];
@@ -163,7 +163,7 @@ fn list_documents(client: &mut Client) -> Vec<String> {
         .collect()
 }
 
-/// Uploads a document for each sync that can fail, until none is left. Returns those that were acknowledged, and
+/// Uploads documents until every sync of an upload has failed once. Returns the documents that were acknowledged, and
 /// how many were refused.
 fn upload_all(failing: &Failing, client: &mut Client) -> (Vec<(String, usize)>, usize) {
     let (mut stored_ids, mut refused_count) = (Vec::new(), 0);
@@ -252,7 +252,7 @@ fn an_upload_survives(of: &str, expected: usize) {
 
 #[test]
 fn a_document_whose_file_cannot_be_synced_is_refused() {
-    // First the sync of the incoming bytes fails, then that of the folder with the name.
+    // The first failing sync is that of the incoming bytes, the second is that of the folder that contains the name.
     an_upload_survives("/data/tmp/", 1);
     an_upload_survives("/data/documents", 1);
 }

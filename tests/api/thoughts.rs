@@ -1,5 +1,5 @@
-//! Thinking blocks on APIs that do not request them: a model that thinks on its own needs them returned with tool
-//! results, whichever API the client speaks.
+//! Tests thinking blocks on APIs whose requests do not mention them. A model that thinks unasked requires its blocks
+//! back together with the results of tools, whichever API the client uses.
 
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         let streamed = &full[place]["encrypted_content"];
         assert_eq!(item["encrypted_content"], *streamed, "{full}");
     }
-    // The client sends back what it received, and the vendor gets its own blocks.
+    // The client sends back what it has received, and the vendor receives its own blocks.
     for output in [json!(output), full.clone()] {
         let mut second = body.clone();
         let input = second["input"].as_array_mut().unwrap();
@@ -194,7 +194,7 @@ fn a_refusal_of_the_request_keeps_its_vendors_words() {
             assert!(!message.contains("sk-ant"), "{path}: {message}");
         }
     }
-    // A panel's members and the pages use Quire's own format.
+    // The members of a panel, and the pages, use Quire's own format.
     let request =
         json!({ "prompt": "Warm?", "models": ["p/thinker"], "pattern": "gut", "cache": "off" });
     let said = client.post("/api/analyze", request).text();

@@ -1,5 +1,5 @@
-//! Threads: follow-up questions, branches, and actions on a whole thread. The tests check the earlier turns that a
-//! model receives in the provider's requests.
+//! Tests threads: follow-up questions, branches, and actions on a whole thread. Which earlier turns a model receives is
+//! checked in the requests to the provider.
 
 mod library;
 mod stopped;
@@ -14,7 +14,7 @@ use crate::support::script::{
 use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
-/// Returns a provider whose models repeat the question in capital letters.
+/// Starts a provider whose models repeat the question in capital letters.
 fn uppercase_provider() -> Provider {
     Provider::answering(|request| {
         let question = messages_of(request)
@@ -25,7 +25,7 @@ fn uppercase_provider() -> Provider {
     })
 }
 
-/// Returns a request's messages with their roles, without the system message.
+/// Returns the messages of a request with their roles. The system message is omitted.
 fn messages_of(request: &ReceivedRequest) -> Vec<(String, String)> {
     let messages = request.body["messages"].as_array().cloned();
     let messages = messages.unwrap_or_default().into_iter();
@@ -44,7 +44,7 @@ fn system_message(request: &ReceivedRequest) -> String {
     first["content"].as_str().unwrap().to_owned()
 }
 
-/// Returns a first question to one model.
+/// Returns the request for the first question in a thread, to a single model.
 fn first_question(prompt: &str) -> Value {
     json!({
         "prompt": prompt, "models": ["p/a"], "pattern": "plain", "cache": "off", "ultra_model": "p/a",
@@ -141,7 +141,8 @@ fn each_panel_member_receives_the_conversation() {
         assert_eq!(texts[1], ("assistant".to_owned(), answer.clone()));
         assert!(texts[2].1.contains("beta"), "{texts:?}");
     }
-    // For prompt caches, the instructions and the conversation before the question are identical in every call.
+    // The instructions and the conversation before the question are the same in every call, so that prompt caches can
+    // be used.
     let prefix =
         |request: &ReceivedRequest| (system_message(request), messages_of(request)[..2].to_vec());
     assert!(
@@ -468,7 +469,7 @@ fn programs_group_the_answers_of_a_panel_in_a_thread() {
         thread,
         "a thread of its own"
     );
-    // Another user's thread gives the same response as one that never existed.
+    // Naming another user's thread has the same result as naming a thread that does not exist.
     for name in [thread.as_str(), "thread_01ARYZ6S410000000000000000", "x"] {
         let mut stranger = bob.clone().with("x-quire-thread", name);
         let response = stranger.post("/v1/chat/completions", body.clone());
@@ -479,7 +480,7 @@ fn programs_group_the_answers_of_a_panel_in_a_thread() {
             response.text()
         );
     }
-    // A call of a single model does not belong to a thread.
+    // A call to a single model does not belong to a thread.
     let single = json!({"model": "p/a", "messages": [{"role": "user", "content": "one"}]});
     let relayed = bob.post("/v1/chat/completions", single);
     assert_eq!(relayed.status, 200, "{}", relayed.text());

@@ -1,5 +1,5 @@
-//! Tool calls by clients of the compatible API: the tools are offered to one acting model, which calls them and
-//! gets their results; advisers see text only.
+//! Tests tool calls by clients of the compatible API. The tools are offered to a single acting model, which calls them
+//! and receives their results. The advisers receive only text.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ fn weather_tool() -> Value {
     } })
 }
 
-/// Returns a provider that calls the tool in two pieces, unless the request contains its result.
+/// Starts a provider that calls the tool in two pieces. If the request contains the tool's result, the provider answers
+/// instead.
 fn tool_calling_provider() -> Provider {
     Provider::answering(|request: &ReceivedRequest| {
         let messages = request.body["messages"].as_array().unwrap();
@@ -215,7 +216,7 @@ fn panel_advises_and_one_member_calls_tools() {
     let before = provider.requests().len();
     assert!(before >= 3);
 
-    // With the tool's result, only the acting model continues.
+    // When the result of the tool arrives, only the acting model is called.
     let messages = body["messages"].as_array_mut().unwrap();
     messages.push(answer["choices"][0]["message"].clone());
     for id in ["c1", "c2"] {

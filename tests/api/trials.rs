@@ -1,4 +1,4 @@
-//! Experiments under faults: unreliable judges, a kill midway, failing providers, and exhausted budgets.
+//! Tests experiments under faults: unreliable judges, a kill in the middle, failing providers, and exhausted budgets.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn prompt_of(request: &ReceivedRequest) -> String {
     text.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns one answer's text as shown to the judge.
+/// Returns the text of the answer with this letter in the judge's prompt.
 fn answer_shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
     let from = prompt.find(&format!("----- answer {letter} ")).unwrap();
     let to = prompt
@@ -26,7 +26,7 @@ fn answer_shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
     &prompt[from..to]
 }
 
-/// Returns a provider whose members answer according to their names, with this judge of two answers.
+/// Starts a provider whose members answer according to their names, and whose judge compares two answers with `judge`.
 fn panel_provider(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provider {
     Provider::answering(move |request| {
         if request.head.starts_with("GET") {
@@ -92,7 +92,7 @@ fn wait_until_ended(client: &mut Client, path: &str) -> Value {
     client.get(path).json()
 }
 
-/// Returns a race's decisions without times and IDs.
+/// Returns the decisions of a race, without times and IDs.
 fn race_decisions(shown: &Value) -> Value {
     let board = shown["report"]["leaderboard"].as_array().unwrap().iter();
     let rows: Vec<Value> = board
@@ -131,7 +131,7 @@ fn honest_judge_finds_the_better_setting_and_passes_probes() {
         assert!(probe["tried"].as_u64().unwrap() > 0);
     }
     assert_eq!(judge["probes"].as_array().unwrap().len(), 4);
-    // The judge's cost counts toward the amount spent, but not toward a setting's cost.
+    // The cost of the judge counts toward the amount spent, but not toward the cost of a configuration.
     let spent_tokens = analysis["progress"]["spent"]["tokens"].as_u64().unwrap();
     let board = analysis["report"]["leaderboard"].as_array().unwrap().iter();
     let own: u64 = board
@@ -174,7 +174,7 @@ fn marks_are_scores() {
     assert_eq!(analysis["report"]["leader"], 1, "{analysis}");
     let board = &analysis["report"]["leaderboard"];
     assert!(board[0]["mean"].as_f64().unwrap() > 0.9);
-    // An accuracy below 5 caps the total at 4 of 10 points.
+    // If the accuracy is below 5, the total is at most 4 of 10 points.
     assert!(board[1]["mean"].as_f64().unwrap() < 0.34);
     for (model, words) in [("demo/extract", "demo algorithm"), ("nobody/x", "no model")] {
         let mut request = experiment_body(&["p/dull", "p/bright"], judge.clone());
@@ -212,7 +212,7 @@ fn killed_experiment_resumes_with_the_same_result() {
     let broken = wait_until_ended(&mut client, &path);
     assert_eq!(broken["status"], "completed", "{broken}");
     assert_eq!(race_decisions(&broken), race_decisions(&uninterrupted));
-    // The same experiment runs again, and its owner stops it.
+    // The same experiment is started again, and then stopped by its owner.
     let path = start_experiment(
         &mut client,
         experiment_body(&models, json!({ "kind": "number" })),
@@ -301,7 +301,7 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     let mut low_budget_request = request.clone();
     low_budget_request["budget"] = json!({ "cost_usd": 0.00002 });
     let path = start_experiment(&mut client, request);
-    // While an experiment runs, it does not delay interactive requests.
+    // A running experiment does not delay requests of users.
     let answer = client.post(
         "/api/analyze",
         json!({ "prompt": "And?", "models": ["p/x"], "depth": "quick" }),
@@ -311,7 +311,7 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     let spent_dollars = analysis["progress"]["spent"]["cost_usd"].as_f64().unwrap();
     assert!(spent_dollars > 0.0 && spent_dollars <= 0.3, "{analysis}");
     assert_eq!(analysis["report"]["leader"], 1);
-    // An experiment that cannot pay for a single evaluation does none and reports it.
+    // If the budget is too low for a single evaluation, the experiment does none and reports this.
     let path = start_experiment(&mut client, low_budget_request);
     let result = wait_until_ended(&mut client, &path);
     assert_eq!(
@@ -321,7 +321,7 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     assert_eq!(result["report"]["finding"], "not_tested");
 }
 
-/// Returns a provider whose members answer at once according to their names, and whose judge returns nothing.
+/// Starts a provider whose members answer immediately, according to their names, and whose judge never answers.
 fn provider_with_silent_judge() -> Provider {
     Provider::answering(|request| match request.model().as_str() {
         "judge" => on("").hang(),
@@ -358,7 +358,7 @@ fn slow_evaluation_blocks_only_one_slot() {
         &mut client,
         experiment_body(&models, json!({ "kind": "number" })),
     );
-    // All four calls belong to one case, with two running at once.
+    // Two calls run at a time. All four belong to the same case.
     provider.wait_hanging(1);
     for model in ["a", "b", "c"] {
         provider.wait_called(model);

@@ -17,7 +17,7 @@ fn database(server: &Server) -> rusqlite::Connection {
     db
 }
 
-/// Makes the store refuse writes from a run that has paid for a call.
+/// Makes the store refuse all writes of a run from the moment that it records a paid call.
 fn break_store(server: &Server) {
     let trigger =
         "CREATE TRIGGER broken BEFORE INSERT ON calls BEGIN SELECT json('{'); END";
@@ -44,7 +44,7 @@ fn chat_request(stream: bool) -> Value {
     json!({ "model": "p/a", "messages": messages, "stream": stream })
 }
 
-/// Waits for this many recorded calls, and returns them.
+/// Waits until this many calls have been recorded, and returns them.
 fn wait_for_calls(client: &mut Client, count: usize) -> Value {
     for _ in 0..1_200 {
         let call_log = client.get("/api/usage/calls").json();
@@ -111,7 +111,7 @@ fn a_waiting_panel_is_delivered_whole_and_as_events() {
             .is_some_and(|text| !text.is_empty()),
         "{body_of}"
     );
-    // Three calls are missing: both members and the synthesis, none of which reached the store.
+    // Three calls are missing from the store: those of both members and of the synthesis.
     assert!(
         body_of.to_string().matches(ANSWER_TEXT).count() >= 2,
         "{body_of}"

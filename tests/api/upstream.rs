@@ -1,5 +1,5 @@
-//! Provider quirks known from public bug reports, one per model, each requested with and without streaming: the text,
-//! finish reason, tokens, and price that a client receives.
+//! Tests quirks of providers that are known from public bug reports. Each quirk has its own model, which is called with
+//! and without streaming. The tests check the text, finish reason, tokens, and price that a client receives.
 
 mod cases;
 mod lines;
@@ -18,32 +18,32 @@ use crate::support::{Client, Server};
 use cases::*;
 pub use lines::*;
 
-/// The response a client receives.
+/// The response that a client receives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ExpectedResponse {
-    /// A complete answer with its finish reason.
+    /// A complete answer, with its text and finish reason.
     Answer(&'static str, &'static str),
-    /// A status and part of the message, before any text of an answer.
+    /// An error instead of an answer, with its status and part of its message.
     Refused(u16, &'static str),
-    /// Text followed by an error in the stream.
+    /// A streamed text, followed by an error.
     Broken(&'static str, &'static str),
 }
 
 pub use ExpectedResponse::{Answer, Broken, Refused};
 
-/// Expected usage: input, output, and cached tokens, and the price. `None` if estimated.
+/// The expected usage: input, output, and cached tokens, and the price. `None` if the usage is estimated.
 pub type Count = Option<(u64, u64, u64, &'static str)>;
 
 pub struct Case {
     pub model: &'static str,
-    /// Responses to the first call, the second, and so on; the last is repeated.
+    /// The responses to the first call, the second call, and so on. The last response is repeated.
     pub lines: Vec<ScriptLine>,
     pub unstreamed: ExpectedResponse,
     pub stream: ExpectedResponse,
     pub count: Count,
 }
 
-/// Returns a case with the same response whole and streamed.
+/// Returns a case with the same complete response with and without streaming.
 pub fn complete_case(model: &'static str, line: ScriptLine, count: Count) -> Case {
     case_for_both(model, vec![line], Answer(T, "stop"), count)
 }
@@ -63,7 +63,7 @@ pub fn case_for_both(
     }
 }
 
-/// Returns a case in which every call breaks off after its first words.
+/// Returns a case in which every answer breaks off after its first words.
 pub fn broken_case(
     model: &'static str,
     line: ScriptLine,
@@ -103,7 +103,7 @@ impl Case {
     }
 }
 
-/// Returns a provider that plays these cases in four API formats, and a server that uses it.
+/// Starts a provider that plays these cases in four API formats, and a server that uses the provider.
 pub fn start_with_cases(cases: &[Case]) -> (Provider, Server) {
     let name = |model: &str| model.rsplit('/').next().unwrap().to_owned();
     let script: HashMap<String, Vec<ScriptLine>> = cases
@@ -124,7 +124,7 @@ pub fn start_with_cases(cases: &[Case]) -> (Provider, Server) {
         let Some(lines) = script.get(&id) else {
             return on("").status(404, JSON, "{}");
         };
-        // The whole and the streamed request each start with the first line.
+        // Requests with and without streaming are counted separately, so both begin with the first line.
         let is_streamed = request.body.to_string().contains("? true");
         let mut counts = counts.lock().unwrap();
         let count = counts.entry(format!("{id} {is_streamed}")).or_default();
@@ -241,7 +241,7 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
         assert_eq!(status, expected, "{model}: {lines:?}");
         assert!(lines.concat().contains(words), "{model}: {lines:?}");
         let waits = head.to_ascii_lowercase().contains("retry-after: ");
-        // A provider's own 502 is passed on; an answer that broke off gets Quire's own status.
+        // The provider's own status is passed on. An answer that has broken off causes Quire's own status.
         let passes = matches!(expected, 429 | 500 | 503..) || words == FAULT;
         assert_eq!(waits, passes, "{model}: {head}");
         return;
@@ -289,7 +289,7 @@ pub fn check(cases: &[Case]) {
     let (_provider, server) = start_with_cases(cases);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
-    // Every case is checked, and all failures are reported.
+    // All cases are checked before the failures are reported.
     let is_wrong = |check: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(check)).is_err();
     let mut wrong = Vec::new();
     for case in cases {

@@ -1,4 +1,4 @@
-//! Votes through the API: the called models, the resolution of ties, and the responses to programs.
+//! Tests votes through the API: which models are called, how ties are resolved, and what programs receive.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn equivalent_spellings_count_as_one_vote_and_end_voting_early() {
         notes.contains("2 of 2 votes") && notes.contains("saved 1 call"),
         "{notes}"
     );
-    // The stored result has the same counts.
+    // The stored result contains the same counts.
     let id = result["analysis_id"].as_str().unwrap();
     let body = client.get(&format!("/api/analyses/{id}")).json();
     assert_eq!(body["ballot"], *ballot);
@@ -192,7 +192,7 @@ fn programs_get_the_winning_answer_in_the_requested_format() {
         unsupported_format.text()
     );
     assert_eq!(unsupported_format.header("x-should-retry"), "false");
-    // The answer has been paid for, so the same key does not pay again.
+    // The answer has been paid for, so a repeated request with the same key is refused.
     let again = keyed.post(
         "/v1/chat/completions",
         ask(QUESTION, json!({"response_format": format})),

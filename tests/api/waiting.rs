@@ -1,4 +1,4 @@
-//! Documents waiting to be read: users take turns, no user occupies every reader, and every queue is bounded.
+//! Tests documents that wait to be read: users take turns, no user can occupy all readers, and every queue is bounded.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -14,10 +14,10 @@ use serde_json::Value;
 use crate::support::server::{Folder, READER};
 use crate::support::{Answer, Client, Server};
 
-/// The report of a reader that has read a quarter of the file: the message's length, then the message.
+/// The message of a reader that has read a quarter of the file: the length of the JSON, followed by the JSON.
 const QUARTER_READ_FRAME: &str = r#"\041\000\000\000{"progress":{"done":1,"total":4}}"#;
 
-/// A server whose reader records the first word of each file and pauses at one that begins with `slow` until
+/// A server whose reader records the first word of each file. At a file that begins with `slow`, it pauses until it is
 /// released.
 struct Slow {
     // Declared first, so that the server is stopped before the folder is removed.
@@ -47,7 +47,7 @@ impl Slow {
         let server = Server::with(&settings);
         Self { server, folder }
     }
-    /// Uploads in the background, so that the test does not wait for the server to read a slow file.
+    /// Uploads a text in the background, so that the test does not wait until the server has read it.
     fn send(&self, client: &Client, text: &str) -> std::thread::JoinHandle<Answer> {
         let (mut client, text) = (client.clone(), text.to_owned());
         std::thread::spawn(move || client.upload("/api/upload-document", "a.txt", text.as_bytes()))
@@ -64,7 +64,7 @@ impl Slow {
         let text = std::fs::read_to_string(self.folder.path().join("order")).unwrap();
         text.lines().map(str::to_owned).collect()
     }
-    /// Returns all of this user's documents once none is being read.
+    /// Waits until no document is being read, and returns all documents of this user.
     fn documents_when_idle(&self, client: &mut Client) -> Vec<Value> {
         loop {
             let list = client.get("/api/documents").json();
@@ -121,7 +121,7 @@ fn a_second_user_does_not_wait_for_all_files_of_the_first() {
         slow.documents_when_idle(&mut bob),
     );
     assert_eq!((ada_documents.len(), bob_documents.len()), (5, 1));
-    // Bob's document is read first, then Ada's smallest one and her oldest one.
+    // Bob's document is read first, then Ada's smallest document, and then her oldest one.
     assert_eq!(
         slow.reading_order()[..4],
         ["slow one", "bob", "ada3", "ada2"]
@@ -143,7 +143,7 @@ fn one_user_does_not_occupy_every_reader() {
         1,
         "the other reader is kept for others"
     );
-    // While both of Ada's documents are stuck, Bob's is read.
+    // Bob's document is read even though both of Ada's are stuck.
     slow.send(&bob, "bob\n").join().unwrap();
     let bob_documents = slow.documents_when_idle(&mut bob);
     assert_eq!(
@@ -188,7 +188,7 @@ fn the_queue_of_a_user_is_bounded() {
             .count()
     };
     assert_eq!((files("documents"), files("tmp")), (0, 0));
-    // A user's full queue does not cause other users to be refused.
+    // Even if one user's queue is full, documents of other users are accepted.
     let uploaded = bob.upload("/api/upload-document", "b.txt", b"his first");
     assert!(uploaded.status < 300, "{}", uploaded.text());
 }

@@ -1,5 +1,5 @@
-//! Malicious files that harm their reader, and crashes of the reader or the server: only that document is
-//! affected, and it gets a reason.
+//! Tests malicious files that harm their reader, and crashes of the reader or of the server. Only the document in
+//! question is affected, and it is shown with a reason.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::support::{Client, Server};
 
 const UPLOAD_PATH: &str = "/api/upload-document";
 
-/// Size in megabytes of a page that takes longer to read than an upload waits. A debug build reads about one
-/// megabyte per second, so a larger page would only slow down the other tests.
+/// Size of a page, in megabytes, that takes longer to read than an upload waits for the result. A debug build reads
+/// about one megabyte per second, and a larger page would only slow down other tests.
 const SLOW_PAGE_MB: usize = if cfg!(debug_assertions) { 10 } else { 24 };
 
-/// Returns a page that takes long to read on any machine: at least a second per ten megabytes.
+/// Returns a page that takes long to read on any machine, at least one second per ten megabytes.
 fn slow_page(megabytes: usize) -> Vec<u8> {
     let row = "<tr><td>a &amp; b</td><td><b>c</b> <i>d</i></td></tr>\n";
     let mut page = String::from("<!doctype html><title>t</title><table>");
@@ -25,7 +25,7 @@ fn slow_page(megabytes: usize) -> Vec<u8> {
     page.into_bytes()
 }
 
-/// Returns the document once it has been read or has failed.
+/// Waits until a document has been read or has failed, and returns it.
 fn wait_until_processed(person: &mut Client, document: &Value) -> Value {
     let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
     for _ in 0..1_200 {
@@ -65,7 +65,7 @@ fn reader_processes(server: u32) -> Vec<u32> {
 
 fn wait_reading(server: &Executable) -> u32 {
     for _ in 0..400 {
-        // A sandboxed process has finished its own startup.
+        // If a process is sandboxed, it has finished starting up.
         let is_sandboxed = |process: &u32| {
             std::fs::read_to_string(format!("/proc/{process}/status"))
                 .is_ok_and(|status| status.contains("Seccomp:\t2"))
@@ -176,7 +176,7 @@ fn a_killed_server_resumes_reading_after_a_restart() {
     );
 }
 
-/// Quire is updated while files are being read: these are not marked as unreadable.
+/// If Quire is updated while files are being read, the files are not marked as unreadable.
 #[test]
 fn a_stopped_server_resumes_reading_after_a_restart() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Tests depth, skipped stages, and retries of a run, through the whole server.
+//! Tests the depth, skipped stages, and retries of a run through the whole server.
 
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn depth_follows_the_request() {
     let provider = Provider::script([on("a").sse(&answer_stream("Thin."))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    // Quick mode calls only the model that would write the answer.
+    // In quick mode, only the model that would write the answer is called.
     let quick = run_analysis(
         &mut client,
         &["p/a"],
@@ -42,7 +42,7 @@ fn depth_follows_the_request() {
     assert_eq!(stage_names(&quick), ["initial"]);
     assert_eq!(quick["synthesis"], "Thin.");
     assert_eq!(quick["metadata"]["arrangement"], "single");
-    // A model that is not on the panel is never called as a replacement.
+    // A model that is not a member of the panel is never called as a replacement.
     let extra = json!({ "pattern": "single", "ultra_model": "demo/merge", "cache": "off" });
     let single = run_analysis(&mut client, &["demo/extract"], extra);
     assert_eq!(
@@ -123,7 +123,7 @@ fn run_can_be_finished_early() {
         notes.contains("p/slow") && notes.contains("at the user's request"),
         "{notes}"
     );
-    // A finished run cannot be finished early.
+    // A run that has already ended cannot be finished early.
     let response = client
         .post(&analysis_path(&id, "/synthesize"), json!({}))
         .json();
@@ -157,7 +157,7 @@ fn one_member_is_stopped_and_the_others_go_on() {
     provider.wait_idle();
     let answers = analysis["results"]["stages"][0]["answers"].to_string();
     assert!(answers.contains("stopped by you"), "{answers}");
-    // A finished run has no members to stop.
+    // A run that has ended has no members that could be stopped.
     let response = client.post(&leave, json!({ "model": "p/slow" })).json();
     assert_eq!(response["status"], "completed");
 }
@@ -217,7 +217,7 @@ fn rerun_calls_only_affected_models() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    // The cache is off, so that reused answers come from the earlier run.
+    // The cache is off, so reused answers must come from the earlier run.
     let extra = json!({ "ultra_model": "p/w", "cache": "off" });
     let first = run_analysis(&mut client, &["p/a", "p/b"], extra);
     let id = first["id"].as_str().unwrap().to_owned();
@@ -232,19 +232,19 @@ fn rerun_calls_only_affected_models() {
         assert_eq!(analysis["metadata"]["repeats"], json!(id));
         (models_asked, analysis)
     };
-    // With another synthesis model, only it is called and paid for.
+    // If only the synthesis model is changed, only this model is called and paid for.
     let (cached, report) = rerun(json!({ "ultra_model": "p/v" }));
     assert_eq!(cached, [true, true, false], "{report}");
     assert_eq!(report["model_responses"], first["model_responses"]);
-    // With another parameter for one member, only that member is called; the synthesis model reads the same text,
-    // so its answer is known.
+    // If a parameter of one member is changed, only this member is called. The text that the synthesis model reads is
+    // the same, so its answer is known.
     let (cached, _) = rerun(json!({ "model_parameters": { "p/a": { "temperature": 0.3 } } }));
     assert_eq!(cached, [false, true, true]);
-    // Without changes, no model is called.
+    // If nothing is changed, no model is called.
     let (cached, report) = rerun(json!({}));
     assert_eq!(cached, [true, true, true]);
     assert_eq!(report["synthesis"], first["synthesis"]);
-    // The estimate works without calling a model: the script has no answer left.
+    // The estimate does not call any model, because the script has no answer left.
     let mut estimate = |changes: Value| {
         let response = client.post(&analysis_path(&id, "/rerun"), changes).json();
         let models = |list: &Value| -> Vec<String> {

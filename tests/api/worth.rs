@@ -1,4 +1,4 @@
-//! Panel versus single model: blind comparisons, votes, and their evaluation.
+//! Tests the comparison of panels with single models: blind comparisons, votes, and their evaluation.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,8 +14,8 @@ const SINGLE_TEXT: &str = "I say: 0.1 mm.";
 const SYNTHESIS_TEXT: &str =
     "## Answer\nPaper is 0.1 mm thick (A, B).\n\n## Where the members agree\nAll (A).";
 
-/// Returns a synthesizer and two members with known prices, the second stronger and more expensive. Each is called in
-/// this many runs.
+/// Starts a scripted provider and a server for `runs` runs of a panel with known prices: two members, the second of
+/// which is stronger and more expensive, and a synthesizer. Each model must be called once per run.
 fn panel_servers(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
     let dear = "As ChatGPT, I say: 0.1 mm.\n\n## Not known\nThe brand.";
     let provider = Provider::script([
@@ -49,9 +49,9 @@ fn run_panel(client: &mut Client, extra_fields: Value) -> Value {
     answer.json()
 }
 
-/// Asks a question, compares the answers blindly, votes for the `preferred` one, and returns the analysis ID.
+/// Asks a question, compares the answers blindly, and votes for the `preferred` one. Returns the ID of the analysis.
 fn run_and_vote(client: &mut Client, mut extra_fields: Value, preferred: &str) -> String {
-    // The questions must differ, because several votes on one question count once.
+    // Each question is different, because several votes on the same question count only once.
     static QUESTION: AtomicUsize = AtomicUsize::new(0);
     let number = QUESTION.fetch_add(1, Ordering::Relaxed);
     extra_fields["prompt"] = json!(format!("How thin is paper of kind {number}?"));
@@ -232,7 +232,7 @@ fn comparisons_are_offered_at_the_configured_interval_until_the_vote() {
         (&view["compare_every"], &view["compare_every_own"]),
         (&json!(1), &json!(false))
     );
-    // Each user can change the setting.
+    // Every user can change the setting for themselves.
     let mut other = server.user("ben@example.com");
     for (wanted, offered) in [(json!(0), false), (json!(null), true)] {
         let set = other.json("PUT", "/api/worth", &json!({"compare_every": wanted}));
@@ -282,7 +282,7 @@ fn the_report_states_the_verdict_and_missing_votes() {
     );
     assert_eq!(
         (&topics[0]["verdict"], &topics[0]["votes_needed"]),
-        // For a single topic, one more vote would suffice, but two topics share the permitted error.
+        // If there were only one topic, one more vote would be enough, but two topics share the permitted error.
         (&json!("unknown"), &json!(4))
     );
     let sentence = topics[0]["sentence"].as_str().unwrap();
@@ -290,7 +290,7 @@ fn the_report_states_the_verdict_and_missing_votes() {
         sentence.contains("Unknown, about 4 more votes needed"),
         "{sentence}"
     );
-    // Without a topic, the pattern's family is used.
+    // If no topic is given, the family of the pattern is used.
     let patterns = client.get("/api/patterns").json();
     let patterns = patterns["patterns"].as_array().unwrap();
     let summarize_pattern = patterns
@@ -310,13 +310,14 @@ fn the_report_states_the_verdict_and_missing_votes() {
         [&overall["interval"][0], &overall["interval"][1]].map(|end| end.as_f64().unwrap());
     let rate = overall["win_rate"].as_f64().unwrap();
     assert!(0.3 < interval[0] && interval[0] < rate && rate < interval[1] && interval[1] < 1.0);
-    // Three calls with 11 input and 7 output tokens each: the ratio of the panel's price to the single draft's.
+    // Every call has 11 input and 7 output tokens, so this is the ratio between the price of the panel's three calls
+    // and that of the single draft.
     let multiple = overall["cost_multiple"].as_f64().unwrap();
     assert!(1.5 < multiple && multiple < 4.0, "{multiple}");
 
     for more in 1..5 {
         run_and_vote(&mut client, topic_filter.clone(), "panel");
-        // A single topic in the report still counts as one of two.
+        // Even if the report is limited to one topic, it counts as one of two.
         let report = client.get("/api/worth?topic=Paper").json();
         let verdict = if more < 4 { "unknown" } else { "pays" };
         assert_eq!(report["overall"]["verdict"], verdict, "{report}");

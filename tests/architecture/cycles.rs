@@ -1,8 +1,8 @@
-//! Checks that files do not form dependency cycles. The paths in the code show which file uses definitions from
-//! another.
+//! Checks that files do not depend on each other in cycles. Which file uses definitions from which other file is
+//! determined from the paths in the code.
 //!
-//! A re-export (`pub use`) is not counted as an import: using it imports the file that defines the item. A
-//! submodule may use what its parents define, as with `super` in Rust, so that is not counted either.
+//! A re-export (`pub use`) does not count as an import; instead, using it counts as an import of the file that defines
+//! the item. Submodules may use what their parents define, as with `super` in Rust, so this does not count either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ type Path = Vec<String>;
 struct Modules {
     /// The file of each module, by module path.
     files: BTreeMap<Path, String>,
-    /// For each module, exported name (`*` for all) and the full path it refers to.
+    /// For each module, its exports: each exported name (`*` for all) with the full path of the item.
     exports: BTreeMap<Path, Vec<(String, Path)>>,
 }
 
@@ -30,7 +30,8 @@ fn module_path(file: &str) -> Path {
     path
 }
 
-/// Collects every path that begins at `at`, with brace groups expanded, and the name each is bound to.
+/// Collects every path at the start of `text`, after `prefix`, together with the name that it gets. Brace groups are
+/// expanded.
 fn expand(text: &str, prefix: &[String], found: &mut Vec<(Path, String)>) {
     let mut path = prefix.to_vec();
     let mut rest = text;
@@ -66,7 +67,7 @@ fn expand(text: &str, prefix: &[String], found: &mut Vec<(Path, String)>) {
     found.push((path, name));
 }
 
-/// Returns the items of a brace group, up to its end.
+/// Returns the items of a brace group. `group` begins after the opening brace.
 fn group_items(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut found) = (0, 0, Vec::new());
     for (at, character) in group.char_indices() {
@@ -121,7 +122,7 @@ impl Modules {
         modules
     }
 
-    /// Resolves a path from the crate root, if it refers to this crate.
+    /// Resolves a path to a path from the crate root. Returns `None` if it does not refer to this crate.
     fn absolute(&self, own: &[String], path: &[String]) -> Option<Path> {
         let mut base = match path[0].as_str() {
             "crate" | "quire" => Vec::new(),
@@ -172,7 +173,7 @@ impl Modules {
                 let start = line[..at]
                     .rfind(|c| !is_word(c))
                     .map_or(0, |before| before + 1);
-                // This position is in the middle of a longer path.
+                // This position is in the middle of a longer path, which has been handled already.
                 if start >= at || line[..start].ends_with("::") {
                     continue;
                 }
@@ -188,7 +189,7 @@ impl Modules {
     }
 }
 
-/// Returns the groups of files that are mutually reachable.
+/// Returns the groups of files that depend on each other in a cycle.
 fn find_cycles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach = |from: &String| {
         let mut visited: BTreeSet<String> = BTreeSet::new();

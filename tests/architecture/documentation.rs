@@ -1,4 +1,5 @@
-//! Documentation next to the code: module purposes, units of constants, the manual, and the overview.
+//! Checks the documentation next to the code: the purposes of modules, the units of constants, the manual, and the
+//! overview.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,8 @@ const NUMBERS: &[&str] = &[
     "u8", "u16", "u32", "u64", "usize", "i32", "i64", "f32", "f64", "Duration",
 ];
 
-/// Returns the lines that declare an undocumented numeric constant: no comment above its group and none beside it.
+/// Returns the lines that declare a numeric constant without documentation: there is a comment neither above its group
+/// nor beside it.
 fn silent_constants(source: &Source) -> Vec<usize> {
     let mut is_documented = false;
     let lines = source.text.lines().take(source.own_lines()).enumerate();

@@ -1,5 +1,5 @@
-//! The linker of the pages' scripts (`src/build`): it preserves a script's behavior and rejects syntax it does not
-//! know.
+//! Tests the linker of the pages' scripts (`src/build`): it preserves the behavior of scripts, and refuses syntax that
+//! it does not know.
 
 #[path = "../../src/build/module.rs"]
 mod module;

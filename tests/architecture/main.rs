@@ -1,5 +1,5 @@
-//! Enforces the architecture: allowed imports, boundaries to the outside world, size limits, and complete
-//! lists in the manual. Reads the sources as text; the rules are in lib.rs.
+//! Enforces the architecture: allowed imports, boundaries to the outside world, size limits, and complete lists in the
+//! manual. The sources are read as text. The rules are described in lib.rs.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod cycles;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The crate modules that each folder, or file at the root, may import.
+/// For each folder, or file in the root, the modules of the crate that it may import.
 #[rustfmt::skip]
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain",  &[]),
@@ -24,21 +24,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config",  &["domain"]),
     ("clock",   &["domain"]),
     ("log",     &["clock"]),
-    // Config for the location of the certificate files, domain for their expiry.
+    // Config is imported for the paths of the certificate files, domain for their expiry.
     ("tls",     &["config", "domain"]),
     ("system",  &[]),
     ("worker",  &["extract", "system"]),
-    // Clock only for measuring how long commits take.
-    // Tls only for the certificate authorities of a database server.
+    // Clock is imported only to measure how long commits take.
+    // Tls is imported only for the certificate authorities of a database server.
     ("store",   &["domain", "clock", "tls"]),
-    // A connection to Redis, through which several servers share limits.
+    // This is a connection to Redis, through which several servers share limits.
     ("shared_limits", &["domain", "crypto", "config", "tls", "clock", "log"]),
     ("llm",     &["domain", "wire", "tls", "clock", "shared_limits"]),
-    // A client for buckets.
+    // This is a client for buckets.
     ("objects", &["domain", "crypto", "tls", "clock"]),
-    // Copies the store's log to a folder or a bucket.
+    // This copies the store's log to a folder or a bucket.
     ("replica", &["domain", "crypto", "objects", "store", "clock", "log"]),
-    // Crypto only for the hash in the key of a cached answer.
+    // Crypto is imported only for the hash in the key of a cached answer.
     ("engine",  &["domain", "store", "llm", "shared_limits", "crypto", "clock", "log"]),
     ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "shared_limits", "objects", "replica", "engine", "tls", "clock", "log", "system"]),
     ("http",    &["app", "domain", "wire", "tls", "clock", "log"]),
@@ -48,7 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("build",   &[]),
 ];
 
-/// External crates, and the only places that may name them.
+/// External crates, each with the only places that may use it.
 #[rustfmt::skip]
 const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]), ("r2d2", &["store"]), ("scheduled_thread_pool", &["store"]),
@@ -66,18 +66,18 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("tokio", &["store", "llm", "shared_limits", "engine", "app", "http", "cli"]),
 ];
 
-/// Strings, and the only files that may contain them.
+/// Strings, each with the only files that may contain it.
 #[rustfmt::skip]
 const CONFINED_STRINGS: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["clock.rs"]),
     ("Instant::now", &["clock.rs"]),
-    // Every task must have an owner that waits for it.
+    // Every task must have an owner that waits for the task.
     ("tokio::spawn", &["http/server.rs", "engine/", "llm/call.rs"]),
     ("println!", &[]),
     ("unsafe ", &["system.rs"]),
-    // Outbound connections are checked in `llm::address_guard`. Exceptions are a bucket, Redis, and the doctor's
-    // connection to its own server, all of which the operator chooses, and `discover`, which connects only to this
-    // machine.
+    // Outbound connections are checked by `llm::address_guard`. The exceptions are connections to servers that the
+    // operator has chosen (a bucket, Redis, and the doctor's connection to its own server) and `discover`, which
+    // connects only to this machine.
     ("TcpStream::connect", &["llm/connector.rs", "shared_limits/connection.rs", "llm/discover.rs", "app/offline/doctor/health.rs"]),
     ("UdpSocket", &[]),
     ("config_builder", &["llm/blocking_client.rs", "objects/s3/client.rs"]),
@@ -96,19 +96,19 @@ struct Source {
 }
 
 impl Source {
-    /// Returns the folder under src, or the stem of a file at the root.
+    /// Returns the folder of a file in `src` or, for a file in the root, its name without extension.
     fn layer_name(&self) -> &str {
         let first = self.name.split('/').next().unwrap();
         first.strip_suffix(".rs").unwrap_or(first)
     }
-    /// Returns the numbered lines without comments and without the test module.
+    /// Returns the lines of code with their numbers, without comments and without the test module.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = self.text.lines().enumerate();
         lines
             .take(self.own_lines())
             .map(|(number, line)| (number + 1, line.split("//").next().unwrap()))
     }
-    /// Returns the number of lines that are not tests.
+    /// Returns the number of lines before the test module, or 0 for a file that contains only tests.
     fn own_lines(&self) -> usize {
         if self.name.ends_with("tests.rs") || self.name.contains("/tests/") {
             return 0;
@@ -155,7 +155,7 @@ fn collect_files(folder: &Path, extension: &str, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// Fails with all violations, not only the first.
+/// Fails if there are violations. The message contains all of them, not only the first.
 fn assert_no_violations(faults: Vec<String>) {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
@@ -164,7 +164,8 @@ fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-/// Returns the names that follow `root::` in a line: one, or the first segments of a brace group.
+/// Returns the names that follow `root::` in a line: a single name, or the first segments of the paths in a brace
+/// group.
 fn imported_names(line: &str, root: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in line.match_indices(root) {
@@ -199,7 +200,7 @@ fn imported_names(line: &str, root: &str) -> Vec<String> {
     found
 }
 
-/// Returns a file's code with every `use` on one line, each with the number of its first line.
+/// Returns a file's code, in which every `use` statement is on one line, with the number of the statement's first line.
 fn joined_imports(source: &Source) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut open = false;
@@ -250,7 +251,7 @@ fn imports_go_down_only() {
                     ));
                 }
             }
-            // An import via the crate root counts like any other.
+            // An import through the crate root counts like any other import.
             if let Some(head) = imported_names(&line, "super::super::")
                 .iter()
                 .find(|head| layers.contains_key(head.as_str()) && *head != layer)
@@ -267,13 +268,13 @@ fn imports_go_down_only() {
     assert_eq!(find_cycle(&edges), None);
 }
 
-/// Returns a node that is reachable from itself, if there is one.
+/// Returns a node on a cycle, or `None` if there is no cycle.
 fn find_cycle(edges: &BTreeSet<(String, String)>) -> Option<String> {
     let mut remaining = edges.clone();
     loop {
         let sources: BTreeSet<String> = remaining.iter().map(|(from, _)| from.clone()).collect();
         let before = remaining.len();
-        // A node without outgoing edges cannot be part of a cycle.
+        // A node without outgoing edges cannot be on a cycle.
         remaining.retain(|(_, to)| sources.contains(to));
         if remaining.is_empty() {
             return None;
@@ -357,7 +358,7 @@ fn files_and_functions_stay_within_size_limits() {
         if own > MAX_FILE_LINES {
             faults.push(format!("src/{}: {own} lines", source.name));
         }
-        // rustfmt puts a function's closing brace in the column where the function starts.
+        // rustfmt indents the closing brace of a function as much as the line on which the function starts.
         let lines: Vec<(usize, &str)> = source.code().collect();
         for (at, (number, line)) in lines.iter().enumerate() {
             let indent = line.len() - line.trim_start().len();

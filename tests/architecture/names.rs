@@ -1,16 +1,17 @@
-//! Type names are unique in the crate, so that they can be searched for and read without their path.
+//! Checks that the names of types are unique in the crate, so that they can be searched for and understood without
+//! their paths.
 
 use std::collections::BTreeMap;
 
 use super::{assert_no_violations, is_word, sources};
 
-/// Names that may be reused, with the reason.
+/// Names that several types may have, each with the reason.
 const REUSED_NAMES: &[&str] = &[
-    // This type is always written with its module, like `io::Error`.
+    // This name is always preceded by its module, as in `io::Error`.
     "Error",
 ];
 
-/// Returns the name of the type declared on a line.
+/// Returns the name of the type that a line declares, if it declares one.
 fn type_name(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let line = match line.strip_prefix("pub") {

@@ -1,5 +1,5 @@
-//! Every import between the pages' scripts must be exported by its target; a browser would report it only when the
-//! page opens.
+//! Checks that every name imported between the pages' scripts is exported by the other script. Otherwise, a browser
+//! would report the error only when the page is opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ use super::{assert_no_violations, collect_files, find_cycle, is_word, vendor};
 
 const MAX_SCRIPT_LINES: usize = 300;
 
-/// Returns a script without its comments; an unterminated comment hides the rest.
+/// Returns a script without its block comments. An unterminated comment hides the rest of the script.
 fn without_comments(text: &str) -> String {
     let mut parts = text.split("/*");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -21,7 +21,7 @@ fn without_comments(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the names that a script exports, at a declaration or in a list on one line.
+/// Returns the names that a script exports, either where they are declared or in a list on one line.
 fn exported_names(code: &str) -> BTreeSet<&str> {
     let keywords = ["async", "function", "const", "let", "class"];
     let lines = code.lines().filter_map(|line| line.strip_prefix("export "));
@@ -33,7 +33,7 @@ fn exported_names(code: &str) -> BTreeSet<&str> {
     names.collect()
 }
 
-/// Returns the names that a script imports, each with the script it comes from.
+/// Returns the names that a script imports, each with the script from which it is imported.
 fn imported_names(code: &str) -> Vec<(&str, &str)> {
     let statements = code.split("import {").skip(1);
     let read = statements.filter_map(|rest| {
@@ -126,7 +126,7 @@ fn the_pages_scripts_keep_their_order() {
                 faults.push(format!("assets/js/{name}: {quoted} is not there"));
                 continue;
             };
-            // Third-party code is tested in vendor.rs instead.
+            // Third-party code is checked in vendor.rs.
             let Ok(target) = target.strip_prefix(root.canonicalize().unwrap()) else {
                 continue;
             };

@@ -1,20 +1,20 @@
-//! Services hold their dependencies: only the composition root, and work that outlives a request, uses the whole
-//! `App`.
+//! Checks that services hold only the dependencies that they need. The whole `App` may be used only by the composition
+//! root and by work that outlives a request.
 
 use super::{Source, assert_no_violations, is_word, sources};
 
-/// The files of `app` that may name `App`.
+/// The files in `app` that may use the type `App`.
 const COMPOSITION_FILES: &[&str] = &[
     "app/mod.rs",
-    // Builds the services from `App`.
+    // This file builds the services from the `App`.
     "app/services.rs",
-    // Runs timers and the shutdown for the whole server.
+    // These files run timers and the shutdown for the whole server.
     "app/locks.rs",
     "app/servers.rs",
     "app/replica.rs",
     "app/housekeeping.rs",
     "app/older_turns.rs",
-    // An experiment runs longer than the request that starts it.
+    // An experiment takes longer than the request that starts it.
     "app/experiments/mod.rs",
     "app/experiments/runner.rs",
 ];

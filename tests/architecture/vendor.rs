@@ -1,5 +1,5 @@
-//! Third-party libraries that the pages load unchanged: each file is the output of `.ci/vendor/build`, its version
-//! and license are documented, and the folder contains no other files.
+//! Checks the third-party libraries that the pages load unchanged: each file is the output of `.ci/vendor/build`, its
+//! version and license are documented, and the folder contains no other files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/vendor")
 }
 
-/// Returns the names that a minified module exports, from the list at its end.
+/// Returns the names that a minified module exports. They are in a list at its end.
 pub(super) fn exported_names(path: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(path).unwrap();
     let list = text

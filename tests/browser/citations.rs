@@ -1,5 +1,5 @@
-//! Citations open the cited page with the passage highlighted and show the result of their check; the documents
-//! that each member reads are shown before any cost.
+//! Tests that a citation opens the cited page with the passage highlighted and with the result of its check, and that
+//! the page shows which documents each member will read before anything is spent.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ const ASK_SCRIPT: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-/// Adds the check results of four citations to the responses for an analysis, as the server stores them.
+/// Script that adds the results of checking four citations to the server's responses about an analysis, in the form in
+/// which the server stores them.
 const CHECKED_CITATIONS: &str = "
     const real = window.fetch;
     window.fetch = async (address, options) => {
@@ -73,7 +74,7 @@ fn citation_opens_its_page_and_shows_its_check() {
         browser.wait(".row");
         let start = SECOND_PAGE.find("The pump").unwrap();
         browser.run(CHECKED_CITATIONS, json!([start, SECOND_PAGE.len() - 1]));
-        // Navigates without a reload, which would discard the injected answer.
+        // The link is followed without a reload, because a reload would discard the injected results.
         browser.run(
             "const link = document.createElement('a'); link.href = `/analyze?id=${args[0]}`; document.querySelector('main').append(link); link.click();",
             json!([id]),
@@ -125,7 +126,7 @@ fn citation_opens_its_page_and_shows_its_check() {
     }
 }
 
-/// Writes the model data: one model has a large context, the other a very small one.
+/// Writes a model file in which one model has a large context window and the other has a very small one.
 fn write_model_data(folder: &std::path::Path) -> String {
     let sheet = json!({ "models": [
         { "id": "far/large", "name": "Large", "context_window": 200_000, "max_output": 4_000, "price": { "input": 1.0, "output": 2.0 } },

@@ -1,4 +1,4 @@
-//! Blind comparison of the panel with the best single answer: one vote, then the reveal.
+//! Tests the blind comparison of the panel's answer with the best single answer: one vote, and then the reveal.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::pages::*;
 use crate::server::Server;
 use crate::wait_for_turn;
 
-/// Asks `args[0]` about the only document and opens the result.
+/// Script that asks the question `args[0]` about the only document, and opens the result.
 const ASK_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
@@ -41,7 +41,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
                 ]),
             );
         }
-        // The questions differ, because several votes on one question count once.
+        // The questions are different, because several votes on the same question count only once.
         let question = match dark {
             true => "How much does the pump deliver a minute?",
             false => "How much does the pump deliver?",
@@ -55,7 +55,8 @@ fn blind_comparison_is_revealed_after_the_vote() {
         check_accessibility(&browser, axe.as_deref(), "the best single answer");
         browser.click(".dialog-head button");
 
-        // The offer is at the top of the page, while the button pressed before is below the answer.
+        // The offer is at the top of the page, but the page is scrolled to the button below the answer that was pressed
+        // before.
         browser.run("scrollTo(0, 0);", json!([]));
         browser.press("Compare now");
         browser.wait(".compare");
@@ -80,7 +81,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
             (!browser.is_visible(".offer")).then_some(())
         });
 
-        // Pressing the button again shows the result without another vote.
+        // If the button is pressed again, the result is shown without another vote.
         browser.press("Blind test");
         browser.wait(".compare-choice");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A scripted provider for a panel whose members contradict each other, its judge, and its checker.
+//! A scripted provider for a panel whose members contradict each other, with a judge and a checker.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn contradicting_answer(body: &Value) -> Answer {
     )
 }
 
-/// Returns the last message of a request.
+/// Returns the content of the last message in a request.
 fn last_message(body: &Value) -> &str {
     let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
     let last = messages
@@ -44,7 +44,7 @@ fn last_message(body: &Value) -> &str {
     last.unwrap_or_default()
 }
 
-/// Returns the judge's reply. The letters are shuffled, so each stance is derived from the text itself.
+/// Returns the judge's reply. The letters of the texts are shuffled, so each stance is determined from the text itself.
 fn judge_reply(body: &Value) -> String {
     let prompt = last_message(body);
     let text = |letter: char| {
@@ -82,7 +82,7 @@ fn judge_reply(body: &Value) -> String {
     .to_string()
 }
 
-/// Returns the checker's reply: each passage entails each sentence, with a quote from one of them.
+/// Returns the checker's reply: every passage supports every sentence, with a quotation from one of the passages.
 fn checker_reply(body: &Value) -> String {
     let prompt = last_message(body);
     let sentences = prompt.lines().filter_map(|line| {
@@ -102,12 +102,12 @@ pub const ASK_SCRIPT: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-/// Starts a server whose panel contradicts itself, without a judge.
+/// Starts a server with a panel whose members contradict each other, and without a judge.
 pub fn contradicting_without_judge() -> Server {
     contradicting_server("off")
 }
 
-/// Starts a server whose panel contradicts itself; `evidence` is the value of the setting EVIDENCE.
+/// Starts a server with a panel whose members contradict each other. `evidence` is the value of the setting EVIDENCE.
 pub fn contradicting_server(evidence: &str) -> Server {
     let address = provider(&["a", "b", "c", "lead"], contradicting_answer);
     let providers = json!([{ "id": "p", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["a", "b", "c", "lead"] }]);
@@ -117,7 +117,7 @@ pub fn contradicting_server(evidence: &str) -> Server {
     ])
 }
 
-/// Signs in, creates a result, and returns its ID.
+/// Creates an account, asks a question about a document, and returns the ID of the result.
 pub fn create_result(browser: &Browser, server: &Server) -> String {
     sign_up(browser, server);
     browser.run(

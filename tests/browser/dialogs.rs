@@ -1,4 +1,5 @@
-//! The dialogs and menus of a thread, during a run and after it, checked for accessibility while they are open.
+//! Tests the dialogs and menus of a thread, during a run and after it. Their accessibility is checked while they are
+//! open.
 
 use serde_json::json;
 
@@ -8,7 +9,7 @@ use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
 
-/// Opens an element, checks its accessibility and width, and closes it with Escape.
+/// Opens a dialog with a click, checks its accessibility and width, and closes it with Escape.
 fn check_dialog(browser: &Browser, axe: Option<&str>, open: &str, shown: &str) {
     browser.click(open);
     browser.wait(shown);
@@ -20,7 +21,7 @@ fn check_dialog(browser: &Browser, axe: Option<&str>, open: &str, shown: &str) {
     });
 }
 
-/// Like [`check_dialog`], for a menu entry.
+/// Like [`check_dialog`], but opens the dialog with an entry of a menu.
 fn check_menu_dialog(browser: &Browser, axe: Option<&str>, menu: &str, entry: &str, shown: &str) {
     browser.click(menu);
     let entry = format!("[role=menu]:not([hidden]) [aria-label='{entry}']");
@@ -92,7 +93,7 @@ fn every_open_dialog_and_menu_is_accessible() {
     }
 }
 
-/// "Stop sharing" revokes the link to one turn as well as the link to the thread.
+/// "Stop sharing" revokes the link to a single turn as well as the link to the whole thread.
 #[test]
 fn sharing_is_stopped_where_it_began() {
     let Some(_turn) = wait_for_turn() else { return };

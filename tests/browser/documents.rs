@@ -1,5 +1,5 @@
-//! Documents: several at once, a large one in parts over an interrupted connection, paging by keyboard, and a
-//! highlighted span in the address.
+//! Tests documents: several files at once, a large file that is uploaded in parts over an interrupted connection,
+//! turning pages by keyboard, and a highlighted span in the address.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::pages::*;
 use crate::server::Server;
 use crate::wait_for_turn;
 
-/// Uploads a generated text of about 9 MB through the page's file input.
+/// Script that uploads a generated text of about 9 MB with the page's file input.
 const LARGE_FILE_SCRIPT: &str = "
     const line = 'The pump delivers 40 litres a minute, and the valve holds. ';
     const text = '# Log\\n\\n' + (line.repeat(20) + '\\n\\n').repeat(7500) + 'The very last line.\\n';
@@ -18,7 +18,7 @@ const LARGE_FILE_SCRIPT: &str = "
     input.files = files.files;
     input.dispatchEvent(new Event('change'));";
 
-/// Makes every other request that uploads a part fail, so that the part must be sent again.
+/// Script that makes every other upload of a part fail, so that the part must be sent again.
 const BREAK_THE_LINE: &str = "
     const real = window.fetch;
     window.lost = 0;
@@ -93,7 +93,7 @@ fn several_files_and_an_interrupted_large_upload() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Three pages; page 2 has multi-byte characters before the passage.
+/// The text of three pages. On page 2, there are multibyte characters before the passage.
 const PAGES: &str = "First page, plain.\u{c}Zweite Seite: größte Übelkeit — 東京. The pump delivers 40 litres.\u{c}Third and last page.";
 
 #[test]
@@ -187,7 +187,7 @@ const ASK_SCRIPT: &str = "
       body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'summarize', document_ids: [documents[0].id] }) });
     if (!response.ok) throw new Error(await response.text());";
 
-/// Chooses "Delete" in the menu of the only document.
+/// Selects "Delete" in the menu of the only document.
 fn delete(browser: &Browser) {
     browser.click("[aria-label='Actions for notes.md']");
     browser.click(".document-row [role=menuitem][aria-label='Delete']");
@@ -239,7 +239,7 @@ fn a_deletion_can_be_undone_and_lists_quoting_analyses() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Asks about the only document and returns the first verified citation with the ID of its analysis.
+/// Script that asks a question about the only document. Returns the first verified citation and the ID of the analysis.
 const CITE_SCRIPT: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },

@@ -1,4 +1,5 @@
-//! A browser driven through chromedriver's JSON protocol. Waits for visible content, never for a fixed time.
+//! A browser that is controlled through chromedriver's JSON protocol. Waits until content is visible instead of waiting
+//! for a fixed time.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,11 +10,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-/// Maximum wait for anything to appear. It is generous, because only failures use it up.
+/// Maximum time to wait until something appears. It is long, because only failing tests use it up.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// Keys that are not characters.
+/// Keys that do not produce characters, by their WebDriver codes.
 pub mod keys {
     pub const TAB: &str = "\u{e004}";
     pub const ENTER: &str = "\u{e007}";
@@ -25,7 +26,7 @@ pub mod keys {
     pub const CONTROL: &str = "\u{e009}";
 }
 
-/// Finds chromedriver in `PATH` and where Debian puts it.
+/// Returns the path of chromedriver: in `PATH`, or where Debian installs it.
 pub fn chromedriver() -> Option<PathBuf> {
     program("chromedriver")
 }
@@ -41,7 +42,7 @@ fn program(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A headless browser with its own profile, closed and removed at the end.
+/// A headless browser with its own profile. It is closed on drop, and the profile is removed.
 pub struct Browser {
     driver: Child,
     agent: Agent,
@@ -57,7 +58,7 @@ impl Browser {
         let profile =
             std::env::temp_dir().join(format!("quire-browser-{}-{number}", std::process::id()));
         std::fs::create_dir_all(profile.join("downloads")).unwrap();
-        // chromedriver picks a port that is free for one IP version and gives up if it is taken for the other.
+        // chromedriver picks a port that is free for one IP version, and ends if the port is in use for the other.
         let (driver, port) = (0..5)
             .find_map(|_| start_driver())
             .expect("chromedriver says its port");
@@ -88,7 +89,7 @@ impl Browser {
     }
 
     fn start(&mut self, width: u32, height: u32) {
-        // The same engine without the browser's own windows: it starts in a third of the time.
+        // The headless shell is the same engine without the browser's own windows, and starts in a third of the time.
         let shell = program("chromium-headless-shell");
         let args = [
             "--headless=new",
@@ -132,7 +133,7 @@ impl Browser {
         self.profile.join("downloads")
     }
 
-    /// Waits for a complete download with this file name extension, and returns its content.
+    /// Waits until a file with this extension has been downloaded completely, and returns its content.
     pub fn downloaded(&self, ending: &str) -> String {
         let folder = self.downloads();
         wait_until(&format!("a download .{ending}"), || {
@@ -147,7 +148,7 @@ impl Browser {
         })
     }
 
-    /// Emulates `prefers-color-scheme` and `prefers-reduced-motion`.
+    /// Emulates the preferences `prefers-color-scheme` and `prefers-reduced-motion`.
     pub fn prefer(&self, dark: bool, reduces_motion: bool) {
         let scheme = if dark { "dark" } else { "light" };
         let motion = if reduces_motion {
@@ -177,7 +178,7 @@ impl Browser {
             .to_owned()
     }
 
-    /// Runs the body of an async function in the page, with `arguments` as `args`.
+    /// Runs JavaScript in the page, as the body of an async function. `arguments` is available in it as `args`.
     pub fn run(&self, body: &str, arguments: Value) -> Value {
         let script = format!(
             "const args = arguments[0], done = arguments[arguments.length - 1];
@@ -196,12 +197,12 @@ impl Browser {
         response["value"].clone()
     }
 
-    /// Returns the value of a JavaScript expression in the page.
+    /// Returns the value of a JavaScript expression that is evaluated in the page.
     pub fn value(&self, expression: &str) -> Value {
         self.run(&format!("return {expression};"), json!([]))
     }
 
-    /// Returns the visible text of the first matching element; empty if there is none.
+    /// Returns the visible text of the first element that matches a selector; empty if there is none.
     pub fn text(&self, css: &str) -> String {
         let text = self.run(
             "return document.querySelector(args[0])?.innerText ?? '';",
@@ -219,12 +220,12 @@ impl Browser {
         .unwrap_or(0)
     }
 
-    /// Returns whether the first matching element is visible.
+    /// Returns whether the first element that matches a selector is visible.
     pub fn is_visible(&self, css: &str) -> bool {
         self.run("const found = document.querySelector(args[0]); return Boolean(found && found.checkVisibility({ visibilityProperty: true }));", json!([css])) == json!(true)
     }
 
-    /// Waits until the first matching element is visible.
+    /// Waits until the first element that matches a selector is visible.
     pub fn wait(&self, css: &str) {
         wait_until_or(
             || format!("{css} in {}", self.url()),
@@ -232,7 +233,7 @@ impl Browser {
         );
     }
 
-    /// Waits until the text of the first matching element contains these words.
+    /// Waits until the text of the first element that matches a selector contains `words`.
     pub fn wait_text(&self, css: &str, words: &str) {
         wait_until_or(
             || format!("“{words}” in {css}; there is: {}", self.text("main")),
@@ -240,12 +241,13 @@ impl Browser {
         );
     }
 
-    /// Clicks as a user does: an element that is covered or out of view cannot be clicked.
+    /// Clicks an element as a user does. Fails if the element is covered or cannot be scrolled into view.
     pub fn click(&self, css: &str) {
         self.act("css selector", css, "click", json!({}));
     }
 
-    /// Clicks the button, link, or summary with these words: in the page content, or else in the frame around it.
+    /// Clicks the button, link, or summary that contains `words`, in the page's content or, if it is not there, in the
+    /// frame around it.
     pub fn press(&self, words: &str) {
         let kinds = "*[self::button or self::a or self::summary]";
         let named = format!("[contains(normalize-space(.), '{words}')]");
@@ -261,7 +263,7 @@ impl Browser {
         self.act("xpath", &path, "click", json!({}));
     }
 
-    /// Types into an element; a file input takes a path.
+    /// Types text into an element. For a file input, the text is the path of a file.
     pub fn fill(&self, css: &str, text: &str) {
         self.act("css selector", css, "value", json!({ "text": text }));
     }
@@ -299,7 +301,7 @@ impl Browser {
         );
     }
 
-    /// Presses keys one after the other while the keys in `held` are down.
+    /// Presses keys one after another while the keys in `held` are held down.
     pub fn keys(&self, held: &[&str], pressed: &str) {
         let down = |key: &str| json!({ "type": "keyDown", "value": key });
         let up = |key: &str| json!({ "type": "keyUp", "value": key });
@@ -315,7 +317,7 @@ impl Browser {
         );
     }
 
-    /// Takes a screenshot of the whole page into target/screenshots.
+    /// Saves a screenshot of the whole page in target/screenshots.
     pub fn screenshot(&self, name: &str) {
         let size = self.cdp("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
         let height = size["height"].as_f64().unwrap_or(900.0).min(4000.0);
@@ -326,13 +328,13 @@ impl Browser {
         );
     }
 
-    /// Takes a screenshot of the visible part of the page into target/screenshots.
+    /// Saves a screenshot of the visible part of the page in target/screenshots.
     pub fn screenshot_window(&self, name: &str) {
         self.save_screenshot(name, json!({ "format": "png" }));
     }
 
     fn save_screenshot(&self, name: &str, how: Value) {
-        // A toast would cover part of the screenshot.
+        // Toasts are removed, because they would cover a part of the page.
         self.run(
             "document.getElementById('toasts')?.replaceChildren();",
             json!([]),
@@ -345,8 +347,8 @@ impl Browser {
     }
 
     /// Returns the browser's errors since the last call: script errors, failed loads, and CSP violations. Ignores
-    /// warnings about preloaded files that were used late, which depend on the machine's load; `weight` tests that
-    /// each file is used.
+    /// warnings about preloaded files that were not used in time, because they depend on the machine's load; the test
+    /// `weight` checks that each preloaded file is used.
     pub fn console_errors(&self) -> Vec<String> {
         let log = self.call("POST", "/se/log", Some(json!({ "type": "browser" })));
         let lines = log.as_array().cloned().unwrap_or_default();
@@ -436,12 +438,12 @@ fn announced_port(driver: &mut Child) -> Option<u16> {
     None
 }
 
-/// Polls until `ask` returns a value; `what` describes the value in the failure message.
+/// Polls until `ask` returns a value, and returns that value. `what` describes it in the failure message.
 pub fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     wait_until_or(|| what.to_owned(), ask)
 }
 
-/// Like [`wait_until`], for descriptions that need calls to the browser: created only if the value never arrives.
+/// Like [`wait_until`], but for a description that requires calls to the browser. It is created only if the wait fails.
 fn wait_until_or<T>(what: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + WAIT_TIMEOUT;
     loop {

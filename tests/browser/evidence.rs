@@ -1,4 +1,4 @@
-//! Tests the evidence next to an answer, whose filters fade what does not match.
+//! Tests the evidence next to an answer. Its filters fade the parts of the answer that do not match.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::driver::{Browser, keys};
 use crate::pages::{axe, check_accessibility, sign_in};
 use crate::wait_for_turn;
 
-/// For each paragraph of the answer, whether it is faded.
+/// Expression that returns, for each paragraph of the answer, whether the paragraph is faded.
 const FADED_SCRIPT: &str = "[...document.querySelectorAll('.answer > .blk > p')].map((p) => getComputedStyle(p).color !== getComputedStyle(document.querySelector('.turn h1, .bubble, main')).color)";
 
 #[test]
@@ -41,14 +41,14 @@ fn the_filters_of_the_evidence_filter_the_text() {
         open();
         let pressed = format!("{place} .filter[aria-pressed=true]");
         assert_eq!(browser.count(&pressed), 0);
-        // The only paragraph contains the contradicted claim.
+        // The contradicted claim is in the only paragraph of the answer.
         browser.press("Contradictions");
         assert_eq!(browser.count(".blk.unmatched"), browser.count(".blk") - 1);
         assert_eq!(browser.count(".blk:not(.unmatched) > p"), 1);
         check_accessibility(&browser, axe.as_deref(), "a filtered answer");
         open();
         browser.wait_text(&pressed, "Contradictions");
-        // A claim of a single member does not appear in the answer as the judge quoted it.
+        // The answer does not contain the words that the judge has quoted for the claim of a single member.
         browser.press("Said by one");
         browser.wait_text(place, "The answer does not mention them");
         assert_eq!(browser.count(&pressed), 1, "one filter at a time");

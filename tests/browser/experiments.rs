@@ -1,5 +1,5 @@
-//! Experiments on the pages: created, estimated, started, watched, stopped, read. With the demo models, so
-//! that every figure on the screen is real.
+//! Tests experiments on the pages: they are created, estimated, started, watched, stopped, and read. They use the demo
+//! models, so all figures on the screen are real.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::pages::*;
 use crate::server::{Answer, Server, provider};
 use crate::wait_for_turn;
 
-/// Writes `args[1]` into the field labeled `args[0]`.
+/// Script that writes `args[1]` into the field with the label `args[0]`.
 const WRITE_SCRIPT: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = document.getElementById(label.htmlFor);
     input.value = args[1];
     input.dispatchEvent(new Event('input', { bubbles: true }));";
 
-/// Starts the demo's experiment with a maximum number of evaluations.
+/// Starts the example experiment with the demo models and this maximum number of evaluations.
 fn start_demo_experiment(browser: &Browser, server: &Server, evaluations: &str) {
     browser.go(&server.address("/experiments?new=1"));
     browser.wait(".experiment-part");
@@ -99,7 +99,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     assert_eq!(phone.console_errors(), Vec::<String>::new());
 }
 
-/// Checks the summary, the charts by keyboard, the tables behind them, and the answers of a case.
+/// Checks the summary, the charts with the keyboard, the tables behind the charts, and the answers in a case.
 fn check_report(browser: &Browser) {
     assert!(browser.text(".verdict-words").len() > 40);
     browser.wait(".chart-picture .point");
@@ -147,7 +147,7 @@ fn check_report(browser: &Browser) {
     assert!(text.contains("demo algorithm"), "{text}");
 }
 
-/// Judges two unnamed answers, with one key per verdict.
+/// Judges pairs of anonymous answers with one key per verdict.
 fn judge_blind(browser: &Browser, axe: Option<&str>) {
     browser.press("Start judging");
     browser.wait(".duel .compare");
@@ -158,7 +158,7 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
     );
     check_accessibility(browser, axe, "a pair to be judged");
     browser.screenshot_window("experiment-duel");
-    // Strengths are shown once six cases have been compared.
+    // The strengths are shown after six cases have been compared.
     let verdicts = ["1", "t", keys::ARROW_RIGHT, "1", "2", "1"];
     for (key, said) in verdicts.into_iter().zip(1..) {
         browser.keys(&[], key);
@@ -181,10 +181,10 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
     });
 }
 
-/// Sets the winner as the default and reverts it, exports it, and builds a similar experiment.
+/// Sets the winner as the default, reverts that, exports the winner, and prepares a similar experiment.
 fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     const DEFAULT_RECIPE_SCRIPT: &str = "(await (await fetch('/api/recipes')).json()).default";
-    // The page is scrolled to the top, because content above the view would end up under the header.
+    // The page is scrolled to the top, because otherwise the content could be under the header.
     browser.run("scrollTo(0, 0);", json!([]));
     browser.press("Use as default");
     browser.wait(".dialog");
@@ -270,7 +270,7 @@ fn cases_come_from_a_file_and_from_the_history() {
         (browser.count(".case-row") == 4).then_some(())
     });
     browser.wait_text(".case-editor", "4 cases, 3 with an expected answer");
-    // A draft survives a reload.
+    // A draft is kept when the page is reloaded.
     wait_until("the draft to be kept", || {
         let stored =
             browser.value("sessionStorage.getItem('quire.experiment-draft')?.includes('spare')");
@@ -329,7 +329,7 @@ fn an_experiment_is_stopped_and_resumed() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// A visitor without an account sees an explanation.
+/// A visitor without an account sees an explanation instead.
 #[test]
 fn experiments_need_an_account() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -344,9 +344,10 @@ fn experiments_need_an_account() {
     );
 }
 
-/// Answers as an expensive model that knows the answers, a cheap one that does not, or a judge that reads them.
+/// Answers as one of three models: an expensive one that knows the answers, a cheap one that does not, or a judge that
+/// reads their answers.
 fn judged_models(asked: &Value) -> Answer {
-    // Latencies are in milliseconds; if all were 0, the page would not draw a chart of them.
+    // Latencies are shown in milliseconds. If all were 0, the page would draw no chart of them.
     std::thread::sleep(Duration::from_millis(5));
     let messages = asked["messages"].as_array().into_iter().flatten();
     let message: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();

@@ -1,4 +1,4 @@
-//! The main journey: from the first account through a panel, a running answer, and its results to the exported
+//! Tests the main journey: from the first account through a panel, a running answer, and the results to the exported
 //! files.
 
 use serde_json::Value;
@@ -56,11 +56,11 @@ fn from_the_first_account_to_the_exported_answer() {
     check_exports(&browser);
 
     let synthesis = browser.text(".sheet .prose");
-    // Wait for the last request of this page, which must not be interrupted by the restart.
+    // Waits for the last request of this page, so that the restart does not interrupt it.
     browser.wait_text(".composer-price", "free");
     server.restart();
     browser.click(".rail a[href='/history']");
-    // A long question is truncated for the title.
+    // A long question is truncated in the title.
     browser.wait_text(".row-title", &QUESTION[..60]);
     browser.click(".row-title");
     browser.wait(".answer > .blk");
@@ -71,7 +71,7 @@ fn from_the_first_account_to_the_exported_answer() {
         "what was written is read again after a restart: {second}"
     );
 
-    // Wait again, so that no request is interrupted by signing out.
+    // Waits again, so that signing out does not interrupt a request.
     browser.wait_text(".composer-price", "free");
     account_menu(&browser, "Sign out");
     browser.wait_text("h1", "Sign in");
@@ -125,7 +125,7 @@ fn check_streaming(browser: &Browser) {
     });
     wait_until("more text from each of them", || {
         let now = answer_lengths(browser);
-        // The next stage begins with empty cards; that is progress too.
+        // The cards of the next stage are empty at first, which counts as progress too.
         let moved = now.iter().zip(&first).all(|(now, first)| now != first);
         (now.len() == 3 && moved).then_some(())
     });

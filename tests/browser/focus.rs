@@ -1,5 +1,5 @@
-//! Keyboard focus on the pages: restored by every dialog, kept when the focused element is removed, and never
-//! reset to the start of the page. Also covers reduced motion.
+//! Tests keyboard focus on the pages: every dialog restores it, it is kept when the focused element is removed, and it
+//! never returns to the start of the page. Also tests reduced motion.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::pages::{QUESTION, UPLOAD_SCRIPT, focused, sign_up};
 use crate::server::Server;
 use crate::wait_for_turn;
 
-/// Activates an element by keyboard: focuses it, then presses Enter.
+/// Focuses an element and activates it with Enter.
 fn press_enter_on(browser: &Browser, css: &str) {
     browser.wait(css);
     browser.run(
@@ -23,7 +23,7 @@ fn focused_element(browser: &Browser) -> Value {
     browser.value("(() => { const here = document.activeElement; return here === document.body ? 'lost' : here.tagName.toLowerCase(); })()")
 }
 
-/// Opens this button's dialog and closes it with Escape; the focus must return to the button.
+/// Opens a button's dialog and closes it with Escape. The focus must then be on the button again.
 fn open_and_close(browser: &Browser, css: &str) {
     press_enter_on(browser, css);
     browser.wait("dialog");
@@ -62,7 +62,7 @@ fn keyboard_focus_is_never_lost() {
     open_and_close(&browser, "[aria-label='View the text of notes.md']");
     open_and_close(&browser, ".recipe-links button");
 
-    // The pressed button disappears when a run begins, and again when it ends.
+    // The button that was pressed disappears when the run starts, and the next one when the run ends.
     browser.fill(".prompt-input", QUESTION);
     press_enter_on(&browser, ".bench-run");
     browser.wait(".members");

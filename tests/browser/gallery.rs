@@ -1,5 +1,5 @@
-//! Screenshots of every page with content, wide and narrow, light and dark. Nothing is wider than the window, and
-//! the browser logs no errors.
+//! Takes screenshots of every page with content, wide and narrow, light and dark. Checks that nothing is wider than the
+//! window and that the browser logs no errors.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,8 @@ use crate::pages::{QUESTION, UPLOAD_SCRIPT, show_every_section, sign_in, sign_up
 use crate::server::Server;
 use crate::wait_for_turn;
 
-/// Asks, shares, and compares before the screenshots are taken; returns the analysis and the link's token.
+/// Script that asks a question, shares the result, and compares the answers. Returns the ID of the analysis and the
+/// token of the link.
 const FILL_SCRIPT: &str = "
     const send = async (method, path, body) => {
       const response = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
@@ -61,7 +62,7 @@ fn take_screenshots(browser: &Browser, name: &str, width: u32) {
         (loading == 0).then_some(())
     });
     for (dark, theme) in [(false, "light"), (true, "dark")] {
-        // Animations are off, so that screenshots do not catch them midway.
+        // Animations are turned off, so that no screenshot is taken in the middle of one.
         browser.prefer(dark, true);
         browser.screenshot(&format!("page-{name}-{width}-{theme}"));
     }

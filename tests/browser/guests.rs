@@ -1,4 +1,4 @@
-//! A visitor of the offline demo who tries a document without an account.
+//! Tests the offline demo: a visitor tries a document without an account.
 
 use serde_json::json;
 

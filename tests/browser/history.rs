@@ -1,4 +1,4 @@
-//! The history: filters, segments, keyboard navigation, and deletion with undo.
+//! Tests the history: filters, segments, keyboard navigation, and deletion with undo.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::driver::{Browser, keys, wait_until};
 use crate::pages::*;
 use crate::wait_for_turn;
 
-/// Asks three more questions with different settings, each answered at once.
+/// Script that asks three more questions with different settings. Each is answered immediately.
 const ASK_MORE: &str = "
     const ask = async (prompt, pattern, models) => {
       const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt, pattern, models, ultra_model: 'p/lead' }) });
@@ -81,7 +81,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         browser.keys(&[], keys::ENTER);
         browser.wait(".answer > .blk");
         assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
-        // A deletion holds even if the page is left immediately.
+        // A deletion is carried out even if the page is left immediately.
         if dark {
             browser.go(&server.address("/history"));
             browser.wait(".row");
@@ -101,7 +101,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
     }
 }
 
-/// Pins the first thread, archives the second, finds each in its segment, and finally restores both.
+/// Pins the first thread and archives the second. Checks that each is in its segment, and undoes both.
 fn check_segments(browser: &Browser, axe: Option<&str>) {
     let rows = |count: u64| {
         wait_until("the rows", || {
@@ -143,7 +143,7 @@ fn set_filter(browser: &Browser, label: &str, value: &str) {
     );
 }
 
-/// A word that only the first draft of a member has, in an older turn, leads to that draft.
+/// Searching for a word that occurs only in a member's first draft, in an older turn, leads to that draft.
 #[test]
 fn a_members_word_in_an_older_turn_is_found_and_shown() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -181,7 +181,7 @@ fn a_members_word_in_an_older_turn_is_found_and_shown() {
     }
 }
 
-/// Asks a question about kestrels, a word that the answer does not repeat.
+/// Script that asks a question with the word "kestrels", which the answer does not contain.
 const ASK_KESTREL_SCRIPT: &str = "
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'Do kestrels hover?', pattern: 'single', models: ['p/a'], ultra_model: 'p/lead' }) });

@@ -1,5 +1,6 @@
-//! The pages in a real browser with the real executable: the main journey, a phone in dark mode, keyboard only,
-//! hostile texts, and accessibility. Skipped with a notice without chromedriver, unless BROWSER=1 requires it.
+//! Tests the pages in a real browser with the real executable: the main journey, a phone in dark mode, operation by
+//! keyboard only, hostile texts, and accessibility. Without chromedriver, the tests are skipped with a notice, or fail
+//! if BROWSER=1.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 #[path = "../cli/nginx.rs"]
@@ -47,21 +48,21 @@ use driver::{Browser, keys};
 use pages::*;
 use server::Server;
 
-/// Number of concurrent browsers. On a small machine, more would make waits time out.
+/// Maximum number of concurrent browsers. On a small machine, tests would time out with more.
 const BROWSERS: u32 = 2;
 
-/// Permission to run this many browsers, until it is dropped.
+/// Permission to run this number of browsers. It is returned on drop.
 struct Turn(u32);
 
 static RUNNING: Mutex<u32> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-/// Waits until a browser may be started. Returns `None` if the test is skipped for lack of chromedriver.
+/// Waits until a browser may be started. Returns `None` if the test is skipped because there is no chromedriver.
 fn wait_for_turn() -> Option<Turn> {
     wait_for_slots(1)
 }
 
-/// Like [`wait_for_turn`], for a test that needs a fast page: no other browser runs at the same time.
+/// Like [`wait_for_turn`], but for a test that needs a fast page. No other browser runs at the same time.
 fn wait_for_exclusive_turn() -> Option<Turn> {
     wait_for_slots(BROWSERS)
 }
@@ -303,7 +304,7 @@ fn without_an_account() {
     browser.press("Export as Markdown");
     assert!(browser.downloaded("md").contains(QUESTION));
 
-    // A different question, so that no cached answer makes the run too fast to be stopped.
+    // The question is different, because with a cached answer, the run would end before it can be stopped.
     browser.press("New question");
     browser.wait(".intro-step");
     browser.press("Start");

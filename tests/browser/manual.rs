@@ -1,4 +1,4 @@
-//! The manual on the pages: without an account, from the list to a topic, and by search.
+//! Tests the manual on the pages: it needs no account, and its topics are found in the list and by search.
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn the_manual_is_read_and_searched_without_an_account() {
         assert_eq!(browser.value(wide), json!(true), "it fits {width} pixels");
         browser.screenshot_window(&format!("manual-{width}"));
         check_accessibility(&browser, axe().as_deref(), "manual");
-        // A link to another topic stays within the application.
+        // The link to another topic does not reload the page.
         browser.run("window.stayed = true; return true;", json!([]));
         browser.click("article a[href$='/manual/providers']");
         browser.wait_text("article h2", "Providers and local models");

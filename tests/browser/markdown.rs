@@ -1,6 +1,6 @@
-//! Text as models write it: the examples of CommonMark and of GitHub's extensions, cases common to all renderers,
-//! streamed and long texts, formulas, and code. `canonical.js` defines how the rendered text is compared with a
-//! specification.
+//! Tests how Markdown from models is rendered: the examples of CommonMark and of GitHub's extensions, cases that all
+//! renderers have in common, streamed texts, long texts, formulas, and code. `canonical.js` converts rendered text to
+//! the form in which it is compared with a specification.
 
 use serde_json::{Value, json};
 
@@ -13,10 +13,10 @@ const COMMONMARK: &str = include_str!("../data/markdown/commonmark.json");
 const GFM: &str = include_str!("../data/markdown/gfm.json");
 const CASES: &str = include_str!("../data/markdown/cases.json");
 
-/// Examples of CommonMark in which a bare URL is plain text, but GitHub's extension links it.
+/// Examples of CommonMark in which a bare URL is plain text. GitHub's extension turns it into a link.
 const LINKED_BY_GFM: [u64; 4] = [602, 608, 611, 612];
 
-/// Opens a page whose modules a script can import from `base`.
+/// Opens a page from whose `base` a script can import modules.
 fn open_module_page(server: &Server) -> Browser {
     let browser = Browser::open(1280, 900, false);
     browser.go(&server.address("/login"));
@@ -32,7 +32,7 @@ fn module_script(body: &str) -> String {
     )
 }
 
-/// Returns the examples that are rendered differently from the specification.
+/// Script that returns the examples that are not rendered as specified.
 const DIFFERENCES: &str = "
     const wrong = [];
     for (const { number, about, markdown, html, isOwn } of args) {
@@ -93,8 +93,9 @@ fn shared_renderer_cases_are_rendered_as_expected() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Streams a text one letter at a time. Returns which delimiters were briefly visible, whether the first paragraph
-/// stayed the same node, and whether the final state equals a full render.
+/// Script that streams a text letter by letter. Returns which delimiters were visible for a moment, how often the node
+/// of the first paragraph was replaced, and whether the final state is the same as after rendering the whole text at
+/// once.
 const STREAM_SCRIPT: &str = "
     const { GrowingText } = await import(base + 'parts/growing.js');
     const [text] = args;
@@ -136,8 +137,8 @@ fn streamed_text_never_flashes_delimiters() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Renders a text of 200 KB. Returns the number of blocks at first and at the end, and the longest task in
-/// between.
+/// Script that renders a text of 200 KB. Returns the number of blocks at the start and at the end, and the duration of
+/// the longest task.
 const LONG_TEXT_SCRIPT: &str = "
     const { markdown } = await import(base + 'parts/markdown.js');
     let longest = 0;

@@ -1,4 +1,5 @@
-//! Notifications when a long run ends, with a scripted interface and a clock that the test moves.
+//! Tests the notification at the end of a long run, with a scripted notification interface and a clock that the test
+//! sets.
 
 use serde_json::json;
 
@@ -7,8 +8,8 @@ use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
 
-/// Records every notification and every request for permission. Setting `window.later` moves the page's clock
-/// forward.
+/// Script that records every notification and every request for permission. Increasing `window.later` moves the page's
+/// clock forward.
 const SCRIPTED: &str = "
     window.notified = [];
     window.asked = 0;
@@ -27,7 +28,7 @@ const SCRIPTED: &str = "
 
 const QUESTION: &str = "How much does the pump deliver?";
 
-/// Asks a question, and makes the run appear to take this many milliseconds.
+/// Asks a question, and makes its run appear to take this many milliseconds.
 fn ask_for(browser: &Browser, words: &str, ms: u32) {
     ask_in_composer(browser, words);
     browser.wait(".board .col");
@@ -73,7 +74,7 @@ fn a_long_run_offers_notifications_and_then_notifies_silently() {
     );
     assert_eq!(browser.value("window.asked"), json!(1), "asked once");
 
-    // On phones, the service worker shows the notification.
+    // On phones, the service worker must show the notification.
     browser.run(
         "window.onPhone = true;
          const worker = { showNotification: (title, options) => (window.notified.push({ title, ...options }), Promise.resolve()) };

@@ -1,4 +1,4 @@
-//! An answer from documents, a stopped member, and the same answer opened from the history.
+//! Tests an answer from documents, a stopped member, and the same answer when it is opened from the history.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
 
-/// The greatest height of a verified citation, in pixels.
+/// Expression that returns the height of the highest verified citation, in pixels.
 const HEIGHTS: &str = "Math.max(...[...document.querySelectorAll('.answer .citation.verified')].map((one) => one.getBoundingClientRect().height))";
 
 #[test]
@@ -54,7 +54,7 @@ fn an_answer_is_found_again() {
     browser.wait_text(".row .badge", "Pinned");
     browser.wait_text(".preview-foot", "Unpin");
 
-    // Only the members' reviews have this word.
+    // Only the reviews of the members contain this word.
     browser.go(&server.address("/history?q=unverifiable"));
     browser.wait_text(".found-text", "Member A: “");
     assert_eq!(browser.count(".row-facts .letter"), 3);

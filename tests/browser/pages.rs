@@ -1,4 +1,4 @@
-//! Steps shared by several browser tests.
+//! Steps that several browser tests share.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ pub const EVERY_PAGE: [&str; 10] = [
     "/usage",
 ];
 
-/// Uploads `args[1]` as a file named `args[0]`.
+/// Script that uploads the text `args[1]` as a file with the name `args[0]`.
 pub const UPLOAD_SCRIPT: &str = "
     const form = new FormData();
     form.append('file', new File([args[1]], args[0]));
@@ -38,7 +38,7 @@ pub const HOSTILE_UPLOAD_SCRIPT: &str = "
     const response = await fetch('/api/upload-document', { method: 'POST', body: form });
     if (!response.ok) throw new Error(await response.text());";
 
-/// Returns the path of a real document from the test data.
+/// Returns the path of a real document in the test data.
 pub fn test_document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/documents")
@@ -46,7 +46,7 @@ pub fn test_document(name: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Returns the text with whitespace normalized.
+/// Returns a text in which every run of whitespace is a single space.
 pub fn normalize_space(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -66,7 +66,7 @@ pub fn sign_up(browser: &Browser, server: &Server) {
     );
 }
 
-/// Scrolls through the page until all its sections have loaded, then back to the top.
+/// Scrolls down the page until all of its sections have loaded, and then back to the top.
 pub fn show_every_section(browser: &Browser) {
     wait_until("every section", || {
         browser.run(
@@ -78,7 +78,7 @@ pub fn show_every_section(browser: &Browser) {
     browser.run("scrollTo(0, 0);", json!([]));
 }
 
-/// Signs in to the account that `sign_up` created.
+/// Signs in to the account that [`sign_up`] has created.
 pub fn sign_in(browser: &Browser, server: &Server) {
     browser.go(&server.address("/experiments"));
     browser.wait("main h1");
@@ -90,7 +90,7 @@ pub fn sign_in(browser: &Browser, server: &Server) {
     );
 }
 
-/// Opens the guided page from the account's menu.
+/// Opens the guided page from the account menu.
 pub fn open_guided_page(browser: &Browser) {
     account_menu(browser, "Guided question");
     browser.wait(".intro-step");
@@ -103,7 +103,7 @@ pub fn account_menu(browser: &Browser, words: &str) {
     browser.press(words);
 }
 
-/// Goes from the introduction to a run of this pattern without documents.
+/// Starts a run with this pattern and without documents, from the introduction of the guided page.
 pub fn start_run(browser: &Browser, pattern: &str) {
     browser.press("Start");
     browser.fill(".prompt-input", QUESTION);
@@ -119,7 +119,7 @@ pub fn start_run(browser: &Browser, pattern: &str) {
     browser.wait(".loading-spinner");
 }
 
-/// Returns the brightness of the page's background, 0 to 255.
+/// Returns the brightness of the page's background, from 0 to 255.
 pub fn brightness(browser: &Browser) -> u64 {
     let colour = browser.value("getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)");
     colour
@@ -141,8 +141,8 @@ pub fn focused(browser: &Browser) -> String {
     name.as_str().unwrap_or_default().to_owned()
 }
 
-/// Presses Tab until the element with this name has the focus; every stop on the way must have a visible focus
-/// indicator.
+/// Presses Tab until the element with this name has the focus. Every element that gets the focus on the way must have a
+/// visible focus indicator.
 pub fn tab_to(browser: &Browser, name: &str) {
     let mut passed = Vec::new();
     for _ in 0..80 {
@@ -162,7 +162,7 @@ pub fn tab_to(browser: &Browser, name: &str) {
     panic!("Tab never came to {name}; it passed {passed:?}");
 }
 
-/// Returns axe-core's script as installed by npm; prints a notice if it is missing.
+/// Returns the script of axe-core, which is installed with npm. If it is missing, prints a notice and returns `None`.
 pub fn axe() -> Option<String> {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe/node_modules/axe-core/axe.min.js");
@@ -175,7 +175,7 @@ pub fn axe() -> Option<String> {
     script
 }
 
-/// Checks that axe finds no WCAG 2.2 AA violation in either theme, and that every control has a name.
+/// Checks that every control has a name, and that axe finds no violation of WCAG 2.2 AA in either theme.
 pub fn check_accessibility(browser: &Browser, axe: Option<&str>, state: &str) {
     let unnamed = browser.value(
         "[...document.querySelectorAll('button, input, select, textarea, nav')]
@@ -184,12 +184,12 @@ pub fn check_accessibility(browser: &Browser, axe: Option<&str>, state: &str) {
     assert_eq!(unnamed, json!([]), "controls without a name in {state}");
     assert!(browser.count("main h1") > 0, "a heading in {state}");
     let Some(axe) = axe else { return };
-    // Once per document: to send and compile it takes longer than some of its checks.
+    // The script is loaded once per document, because sending and compiling it takes longer than some of its checks.
     if browser.value("!window.axe") == json!(true) {
         browser.run(&format!("{axe}; window.axe ??= axe;"), json!([]));
     }
     for dark in [false, true] {
-        // Animations are stopped, so that no color is checked mid-transition.
+        // Animations are turned off, so that no color is checked in the middle of a transition.
         browser.prefer(dark, true);
         let found = browser.run(
             "const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -203,7 +203,7 @@ pub fn check_accessibility(browser: &Browser, axe: Option<&str>, state: &str) {
     browser.prefer(false, false);
 }
 
-/// Checks that the page is not wider than the window; `what` names the page in the failure message.
+/// Checks that the page is not wider than the window. `what` names the page in the failure message.
 pub fn check_width(browser: &Browser, what: &str) {
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");

@@ -1,4 +1,4 @@
-//! A project's page: its threads with their answers, its documents, and what it has cost.
+//! Tests the page of a project: its threads with their answers, its documents, and its cost.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::pages::*;
 use crate::server::Server;
 use crate::wait_for_turn;
 
-/// Creates a project with the uploaded document and asks a question in it; returns the project's ID.
+/// Script that creates a project with the uploaded document and asks a question in it. Returns the ID of the project.
 const FILL_SCRIPT: &str = "
     const send = async (path, body) => {
       const response = await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });

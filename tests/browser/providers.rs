@@ -1,4 +1,4 @@
-//! Providers, fallbacks, and budgets on the pages, for administrators and for users.
+//! Tests providers, fallbacks, and budgets on the pages, for administrators and for other users.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn select_option(browser: &Browser, label: &str, value: &str) {
     );
 }
 
-// Replaces the text of a field, because typing would append to it.
+// Replaces the text in a field. Typing would append to it.
 fn replace_text(browser: &Browser, label: &str, text: &str) {
     browser.run(
         "const name = [...document.querySelectorAll('label')].find((label) => label.textContent === args[0]);
@@ -113,7 +113,7 @@ fn admin_adds_a_provider_and_sets_fallbacks() {
     browser.click("dialog .danger");
     browser.wait_text("body", "The provider is removed.");
     assert!(!browser.text(".provider-list").contains("far"));
-    // Only the intentionally refused requests are logged.
+    // The browser logs only the requests that were refused as intended.
     let console_errors = browser.console_errors();
     assert!(
         console_errors.iter().all(|one| one.contains("422")),

@@ -1,4 +1,4 @@
-//! The pages other than the analysis: patterns and recipes, models, usage, the account, administration.
+//! Tests the pages other than the analysis: patterns and recipes, models, usage, the account, and administration.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::pages::{
 use crate::server::{Server, provider};
 use crate::wait_for_turn;
 
-/// Replaces the text of a field, given by its label or by a selector.
+/// Script that replaces the text in a field, which is given by its label or a selector.
 const WRITE_SCRIPT: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = label ? document.getElementById(label.htmlFor) : document.querySelector(args[0]);
@@ -21,7 +21,7 @@ fn write_text(browser: &Browser, field: &str, text: &str) {
     browser.run(WRITE_SCRIPT, json!([field, text]));
 }
 
-/// Scrolls to the top, because an element behind the header cannot be clicked.
+/// Scrolls to the top of the page, because an element under the header cannot be clicked.
 fn scroll_to_top(browser: &Browser) {
     browser.run("scrollTo(0, 0);", json!([]));
 }
@@ -101,7 +101,7 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     browser.wait_text("h1", "House rules");
     browser.press("Delete");
     browser.wait(".pattern-card");
-    // Leaving the page confirms the deletion; if that request is lost, the next page sends it.
+    // Leaving the page completes the deletion. If its request is lost, the next page sends it again.
     browser.reload();
     browser.wait(".pattern-card");
     assert!(!browser.text("main").contains("House rules"));
@@ -115,7 +115,7 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     let result =
         "const r = await fetch('/api/patterns'); return (await r.text()).includes('House rules');";
     assert_eq!(browser.run(result, json!([])), json!(false));
-    // If the request did arrive, the next page gets the response that nothing is left to delete.
+    // If the request was not lost, the response to the next page's request is that there is nothing to delete.
     let mut complaints = browser.console_errors();
     complaints.retain(|one| !(one.contains("/api/patterns/house_rules") && one.contains("404")));
     assert_eq!(complaints, Vec::<String>::new());
@@ -347,8 +347,8 @@ fn admin_sees_server_statistics_and_accounts() {
         "section[aria-label='Recent activity']",
         "The server was not running",
     );
-    // The server creates a backup automatically 10 seconds after its start, which may be before or after this
-    // page was opened.
+    // The server automatically creates a backup 10 seconds after its start. This may be before or after this page was
+    // opened.
     browser.wait("section[aria-label=Backup]");
     browser.press("Back up now");
     browser.wait_text("body", "Backed up: ");

@@ -1,5 +1,5 @@
-//! The views of a result besides its texts: claims by member, differences, and call details; exports and
-//! rerunning. Uses members that contradict each other.
+//! Tests the views of a result other than its texts: the claims of the members, differences, and details of calls. Also
+//! tests exports and reruns. The members contradict each other.
 
 use serde_json::json;
 
@@ -45,14 +45,14 @@ fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
         ] {
             assert!(map.contains(words), "no {words} in {map}");
         }
-        // The claim is not shown, because its only quote does not occur in any draft.
+        // The claim is not shown, because its only quotation does not occur in any draft.
         assert!(!map.contains("diesel"), "{map}");
         let stances = browser.value("[...document.querySelectorAll('.map-conflict tr:nth-child(2) td .stance')].map((mark) => mark.getAttribute('class'))");
         assert_eq!(
             stances,
             json!(["stance asserts", "stance denies", "stance asserts"])
         );
-        // The first contradiction is open.
+        // The first contradiction is already expanded.
         browser.wait_text(".map-quotes", "90 litres");
         assert_eq!(
             browser.value("document.querySelectorAll('.map-conflict .map-quote').length"),
@@ -74,7 +74,7 @@ fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
         browser.press("Back to the map");
         browser.wait(".map-table");
         assert!(focused(&browser).starts_with("B,"), "{}", focused(&browser));
-        // A citation in a sentence opens its page.
+        // A citation in the sentence opens the cited page.
         browser.click(".support .citation");
         browser.wait_text(".dialog", "40 litres");
         browser.click(".dialog-head button");
@@ -82,8 +82,9 @@ fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
     }
 }
 
-/// Compares random texts: the unchanged and added parts must equal the second text exactly, and the unchanged and
-/// removed parts the first except for whitespace. Then compares two long texts that have nothing in common.
+/// Script that compares random texts. The unchanged and added parts must be exactly the second text, and the unchanged
+/// and removed parts must be the first text, apart from whitespace. Also compares two long texts that have nothing in
+/// common.
 const DIFF_HOLDS: &str = "
     const { diff } = await import(document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/results/diff.js'));
     const wrong = [];
@@ -150,7 +151,7 @@ fn texts_are_compared_and_every_call_is_charted() {
 
         browser.press("Cost and Time");
         browser.wait(".costs .chart-picture .span");
-        // The chart has a bar for each of three members in two stages, and for the synthesis.
+        // The chart contains a bar for each of the three members in two stages, and one for the synthesis.
         assert_eq!(browser.count(".costs .span.waited"), 7);
         browser.press("As a table");
         browser.wait(".costs table");
@@ -167,8 +168,8 @@ fn texts_are_compared_and_every_call_is_charted() {
     }
 }
 
-/// Aligns two texts with these sections. Returns the rows' titles, which sides each has, and the highlighted
-/// words.
+/// Script that aligns the sections of two texts. Returns the titles of the rows, which of the two texts contain each
+/// section, and the highlighted words.
 const SECTIONS: &str = "
     const base = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/results/');
     const { rows } = await import(base + 'sections.js');
@@ -187,8 +188,8 @@ const SECTIONS: &str = "
 const BEFORE: &str = "Hello.\n\n## Delivery\n\nThe pump delivers **90** litres a minute.\n\n## Risks\n\nFrost.\n\n## Costs\n\nNobody knows what it costs.\n\n## Parts\n\n- valve and seal\n";
 const AFTER: &str = "Hello.\n\n## Delivery\n\nThe pump delivers **40** litres a minute.\n\n## Costs\n\nSpend $5.\n\n## The parts\n\n- valve and seal\n\n## Open\n\nMuch.\n";
 
-/// Two texts by section: aligned by heading, with a renamed section matched, and words highlighted only if more
-/// than half are the same.
+/// Checks the comparison of two texts by section: sections are aligned by heading, a renamed section is matched, and
+/// words are highlighted only if more than half of the words are the same.
 fn sections_are_aligned(browser: &Browser) {
     let response = browser.run(SECTIONS, json!([BEFORE, AFTER]));
     assert_eq!(
@@ -216,7 +217,7 @@ fn sections_are_aligned(browser: &Browser) {
     );
 }
 
-/// Selects the option that begins with `name` in the first or second text selector.
+/// Selects the option that begins with `name` in the first or second of the two text selectors.
 fn select_text(browser: &Browser, place: usize, name: &str) {
     browser.run(
         "const choice = document.querySelectorAll('.diff-choice select')[args[0]];
@@ -319,7 +320,7 @@ fn rerun_with_a_change_shows_its_estimate_first() {
         check_accessibility(&browser, axe.as_deref(), "run again");
         browser.prefer(dark, false);
         browser.screenshot_window(&format!("rerun-{width}"));
-        // With another panel, only the first answers of the remaining members can be reused.
+        // If the panel is changed, only the first answers of the members that stay can be reused.
         choose_change(&browser, "models");
         browser.wait_text(".rerun-plan", "Add or remove a model");
         assert!(browser.value("document.querySelector('.rerun .primary').disabled") == json!(true));
@@ -327,14 +328,14 @@ fn rerun_with_a_change_shows_its_estimate_first() {
         browser.wait_text(".rerun-plan", "Reused: 2 answers");
         choose_change(&browser, "ultra_model");
         browser.wait_text(".rerun-plan", "New: 1 call");
-        // The address changes before the old result leaves the page. Rename the old result, so that its tabs are not
-        // pressed by mistake.
+        // The address changes before the old result disappears. The old result gets another ID, so that its tabs are
+        // not pressed by mistake.
         browser.value("document.querySelector('.results-container').id = 'previous'");
         browser.press("Start");
         browser.wait(".results-container:not(#previous)");
         assert!(!browser.url().contains(&id), "{}", browser.url());
         browser.press("Cost and Time");
-        // The second time, the new synthesis is also in the cache.
+        // In the second round, the new synthesis is in the cache too.
         let known = if dark { "7 answers" } else { "6 answers" };
         browser.wait_text(".costs", &format!("{known} came from the cache"));
         assert_eq!(browser.console_errors(), Vec::<String>::new());
@@ -379,7 +380,7 @@ fn shared_result_is_public_until_its_link_is_revoked() {
     check_width(&reader, "a shared result");
     reader.screenshot("shared-375");
 
-    // Viewing the link again does not invalidate it; creating a new one does.
+    // Opening the dialog with the link again leaves the link valid. Creating a new link does not.
     owner.reload();
     owner.wait(".results-container");
     owner.press("Shared");

@@ -1,4 +1,4 @@
-//! The real executable with its own data folder, on a port that stays the same across restarts.
+//! The real executable with its own data folder, and on a port that does not change when it restarts.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ impl Server {
         Self::start_with(Vec::new())
     }
 
-    /// Starts a server with these settings in its environment.
+    /// Starts a server with these environment variables.
     pub fn start_with(settings: Vec<(&'static str, String)>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl Server {
         }
     }
 
-    /// Stops the server as a service manager does, and restarts it at the same address.
+    /// Stops the server with SIGTERM, as a service manager does, and restarts it at the same address.
     pub fn restart(&mut self) {
         self.stop();
         let port = self.base.rsplit(':').next().unwrap().to_owned();
@@ -49,7 +49,7 @@ impl Server {
         format!("{}{path}", self.base)
     }
 
-    /// Stops the server as a service manager does, with SIGTERM, and waits for it to end.
+    /// Stops the server with SIGTERM, as a service manager does, and waits until it has ended.
     pub fn stop(&mut self) {
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
@@ -83,15 +83,15 @@ fn spawn(folder: &PathBuf, port: &str, settings: &[(&str, String)]) -> (Child, S
         let start = line.find("http://")?;
         Some(line[start..].trim().trim_end_matches('/').to_owned())
     });
-    // Keep reading the server's output, or it would eventually block on a full pipe.
+    // The output of the server must be read until the end, because the server would block if the pipe were full.
     std::thread::spawn(move || lines.for_each(drop));
     (child, address.expect("the server says where it listens"))
 }
 
-/// A provider's response to a call: status, content type, body.
+/// The response of a provider: its status, content type, and body.
 pub type Answer = (&'static str, &'static str, String);
 
-/// Starts a provider that knows one model and refuses every call to it, until the test program ends.
+/// Starts a provider with a single model, which refuses every call. It runs until the test program ends.
 pub fn refusing_provider() -> SocketAddr {
     provider(&["model"], |_| {
         let body = r#"{"error":{"message":"this key is not known"}}"#;
@@ -99,7 +99,8 @@ pub fn refusing_provider() -> SocketAddr {
     })
 }
 
-/// Starts a provider that lists these models and answers each call with the result of `answer` for its body.
+/// Starts a provider with these models, which responds to each call with the result of `answer` for the body of the
+/// request.
 pub fn provider(models: &[&str], answer: fn(&Value) -> Answer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

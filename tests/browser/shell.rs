@@ -1,4 +1,4 @@
-//! The command palette, keyboard shortcuts, and the shell without a connection.
+//! Tests the command palette, the keyboard shortcuts, and the page frame without a connection.
 
 use serde_json::json;
 
@@ -29,7 +29,7 @@ fn palette_and_shortcuts_work_by_keyboard() {
         browser.keys(&[], keys::ENTER);
         browser.wait_text("main h1", "Search");
         assert_eq!(browser.count("dialog"), 0);
-        // Letter keys are shortcuts outside of fields.
+        // Letters are shortcuts, unless a field has the focus.
         browser.keys(&[], "?");
         browser.wait_text("dialog h2", "Keyboard shortcuts");
         browser.screenshot_window(&format!("shortcuts-{width}"));
@@ -79,7 +79,7 @@ fn shell_opens_offline() {
     browser.screenshot_window("offline");
 }
 
-/// The cached paths for the signed-in user.
+/// Script that returns the paths that are cached for the signed-in user.
 const CACHED_PATHS_SCRIPT: &str = "
     const paths = [];
     for (const name of (await caches.keys()).filter((name) => name.startsWith('quire-threads-')))
@@ -118,8 +118,8 @@ fn threads_are_readable_offline_until_sign_out() {
         (stored.contains("/api/threads/thread_") && stored.contains("/api/analyses/")).then_some(())
     });
     let answer = browser.text(".answer");
-    // The server is stopped rather than emulating an offline browser, which would not affect the service worker's
-    // requests.
+    // The server is stopped instead of emulating an offline browser, because the emulation does not affect requests of
+    // the service worker.
     server.stop();
     browser.reload();
     browser.wait(".answer > .blk");

@@ -1,5 +1,5 @@
-//! Dictation and reading aloud through the browser's speech interfaces, which are scripted here: Chromium has no
-//! voices and no recognition without a display.
+//! Tests dictation and reading aloud. The browser's speech interfaces are scripted, because Chromium has neither voices
+//! nor speech recognition without a display.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
 
-/// A scripted recognition that returns the phrases in `window.phrases`, and a scripted voice that records what it
+/// Script with a speech recognition that returns the phrases in `window.phrases`, and a voice that records what it
 /// reads.
 const WITH_SPEECH: &str = "
     window.phrases = [];
@@ -56,7 +56,7 @@ fn a_question_is_dictated_and_its_answer_is_read_aloud() {
     browser.click("[aria-label=Dictate]");
     assert_eq!(pressed(&browser, "Dictate"), json!("true"));
     check_accessibility(&browser, axe().as_deref(), "dictation");
-    // Interim results, which the recognition may still change, are not inserted.
+    // Interim results are not inserted, because the recognition may still change them.
     browser.run("say('How much', false);", json!([]));
     browser.run("say('How much does the pump');", json!([]));
     browser.run("say(' deliver?');", json!([]));

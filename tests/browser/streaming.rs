@@ -1,5 +1,5 @@
-//! A provider that streams like a language model: fast, slow, stuck, or cut off, depending on the model's name;
-//! and the display of a run with such models.
+//! A provider that streams like a language model: fast, slow, stuck, or cut off, depending on the name of the model.
+//! Also tests how a run with such models is displayed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,13 +27,13 @@ const STREAMED_WORDS: [&str; 12] = [
     "five.\n\n",
 ];
 
-/// Returns how a model with this name streams: pieces per second, their number, and whether the connection is then
-/// cut.
+/// Returns how a model with this name streams: the number of pieces per second, the total number of pieces, and whether
+/// the connection is cut after them.
 fn streaming_speed(model: &str) -> (f64, usize, bool) {
     match model.split('-').next().unwrap_or_default() {
         "slow" => (8.0, 400, false),
         "cut" => (100.0, 60, true),
-        // Long enough for a busy machine to display the live board.
+        // This is long enough to display the live board even on a busy machine.
         "calm" => (10.0, 40, false),
         "quick" => (200.0, 2400, false),
         _ => (200.0, 40, false),
@@ -111,7 +111,7 @@ fn write_pieces(
     write!(line, "data: {end}\n\ndata: [DONE]\n\n")
 }
 
-/// Starts a server whose panel uses this provider.
+/// Starts a server with a provider that has these models.
 pub fn server_with(models: &[String]) -> Server {
     let address = streaming_provider(models);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": models, "concurrency": 32 }]);
@@ -123,7 +123,7 @@ const ASK_SCRIPT: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-/// Starts a run of these models and opens its page.
+/// Starts a run with these models, opens its page, and returns its ID.
 fn start_and_watch(browser: &Browser, server: &Server, models: &[String], depth: &str) -> String {
     let panel: Vec<String> = models.iter().map(|model| format!("far/{model}")).collect();
     let id = browser.run(
@@ -136,7 +136,7 @@ fn start_and_watch(browser: &Browser, server: &Server, models: &[String], depth:
     id
 }
 
-/// Collects the frame times of the page for a while, in milliseconds, sorted.
+/// Script that collects the frame times of the page during a period, in milliseconds, and sorts them.
 const WATCH_FRAMES_SCRIPT: &str = "
     const taken = [];
     const end = performance.now() + args[0];
@@ -148,8 +148,8 @@ const WATCH_FRAMES_SCRIPT: &str = "
     const letters = [...document.querySelectorAll('.member-body')].reduce((sum, body) => sum + body.textContent.length, 0);
     return { taken: taken.slice(1).sort((a, b) => a - b), letters };";
 
-/// Watches for a while, prints the frame times, and returns the number of letters shown. The times are not
-/// checked, because they also depend on the machine and its other load.
+/// Watches the page for a while, prints the frame times, and returns the number of letters that were added. The times
+/// are not checked, because they also depend on the machine and its load.
 fn measure_frames(browser: &Browser, what: &str) -> u64 {
     let before = main_thread_seconds(browser);
     let response = browser.run(WATCH_FRAMES_SCRIPT, json!([2500]));
@@ -177,7 +177,7 @@ fn measure_frames(browser: &Browser, what: &str) -> u64 {
     response["letters"].as_u64().unwrap()
 }
 
-/// Returns the seconds that the page's main thread has worked so far, by kind.
+/// Returns, by kind of work, how many seconds the main thread of the page has worked so far.
 fn main_thread_seconds(browser: &Browser) -> impl Fn(&str) -> f64 + use<> {
     browser.cdp("Performance.enable", json!({ "timeDomain": "threadTicks" }));
     let response = browser.cdp("Performance.getMetrics", json!({}))["metrics"].clone();
@@ -207,15 +207,15 @@ fn page_stays_responsive_with_sixteen_streaming_members() {
     browser.screenshot("sixteen");
 }
 
-/// Observes the board of a thread for a while: the number of text changes per animation frame, the number of
-/// characters of the members' texts that are searched, frame times, and long tasks.
+/// Script that watches the board of a thread for a while. Returns how often texts change per animation frame, how many
+/// characters of the members' texts are searched, the frame times, and the long tasks.
 const WATCH_BOARD_SCRIPT: &str = "
     let searched = 0;
     const kept = {};
     for (const name of ['match', 'matchAll', 'split']) {
       kept[name] = String.prototype[name];
       String.prototype[name] = function (...rest) {
-        // Chunks of the event stream are read once.
+        // The chunks of the event stream are not counted, because they are read only once.
         if (!this.includes('data:')) searched += this.length;
         return kept[name].apply(this, rest);
       };
@@ -253,13 +253,13 @@ const WATCH_BOARD_SCRIPT: &str = "
     const nodes = rows.querySelectorAll('*').length;
     return { taken: taken.slice(1).sort((a, b) => a - b), tasks: tasks.sort((a, b) => a - b), ...busiest, nodes, searched };";
 
-/// Length in characters of the complete texts of sixteen quick members, rounded up.
+/// Upper bound of the total length of the texts of sixteen quick members, in characters.
 const TEXT_OF_ALL: u64 = 16 * 2400 * 6;
 
-/// However fast sixteen members write, each member's text changes at most once per frame, only the added text is
-/// searched for words, and the board keeps its size. Frame times and long tasks are printed but not checked, because
-/// other programs share the machine; the goals are no frame over 100 ms and no task over 200 ms. In CPU time, the
-/// longest task took 10 ms (in a trace from 2026-12-01).
+/// However fast sixteen members write, the text of each changes at most once per frame, only the added text is searched
+/// for words, and the board does not change its size. Frame times and long tasks are printed but not checked, because
+/// other programs use the machine too. The goals are that no frame takes more than 100 ms and no task more than 200 ms.
+/// In CPU time, the longest task took 10 ms in a trace from 2026-12-01.
 #[test]
 fn a_board_of_sixteen_members_draws_each_once_a_frame() {
     let Some(_turn) = wait_for_exclusive_turn() else {
@@ -327,7 +327,7 @@ fn slow_failing_and_cut_off_members() {
     browser.wait(".member-card[data-status=failed]");
     browser.wait(".member-card[data-status=done]");
     check_accessibility(&browser, axe().as_deref(), "members that fail");
-    // The page is no wider than the phone, even with the second button in its header.
+    // The page is not wider than the phone's screen, even with a second button in its header.
     browser.wait_text(".run-head", "Finish now");
     let over = browser
         .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
@@ -337,7 +337,7 @@ fn slow_failing_and_cut_off_members() {
     assert_eq!(browser.count(".member-seat"), 4);
     browser.click(".member-seat:last-child");
 
-    // Navigating away and back loses no text.
+    // No text is lost when the user leaves the page and comes back.
     browser.go(&server.address("/history"));
     browser.wait("main h1");
     browser.go(&server.address(&format!("/analyze?id={id}")));

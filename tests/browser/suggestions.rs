@@ -1,4 +1,4 @@
-//! A pattern suggested by the words of a question, and chosen with one click.
+//! Tests that a pattern is suggested because of the words in a question, and selected with one click.
 
 use crate::driver::Browser;
 

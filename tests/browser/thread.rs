@@ -1,5 +1,5 @@
-//! A conversation with a panel: the first question, follow-ups, branches, stopping, and the live view of a run; on
-//! a desktop and on a phone.
+//! Tests a conversation with a panel on a desktop and on a phone: the first question, follow-up questions, branches,
+//! stopping a run, and the live view of a run.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::wait_for_turn;
 const FIRST_QUESTION: &str = "How much does the pump deliver, and when may it fail?";
 const SECOND_QUESTION: &str = "And below zero?";
 
-/// Records the page's layout shifts from its start, each with the elements that moved, in `window.shifts`.
+/// Script that records all layout shifts of the page in `window.shifts`, each with the elements that moved.
 const WATCH_SHIFTS: &str = "
     window.shifts = [];
     new PerformanceObserver((list) => {
@@ -21,7 +21,7 @@ const WATCH_SHIFTS: &str = "
       }
     }).observe({ type: 'layout-shift', buffered: true });";
 
-/// Returns the sum of all layout shifts so far, and prints the elements that moved, for the case that the test fails.
+/// Returns the sum of all layout shifts so far. Prints the elements that moved, in case the test fails.
 fn layout_shift(browser: &Browser) -> f64 {
     let response = browser.value("window.shifts");
     let all = response.as_array().unwrap();
@@ -34,7 +34,7 @@ fn model_ids(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// Signs in and opens the page of a new question with a panel of these models.
+/// Creates an account and opens the page of a new question to a panel of these models.
 pub fn new_question(browser: &Browser, server: &Server, panel: &[&str]) {
     sign_up(browser, server);
     let ids: Vec<String> = panel.iter().map(|name| format!("far/{name}")).collect();
@@ -55,7 +55,7 @@ pub fn ask_in_composer(browser: &Browser, words: &str) {
     browser.click(".send");
 }
 
-/// Waits until this many turns are shown and the last has ended.
+/// Waits until there are this many turns and the last one has ended.
 fn wait_for_answers(browser: &Browser, turns: u64) {
     wait_until(&format!("{turns} turns with an answer"), || {
         let is_shown = browser.count(".turn") == turns
@@ -103,14 +103,14 @@ fn a_conversation_with_follow_ups_and_branches() {
     check_accessibility(&browser, axe.as_deref(), "an answer");
     browser.screenshot_window("thread-answer");
 
-    // A follow-up is sent by keyboard, and keeps the panel.
+    // The follow-up question is sent by keyboard, to the same panel.
     browser.fill(".composer-text", SECOND_QUESTION);
     browser.keys(&[keys::CONTROL], keys::ENTER);
     wait_for_answers(&browser, 2);
     assert_eq!(browser.text(".turn.last .bubble"), SECOND_QUESTION);
     assert!(normalize_space(&browser.text(".turn.last .view-tabs")).contains("Members 3"));
 
-    // Create another version of the second question.
+    // Creates another version of the second question.
     browser.click(".turn.last .turn-edit");
     browser.wait(".ask-input");
     browser.fill(".ask-input", " At night, too?");
@@ -129,7 +129,7 @@ fn a_conversation_with_follow_ups_and_branches() {
         "the address keeps the branch"
     );
 
-    // The view is part of the address, and its number is its keyboard shortcut.
+    // The selected view is part of the address, and its number is its keyboard shortcut.
     browser.run("document.activeElement.blur();", json!([]));
     browser.keys(&[], "2");
     browser.wait(".turn .member-card");
@@ -164,7 +164,8 @@ fn rename_and_find(browser: &Browser) {
     );
 }
 
-/// However long the question is, the answer begins near the top, and the rest of the question is one click away.
+/// However long the question is, the answer begins near the top of the page, and the rest of the question is shown with
+/// one click.
 #[test]
 fn an_answer_begins_near_the_top_below_a_long_question() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -327,7 +328,7 @@ fn stopped_run_is_not_shown_as_an_error() {
         check_width(&browser, "a stopped run");
         check_accessibility(&browser, axe.as_deref(), "a stopped run");
         browser.screenshot_window(&format!("thread-stopped-{width}"));
-        // A stopped run looks the same after a reload.
+        // After a reload, a stopped run looks the same.
         browser.reload();
         browser.wait_text(".stopped-head", "You stopped this run");
         browser.wait_text(".stopped", "delivers");
@@ -360,7 +361,7 @@ fn sixteen_members_cause_no_layout_shift() {
     browser.wait(".stopped");
 }
 
-/// A follow-up below a result on the guided page continues its thread.
+/// A follow-up question below a result on the guided page continues its thread.
 #[test]
 fn a_guided_result_is_continued() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -385,7 +386,7 @@ fn a_guided_result_is_continued() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// An address alone grants no access: another account's thread is reported as missing.
+/// Knowing an address is not enough for access: the thread of another account is shown as missing.
 #[test]
 fn missing_thread_shows_an_explanation() {
     let Some(_turn) = wait_for_turn() else { return };

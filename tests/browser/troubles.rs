@@ -1,5 +1,5 @@
-//! Deviations from the plan are explained in words: fallbacks, retries, skipped models, and what the answer lacks;
-//! during the run, in the result, and in a shared result.
+//! Tests that deviations from the plan are explained in words (fallbacks, retries, skipped models, and what is missing
+//! from the answer) during the run, in the result, and in a shared result.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,8 @@ const SHARE_SCRIPT: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).token;";
 
-/// Model `broken` fails every call; `spare` accepts no temperature and counts no tokens.
+/// Answers as one of several models: `broken` fails every call, and `spare` does not accept a temperature and does not
+/// report token counts.
 fn unreliable_answer(asked: &Value) -> Answer {
     let json = "application/json";
     match asked["model"].as_str() {
@@ -53,7 +54,7 @@ fn unreliable_answer(asked: &Value) -> Answer {
     }
 }
 
-/// A model that has just failed is marked, cannot be chosen to write the answer, and is not chosen automatically.
+/// A model that has failed recently is marked. It cannot be chosen to write the answer and is not chosen automatically.
 #[test]
 fn a_model_that_just_failed_does_not_write_the_answer() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -106,7 +107,7 @@ fn a_model_that_just_failed_does_not_write_the_answer() {
     assert_eq!(writer, "far/steady");
 }
 
-/// Drops a small picture on the page.
+/// Script that drops a small image on the page.
 const DROP_PICTURE: &str = "
     const canvas = document.createElement('canvas');
     canvas.width = canvas.height = 32;
@@ -157,7 +158,7 @@ fn fallback_models_are_named_everywhere() {
     let Some(_turn) = wait_for_turn() else { return };
     let address = provider(&["broken", "spare", "steady"], unreliable_answer);
     let providers = json!([{ "id": "far", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["broken", "spare", "steady"] }]);
-    // None of these models could judge, because their answers are not JSON.
+    // None of these models can be the judge, because their answers are not JSON.
     let server = Server::start_with(vec![
         ("QUIRE_PROVIDERS", providers.to_string()),
         ("EVIDENCE", "off".to_owned()),
@@ -187,7 +188,7 @@ fn fallback_models_are_named_everywhere() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// The failed call is marked at its end in the chart, and labeled in the table.
+/// Checks that the failed call is marked at its end in the chart, and labeled in the table.
 fn check_failed_call_mark(browser: &Browser) {
     browser.press("Cost and Time");
     browser.wait(".costs .chart-picture .span");
@@ -258,8 +259,8 @@ fn fallback_model_is_named_during_the_run() {
     );
 }
 
-/// Applies the events of a member that fails, of its fallback, which fails too, and of a synthesizer that
-/// fails. Returns the notes and answers that the page then shows.
+/// Script that applies the events of a run in which a member, its fallback, and the synthesizer fail. Returns the notes
+/// and the answers that the page then shows.
 const FROM_EVENTS: &str = "
     const module = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/parts/run-model.js');
     const { newRun, lastTexts, synthesis } = await import(module);

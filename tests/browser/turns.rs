@@ -1,5 +1,5 @@
-//! Actions on an answer: ask one member, question a claim, run it again, continue a stopped run. Also what browsers
-//! require before they install the pages as an app.
+//! Tests actions on an answer: asking a single member, questioning a claim, running it again, and continuing a stopped
+//! run. Also tests what browsers require to install the pages as an app.
 
 use serde_json::json;
 
@@ -41,12 +41,12 @@ fn one_member_is_asked_and_a_claim_is_pushed_back_on() {
         wait_for_end(&browser, 2);
         let asked = "[...document.querySelectorAll('.turn.last .tab-count')].map((one) => one.textContent.trim())[0]";
         assert_eq!(browser.value(asked), json!("1"), "one member");
-        // The next question goes to the panel again.
+        // The next question is sent to the whole panel again.
         browser.wait("[aria-label='Panel: 3 models']");
         browser.run("scrollTo(0, 0);", json!([]));
         browser.click(".turn:first-child [role=tab]:nth-child(3)");
         browser.wait(".map-conflict .map-actions");
-        // The driver would scroll the element to the edge of the window, behind the composer.
+        // The driver would scroll the element only to the edge of the window, where the composer covers it.
         browser.run(
             "document.querySelector('.map-conflict .map-actions').scrollIntoView({ block: 'center' });",
             json!([]),
@@ -65,7 +65,8 @@ fn one_member_is_asked_and_a_claim_is_pushed_back_on() {
     }
 }
 
-/// Opens a browser of this size with a panel of two models. The wide one comes first, and creates the account.
+/// Opens a browser of this size with a panel of two models. The wide browser must be opened first, because it creates
+/// the account.
 fn open_with_two_models(server: &Server, width: u32, height: u32) -> Browser {
     let browser = Browser::open(width, height, width == 390);
     if width == 1440 {
@@ -96,7 +97,7 @@ fn an_answer_is_written_from_a_stopped_run_and_regenerated() {
         check_width(&browser, "an answer from a stopped run");
         check_accessibility(&browser, axe().as_deref(), "an answer from a stopped run");
         browser.screenshot_window(&format!("written-from-{width}"));
-        // The stopped version is still there.
+        // The version that was stopped still exists.
         browser.click("[aria-label='Previous version']");
         browser.wait_text(".stopped-head", "You stopped this run");
         browser.click("[aria-label='Next version']");
@@ -121,13 +122,13 @@ fn a_stopped_text_is_continued() {
         browser.wait_text(".stopped-head", "all text is kept");
         browser.press("Continue");
         browser.wait_text(".turn.last .branch", "2/2");
-        // The continued answer begins with the text so far, which stays visible.
+        // The continued answer begins with the text that was already written, which stays visible.
         browser.wait_text(".turn.last .answer", "the pump delivers forty");
         assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }
 
-/// Pastes a text file into the composer.
+/// Script that pastes a text file into the composer.
 const PASTE_SCRIPT: &str = "
     const files = new DataTransfer();
     files.items.add(new File(['The pump delivers 40 liters a minute.'], 'pump.txt', { type: 'text/plain' }));

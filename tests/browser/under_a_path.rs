@@ -1,5 +1,5 @@
-//! The pages below a host's path, behind a real nginx that either keeps or strips the path: the first account, the
-//! documents, a question with its events, reloading, the manual, and the service worker.
+//! Tests the pages under a path, behind a real nginx that either keeps or removes the path when it forwards requests:
+//! the first account, the documents, a question with its events, a reload, the manual, and the service worker.
 
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ fn check_pages_under_path(style: PathStyle) {
             .all(|url| url.as_str().is_some_and(|url| url.starts_with(&base))),
         "{saved:?}"
     );
-    // Without the proxy, the server redirects to the same page below the path.
+    // Without the proxy, the server redirects to the same page under the path.
     browser.go(&server.address("/documents"));
     wait_until("the same page below the path", || {
         (browser.url() == server.address("/quire/documents")).then_some(())

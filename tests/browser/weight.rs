@@ -1,4 +1,5 @@
-//! The network cost of a page: requests and bytes as sent, and when its text is visible on slow 3G.
+//! Tests the network cost of pages: the number of requests, the bytes transferred, and when the text is visible on slow
+//! 3G.
 
 use serde_json::{Value, json};
 
@@ -7,15 +8,15 @@ use crate::pages::{EVERY_PAGE, UPLOAD_SCRIPT, sign_up};
 use crate::server::Server;
 use crate::wait_for_turn;
 
-/// Maximum number of requests of a page with a result, until nothing more is fetched.
+/// Maximum number of requests that a page with a result makes until it has loaded completely.
 const MAX_REQUESTS: u64 = 20;
-/// Maximum total size of a page's response bodies as sent, in bytes.
+/// Maximum total size of the response bodies of a page as transferred, in bytes.
 const MAX_BYTES: u64 = 90_000;
-/// Maximum time until the answer can be read on slow 3G, in milliseconds.
+/// Maximum time until the answer is readable on slow 3G, in milliseconds.
 const MAX_MS: f64 = 4000.0;
-/// Maximum distance of the answer from the top of the window, in pixels.
+/// Maximum distance between the top of the window and the answer, in pixels.
 const MAX_TOP: f64 = 180.0;
-/// Maximum sum of layout shifts while a page loads.
+/// Maximum sum of the layout shifts while a page loads.
 const MAX_SHIFT: f64 = 0.05;
 
 const ASK_SCRIPT: &str = "
@@ -30,14 +31,14 @@ const ASK_SCRIPT: &str = "
       shared_thread: `/share/${await share(`/api/threads/${told.thread_id}/share`)}`,
     };";
 
-/// Creates the content of the other pages, and returns their addresses.
+/// Script that creates the content of the other pages and returns their addresses.
 const PAGES_SCRIPT: &str = "
     const send = async (path, body) => (await fetch(path, body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json();
     const { documents } = await send('/api/documents');
     const { project_id } = await send('/api/projects', { name: 'Licences', document_ids: documents.map((each) => each.document_id) });
     return [`/projects/${project_id}`, `/documents?id=${documents[0].document_id}`, `/?document=${documents[0].document_id}`];";
 
-/// Records when the answer appears on the page, and sums the layout shifts.
+/// Script that records when the answer appears on the page, and adds up the layout shifts.
 const OBSERVE_SCRIPT: &str = "new MutationObserver((_, watcher) => {
     if (!document.querySelector('.answer p, .sheet .prose p')) return;
     watcher.disconnect();
@@ -48,7 +49,8 @@ const OBSERVE_SCRIPT: &str = "new MutationObserver((_, watcher) => {
     for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
   }).observe({ type: 'layout-shift', buffered: true });";
 
-/// Lists every request so far with the size of its response body as sent, the page itself first.
+/// Expression that returns all requests so far, with the size of each response body as transferred. The page itself
+/// comes first.
 const REQUESTS: &str = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((one) => [new URL(one.name).pathname, one.encodedBodySize])";
 
 fn loaded_files(browser: &Browser) -> Vec<(String, u64)> {
@@ -63,7 +65,7 @@ fn loaded_files(browser: &Browser) -> Vec<(String, u64)> {
     .collect()
 }
 
-/// Loads pages as on a first visit, without a cache and without a service worker.
+/// Makes the browser load pages as on a first visit, without its cache and without the service worker.
 fn without_cache(browser: &Browser) {
     browser.cdp("Network.enable", json!({}));
     browser.cdp("Network.setCacheDisabled", json!({ "cacheDisabled": true }));
@@ -74,7 +76,7 @@ fn without_cache(browser: &Browser) {
     );
 }
 
-/// Waits until no more requests are made, and returns all of them.
+/// Waits until the page makes no more requests, and returns all requests.
 fn all_requests(browser: &Browser) -> Vec<(String, u64)> {
     let mut last = 0;
     wait_until("the requests to end", || {
@@ -85,7 +87,7 @@ fn all_requests(browser: &Browser) -> Vec<(String, u64)> {
     loaded_files(browser)
 }
 
-/// Fails if the page preloads a style sheet that it does not use.
+/// Checks that the page uses every style sheet that it preloads.
 fn check_preloads(browser: &Browser, path: &str) {
     let unused = browser.run(
         "const links = (await fetch(location.href)).headers.get('link') ?? '';
@@ -102,7 +104,7 @@ fn check_shift(browser: &Browser, path: &str) {
     assert!(shift <= MAX_SHIFT, "{path} moves by {shift}");
 }
 
-/// Tests a thread, the result of the guided page, and both as shared with a visitor.
+/// Tests a thread, the result on the guided page, and both as a visitor sees them when they are shared.
 #[test]
 fn result_pages_stay_within_their_network_budget() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -147,8 +149,8 @@ fn check_result(browser: &Browser, address: &str, name: &str) {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Tests every page of the router's table that is not a result: few requests and bytes, and nothing moves while it
-/// loads.
+/// Tests all pages in the router's table that do not show a result: they make few requests, transfer few bytes, and do
+/// not shift while they load.
 #[test]
 fn other_pages_stay_within_their_network_budget() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -194,7 +196,7 @@ fn other_pages_stay_within_their_network_budget() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Served scripts have source maps that name the module and line of each of their lines.
+/// The scripts that are served have source maps, which contain the module and line of each line.
 #[test]
 fn source_maps_lead_to_the_modules() {
     let Some(_turn) = wait_for_turn() else { return };

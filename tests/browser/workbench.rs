@@ -1,5 +1,5 @@
-//! The workbench: everything on one screen, choices saved as a recipe, drafts that survive closing the
-//! window, files dropped in any step.
+//! Tests the workbench: everything is on one screen, choices can be saved as a recipe, drafts are kept when the window
+//! is closed, and files can be dropped at any step.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::server::Server;
 use crate::streaming::server_with;
 use crate::wait_for_turn;
 
-/// Drops a file of this name and text on the middle of the page.
+/// Script that drops a file with the name `args[0]` and the text `args[1]` on the page.
 const DROP_SCRIPT: &str = "
     const data = new DataTransfer();
     data.items.add(new File([args[1]], args[0]));
@@ -71,7 +71,7 @@ fn a_question_is_configured_and_run_on_one_screen() {
         browser.value("document.querySelector('.recipe-selector').selectedOptions[0].text");
     assert_eq!(stored, json!("everybody"));
 
-    // After closing the window and opening another one, the text is still there.
+    // The text is still there when the window is closed and another one is opened.
     browser.run("sessionStorage.clear();", json!([]));
     browser.reload();
     browser.wait(".bench");
@@ -189,7 +189,7 @@ fn panel_is_chosen_from_many_models_by_keyboard() {
     check_accessibility(&browser, axe().as_deref(), "a panel out of many");
     browser.screenshot_window("many-models");
 
-    // All steps from the question to the answer are done by keyboard.
+    // All steps from the question to the answer can be done by keyboard.
     browser.reload();
     browser.wait(".bench");
     tab_to(&browser, "Your question");
@@ -212,7 +212,7 @@ fn panel_is_chosen_from_many_models_by_keyboard() {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Simulates a slow connection: every response takes this much longer.
+/// Simulates a slow connection: every response takes this many milliseconds longer.
 fn slow_connection(browser: &Browser, ms: u32) {
     browser.cdp(
         "Network.emulateNetworkConditions",
@@ -220,7 +220,7 @@ fn slow_connection(browser: &Browser, ms: u32) {
     );
 }
 
-/// The code that shows a document or a run is loaded on demand: a press made meanwhile is not lost.
+/// The code that shows a document or a run is loaded on demand. A click in the meantime is not lost.
 #[test]
 fn press_is_not_lost_while_code_loads() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -231,7 +231,7 @@ fn press_is_not_lost_while_code_loads() {
     );
     browser.wait(".document-choice .document-checkbox:checked");
     browser.cdp("Network.enable", json!({}));
-    // Bypass the service worker, because its own requests are neither blocked nor slowed.
+    // The service worker is bypassed, because its requests are neither blocked nor slowed down.
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
     let block = |parts: &[&str]| browser.cdp("Network.setBlockedURLs", json!({ "urls": parts }));
     block(&["*/app/reader.js"]);

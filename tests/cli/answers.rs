@@ -1,5 +1,6 @@
-//! Questions as users ask them: piped documents, several words, file patterns, web addresses, estimates, recipes,
-//! and their entries in the history; in the data folder, next to a server, and with QUIRE_SERVER.
+//! Tests questions as users ask them: with piped documents, several words, file patterns, web addresses, estimates, and
+//! recipes, and how they appear in the history. They are asked in the data folder, next to a running server, and with
+//! QUIRE_SERVER.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -48,7 +49,7 @@ fn piped_input_with_a_question_is_a_document() {
         result["prompt"], "Who repairs the lock?",
         "several words are one question"
     );
-    // A document can also be redirected from a file; an empty pipe adds nothing.
+    // A document can also be redirected from a file. An empty pipe adds nothing.
     std::fs::write(workspace.0.join("lock.txt"), LOCK_TEXT).unwrap();
     let mut command = workspace.quire(&args);
     command.stdin(std::fs::File::open(workspace.0.join("lock.txt")).unwrap());
@@ -74,7 +75,7 @@ fn several_files_are_read_by_words_and_by_pattern() {
     ] {
         std::fs::write(workspace.0.join(name), text).unwrap();
     }
-    // The shell may or may not have expanded the glob.
+    // The command works whether or not the shell has expanded the pattern.
     for words in [
         &[
             "ask",
@@ -101,7 +102,7 @@ fn several_files_are_read_by_words_and_by_pattern() {
         .run(&["ask", "What?", "-f", "*.pdf"])
         .expect_refusal(1);
     assert!(none.contains("no file matches *.pdf"), "{none}");
-    // A stored document can be given by its ID.
+    // A document that is already stored can be given by its ID.
     let added = workspace.run(&["documents", "add", "c.txt"]);
     let id = added.stdout.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");
@@ -402,7 +403,7 @@ fn the_example_of_an_experiment_runs() {
     std::fs::write(workspace.0.join("example.toml"), &example).unwrap();
     let output = workspace.run(&["experiment", "run", "example.toml", "--estimate"]);
     assert_eq!(output.code, Some(0), "{output:?}");
-    // Errors name the field and the line.
+    // Error messages contain the name and the line of the field.
     let wrong = example.replace("dial = \"model\"", "dail = \"model\"");
     let line = wrong
         .lines()

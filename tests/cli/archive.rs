@@ -1,4 +1,4 @@
-//! Tests `quire export` and `quire import`, from one data folder to another.
+//! Tests `quire export` and `quire import` between two data folders.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn import_counts(output: CommandOutput) -> Value {
     message["counts"].clone()
 }
 
-/// Returns a workspace with an account that has an analysis over a document, and history that uses a recipe.
+/// Returns a workspace whose account has an analysis of a document, and a thread that uses a recipe.
 fn workspace_with_history() -> Workspace {
     let workspace = workspace_with_account("ada@example.com");
     std::fs::write(
@@ -167,7 +167,7 @@ fn export_and_import_are_complete_and_idempotent() {
         (&0.into(), &0.into()),
         "{second}"
     );
-    // The document is found, and its bytes are complete.
+    // The document is found by a search, and its file is complete.
     let found = other.run(&["documents", "search", "lock"]).expect_success();
     assert!(found.contains("lease.txt"), "{found}");
     let stored_files: Vec<_> = std::fs::read_dir(other.data_folder().join("documents"))
@@ -231,7 +231,7 @@ nonsense
         (&0.into(), &2.into()),
         "{second}"
     );
-    // Export the account, and import it elsewhere.
+    // The account is exported, and imported in another data folder.
     successful_output(workspace.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
     let other = workspace_with_account("bob@example.com");
     let file = workspace.0.join("ada.tar.gz");
@@ -279,8 +279,7 @@ fn invalid_archive_changes_nothing() {
         .expect_refusal(1);
 }
 
-/// An archive or backup that contains the row of a document whose file is truncated or missing does not succeed
-/// silently.
+/// If the file of a document is truncated or missing, an archive or a backup with its row is not reported as complete.
 #[test]
 fn originals_that_are_short_or_lost_are_named() {
     let workspace = workspace_with_history();

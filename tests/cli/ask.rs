@@ -1,4 +1,4 @@
-//! Tests `quire ask` in scripts, shell completions, and manual pages.
+//! Tests `quire ask` in scripts, shell completions, and man pages.
 
 use super::Workspace;
 

@@ -1,5 +1,5 @@
-//! Commands on the data folder of a running server: they use its database or refuse, and never answer from an empty
-//! one. Commands that only read create nothing.
+//! Tests commands on the data folder of a running server: they use its database or refuse, and never answer from an
+//! empty database. Commands that only read create nothing.
 
 use super::{Running, Workspace};
 
@@ -56,7 +56,7 @@ fn documents_are_listed_searched_and_deleted_while_a_server_runs() {
     assert!(none.starts_with("No documents yet."), "{none}");
     assert!(!workspace.data_folder().join("documents").join(id).exists());
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
-    // The server's uploads in progress are left alone.
+    // Uploads in progress on the server are left alone.
     let pending_upload = workspace.data_folder().join("tmp").join("0123456789abcdef");
     std::fs::write(&pending_upload, "half").unwrap();
     workspace.run(&["documents"]).expect_success();
@@ -114,7 +114,7 @@ fn commands_that_start_runs_go_to_the_local_server() {
     let output = workspace.run_with(&["mcp"], request);
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.stdout.contains("list_patterns"), "{output:?}");
-    // The commands' temporary keys have been deleted.
+    // The commands have deleted their temporary keys.
     let keys = workspace.run(&["key", "list", "a@b.co"]).expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
 }

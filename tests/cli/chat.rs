@@ -1,10 +1,10 @@
-//! Tests `quire chat` and `quire ask --continue`, in the data folder and against a running server.
+//! Tests `quire chat` and `quire ask --continue`, in the data folder and with a running server.
 
 use serde_json::Value;
 
 use super::{CommandOutput, Running, Workspace};
 
-/// Returns a data folder with an account, so that runs are stored.
+/// Returns a workspace with an account, so that runs are stored.
 fn workspace_with_ada() -> Workspace {
     let workspace = Workspace::new();
     let output = workspace.run(&["user", "add", "ada@example.com", "--admin"]);
@@ -62,7 +62,7 @@ fn each_input_line_continues_the_conversation() {
     let four = ask_json(&workspace, &["-c", "And ink?"]);
     assert_eq!(four["turn"], 2, "the thread that /new began");
     assert_eq!(four["models"], serde_json::json!(["demo/extract"]));
-    // A failed question does not end the conversation.
+    // The conversation continues after a question that fails.
     let command_output =
         workspace.run_with(&["chat", "--quiet", "--panel", "demo/none"], "Why?\nHow?\n");
     assert_eq!(command_output.code, Some(0), "{command_output:?}");

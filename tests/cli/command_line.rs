@@ -1,4 +1,4 @@
-//! Tests help, incorrect command lines, and incorrect settings.
+//! Tests the help, invalid command lines, and invalid settings.
 
 use quire::config::options;
 
@@ -7,7 +7,7 @@ use super::{CommandOutput, Workspace};
 #[test]
 fn help_is_printed_from_the_tables() {
     let workspace = Workspace::new();
-    // As one line without markup, because line breaks are not part of the contract.
+    // Texts are compared as a single line without markup, because line breaks are not part of the contract.
     let flat = |text: &str| {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         words.replace('`', "")

@@ -1,5 +1,5 @@
-//! `quire doctor`: the folder, the port, the public address, a proxy that buffers responses; and a container's health
-//! check.
+//! Tests `quire doctor`: its findings about the folder, the port, the public address, and a proxy that buffers
+//! responses, and the health check of a container.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,8 @@ fn port_of(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
 }
 
-/// Returns a proxy that forwards requests, one per connection, and returns each response only when it is complete.
+/// Starts a proxy that forwards one request per connection and sends each response only when it is complete. Returns
+/// its address.
 fn start_buffering_proxy(to: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -231,7 +232,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Runs the doctor with these settings.
+/// Runs `quire doctor` with these settings.
 fn run_doctor(workspace: &Workspace, settings: &[(&str, &str)]) -> CommandOutput {
     let mut command = workspace.quire(&["doctor", "--port", "0"]);
     command.envs(settings.iter().copied());
@@ -241,7 +242,7 @@ fn run_doctor(workspace: &Workspace, settings: &[(&str, &str)]) -> CommandOutput
 #[test]
 fn the_doctor_finds_setup_problems() {
     let workspace = Workspace::new();
-    // Creates a data folder in which no one has registered.
+    // This creates a data folder in which no one has registered.
     let server = Running::start(workspace.quire(&["--port", "0"]));
     server.signal("-TERM");
     server.wait_for_exit();

@@ -1,4 +1,4 @@
-//! Tests `quire experiment`: from a file to a leaderboard, with demo models and no server.
+//! Tests `quire experiment` from the file to the leaderboard, with the demo models and without a server.
 
 use crate::Workspace;
 

@@ -1,4 +1,4 @@
-//! `quire serve` with a certificate: the address it prints, the signal that reloads the certificate, the
+//! Tests `quire serve` with a certificate: the address that it prints, the signal that reloads the certificate, the
 //! doctor's findings, and refused starts.
 
 use std::fs;
@@ -9,7 +9,7 @@ use rcgen::{CertificateParams, KeyPair};
 use super::{Running, Workspace};
 
 impl Workspace {
-    /// Writes a certificate valid for this many days from now, and its key.
+    /// Writes a certificate that is valid for this many days from now, and its key.
     fn write_certificate(&self, days: u64) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["quire.example".to_owned()]).unwrap();

@@ -133,7 +133,7 @@ fn a_restore_keeps_the_previous_database() {
     workspace
         .run(&["restore", "junk.db", "--replace"])
         .expect_refusal(1);
-    // SQLite stores `user_version` at bytes 60 to 63 of the file.
+    // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut newer = std::fs::read(workspace.0.join("copy.db")).unwrap();
     newer[60..64].copy_from_slice(&9_000_u32.to_be_bytes());
     std::fs::write(workspace.0.join("newer.db"), newer).unwrap();
@@ -218,7 +218,7 @@ fn an_older_backup_is_restored_and_migrated() {
     }
 }
 
-/// A database copied together with its log, as after kill -9, has some commits only in the log.
+/// If a database is copied together with its log, as after kill -9, some commits are only in the log.
 #[test]
 fn a_restore_includes_the_wal_and_reports_removed_files() {
     let workspace = Workspace::new();
@@ -226,7 +226,7 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
     workspace.run(&["backup", "copy.db"]).expect_success();
     let data = workspace.data_folder();
     let reader = rusqlite::Connection::open(data.join("quire.db")).unwrap();
-    // While another connection has the database open, the log is not checkpointed at the end of a command.
+    // While another connection has the database open, the log is not merged into it at the end of a command.
     let count = |db: &rusqlite::Connection| {
         db.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))
             .unwrap()
@@ -261,7 +261,7 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.contains("restore"))
         .collect();
-    // The three most recent backups are kept, without empty logs or partial files.
+    // The three newest backups are kept. There are no empty logs or partial files.
     assert_eq!(names.len(), 3, "{names:?}");
 }
 
@@ -297,7 +297,7 @@ fn a_backup_is_a_database_that_opens() {
         other.data_folder().join("quire.db"),
     )
     .unwrap();
-    // Without the matching secret, a backup is restored only with an explicit option.
+    // Without the matching secret, a backup can be restored only with a special option.
     assert!(
         other
             .run(&["user", "list"])
@@ -318,7 +318,7 @@ fn a_newer_database_is_refused() {
     let workspace = Workspace::new();
     workspace.run(&["user", "add", "a@b.co"]).expect_success();
     let path = workspace.data_folder().join("quire.db");
-    // SQLite stores `user_version` at bytes 60 to 63 of the file.
+    // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
     std::fs::write(&path, &bytes).unwrap();

@@ -1,4 +1,4 @@
-//! Tests the real executable: exit codes, stdout and stderr, and signals.
+//! Tests the real executable: its exit codes, its output on stdout and stderr, and its reaction to signals.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod nginx;
@@ -33,7 +33,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A temporary working directory with a data folder in it, removed at the end.
+/// A temporary working directory that contains a data folder. It is removed on drop.
 struct Workspace(PathBuf);
 
 impl Workspace {
@@ -44,7 +44,7 @@ impl Workspace {
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
-    /// Returns the executable with these arguments, in an otherwise empty environment.
+    /// Returns a command that runs the executable with these arguments, in an otherwise empty environment.
     fn quire(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
         command
@@ -73,7 +73,7 @@ impl Drop for Workspace {
     }
 }
 
-/// Runs a command with this input on stdin.
+/// Runs a command with `input` on its stdin.
 fn run_with_input(mut command: Command, input: &str) -> Output {
     let pipes = command
         .stdin(Stdio::piped())
@@ -86,7 +86,7 @@ fn run_with_input(mut command: Command, input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// A command's exit code and output.
+/// The exit code and output of a command.
 #[derive(Debug)]
 struct CommandOutput {
     code: Option<i32>,
@@ -102,7 +102,7 @@ impl CommandOutput {
             err: String::from_utf8(output.stderr).unwrap(),
         }
     }
-    /// Checks that the command succeeded with all output on stdout and none on stderr. Returns stdout.
+    /// Checks that the command succeeded and wrote nothing to stderr. Returns its stdout.
     fn expect_success(self) -> String {
         assert_eq!(
             (self.code, self.err.as_str()),
@@ -112,8 +112,7 @@ impl CommandOutput {
         );
         self.stdout
     }
-    /// Checks that the command failed with this code and an explanation on stderr, and nothing on stdout.
-    /// Returns stderr.
+    /// Checks that the command failed with this exit code and wrote nothing to stdout. Returns its stderr.
     fn expect_refusal(self, code: i32) -> String {
         assert_eq!(
             (self.code, self.stdout.as_str()),
@@ -126,7 +125,7 @@ impl CommandOutput {
     }
 }
 
-/// A server run by the real executable, killed on drop if it is still running.
+/// A server that is run by the real executable. It is killed on drop, if it is still running.
 struct Running {
     child: Child,
     stdout: BufReader<std::process::ChildStdout>,
@@ -169,7 +168,7 @@ impl Running {
         let kill_status = Command::new("kill").args([name, &id]).status().unwrap();
         assert!(kill_status.success());
     }
-    /// Returns a reader of the server's stderr from now on.
+    /// Returns a reader of everything that the server writes to stderr.
     fn stderr_lines(&mut self) -> BufReader<std::process::ChildStderr> {
         BufReader::new(self.child.stderr.take().unwrap())
     }

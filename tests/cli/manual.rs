@@ -1,5 +1,5 @@
-//! Checks the manual and the README against the program: commands, options, settings, addresses, and messages
-//! exist, and the examples run.
+//! Checks the manual and the README against the program: the commands, options, settings, addresses, and messages in
+//! them exist, and the examples work.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::Workspace;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Uppercase words that look like settings but belong to other programs or to a request.
+/// Uppercase words that look like settings but belong to other programs or to requests.
 const FOREIGN_NAMES: &[&str] = &[
     "AF_INET",
     "AF_INET6",
@@ -36,7 +36,7 @@ fn topic(id: &str) -> Topic {
         .unwrap()
 }
 
-/// Returns the README and every manual topic, by name.
+/// Returns the names and texts of the README and of all topics of the manual.
 pub fn texts() -> Vec<(String, String)> {
     let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
     let topics = topics()
@@ -57,7 +57,7 @@ pub fn code_blocks(text: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns the lines of a shell block, with continued lines joined and comments removed.
+/// Returns the commands in a shell block: continued lines are joined, and comments are removed.
 pub fn commands(block: &str) -> Vec<String> {
     let joined = block.replace("\\\n", " ");
     let lines = joined
@@ -69,7 +69,8 @@ pub fn commands(block: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns the problem with a `quire` command line: a command or an option that does not exist.
+/// Returns what is wrong with a `quire` command line: a command or an option that does not exist. Returns `None` if
+/// nothing is.
 fn command_problem(line: &str) -> Option<String> {
     let (_, call) = line
         .split_once("quire ")
@@ -180,7 +181,7 @@ fn settings_and_addresses_that_are_named_exist() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Returns whether a heading of the text has this address.
+/// Returns whether the text contains a heading with this anchor.
 fn has_section(text: &str, anchor: &str) -> bool {
     let mut titles = text.lines().filter_map(|line| line.strip_prefix("## "));
     titles.any(|title| title.to_lowercase().replace(' ', "-") == anchor)
@@ -199,7 +200,7 @@ fn matches_route(route: &str, path: &str) -> bool {
     }
 }
 
-/// Returns the sources without tests, with multi-line string literals joined.
+/// Returns the source code without tests. String literals that span several lines are joined.
 fn sources() -> String {
     fn collect_files(folder: &Path, all: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {

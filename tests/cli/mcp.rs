@@ -1,5 +1,4 @@
-//! `quire mcp` as used by the program that starts it: messages on stdin, answers on stdout, and nothing
-//! else there.
+//! Tests `quire mcp` as a program that starts it uses it: messages on stdin, and answers and nothing else on stdout.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
@@ -8,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::Workspace;
 
-/// Returns the server's answers to this input. Its stdin stays open until this many answers have arrived, as with
-/// a real client.
+/// Sends `input` to `quire mcp` and returns its answers. As with a real client, stdin stays open until `count` answers
+/// have arrived.
 fn mcp_answers(workspace: &Workspace, input: &str, count: usize) -> Vec<Value> {
     let mut command = workspace.quire(&["mcp"]);
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,4 +1,4 @@
-//! A real nginx (Debian's nginx-light) that serves a Quire server under a path; shared by several tests.
+//! A real nginx (Debian's nginx-light) that makes a Quire server available under a path. Several tests use it.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 /// The path under which the server is available.
 pub const PUBLIC_PATH: &str = "/quire";
 
-/// Whether nginx keeps the path when it forwards a request.
+/// Whether nginx keeps or removes the path when it forwards a request.
 #[derive(Clone, Copy, Debug)]
 pub enum PathStyle {
     PassedOn,
     Removed,
 }
 
-/// A running nginx, stopped on drop.
+/// A running nginx. It is stopped on drop.
 pub struct Nginx {
     child: Child,
     folder: PathBuf,
 }
 
-/// Returns whether nginx is installed; if not, prints that the test is skipped.
+/// Returns whether nginx is installed. If it is not, prints that the test is skipped.
 pub fn is_installed() -> bool {
     let output = Command::new("nginx")
         .arg("-v")
@@ -33,14 +33,14 @@ pub fn is_installed() -> bool {
     output.is_ok()
 }
 
-/// Returns a port that nothing listens on.
+/// Returns a port on which nothing listens.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 impl Nginx {
-    /// Starts an nginx on `port` that serves the server at this address under [`PUBLIC_PATH`].
+    /// Starts an nginx on `port` that makes the server at this address available under [`PUBLIC_PATH`].
     pub fn start(port: u16, server: &str, style: PathStyle) -> Self {
         let folder =
             std::env::temp_dir().join(format!("quire-nginx-{}-{port}", std::process::id()));
@@ -83,7 +83,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // nginx's main process stops its workers.
+        // The main process of nginx also stops its workers.
         let id = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let _ = self.child.wait();

@@ -1,4 +1,5 @@
-//! Patterns on the command line: listed, shown, and checked, with the position of every problem.
+//! Tests patterns on the command line: they are listed, shown, and checked, and every problem is reported with its
+//! position.
 
 use crate::Workspace;
 
@@ -20,7 +21,7 @@ fn patterns_are_listed_shown_and_checked() {
         result.stdout
     );
 
-    // The JSON output is valid as a file.
+    // The output of `--json` is a valid pattern file.
     let file = workspace.0.join("copy.json");
     let copy = workspace
         .run(&["patterns", "show", "critique", "--json"])

@@ -1,5 +1,5 @@
-//! `quire provider` next to a running server, which notices added and removed providers; and commands next to a server
-//! whose providers are not in their own environment.
+//! Tests `quire provider` next to a running server, which notices providers that are added and removed. Also tests
+//! commands next to a server whose providers are not in the commands' own environment.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use super::{CommandOutput, Running, Workspace};
 
 const PROVIDER_KEY: &str = "sk-cli-0123456789-secret-wxyz";
 
-/// Starts a provider that lists two models to callers with the key, until the test program ends.
+/// Starts a provider that lists two models to callers that have the key. It runs until the test program ends.
 fn provider() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -61,7 +61,7 @@ fn a_running_server_notices_provider_changes() {
         "BOX_KEY",
     ]);
     CommandOutput::from_output(add.env("BOX_KEY", PROVIDER_KEY).output().unwrap()).expect_success();
-    // The server notices the new provider within ten seconds and requests its models by itself.
+    // Within ten seconds, the server notices the new provider and requests its models.
     let body = |wanted: bool| {
         let limit = Instant::now() + Duration::from_secs(60);
         while server.get("/api/models").contains("\"box/m\"") != wanted {
@@ -107,7 +107,7 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
     );
 }
 
-/// Starts a server with this key for the provider; commands run alongside it have no key in their environment.
+/// Starts a server with this key for its provider. Commands next to it have no key in their environment.
 fn server_with_key(workspace: &Workspace, key: &str) -> Running {
     let mut command = workspace.quire(&["--port", "0"]);
     command
@@ -117,7 +117,7 @@ fn server_with_key(workspace: &Workspace, key: &str) -> Running {
     Running::start(command)
 }
 
-/// Runs `quire models` until its output contains these words.
+/// Runs `quire models` repeatedly until its output contains `words`. Returns the output.
 fn models_with(workspace: &Workspace, words: &str) -> String {
     let limit = Instant::now() + Duration::from_secs(60);
     loop {

@@ -1,6 +1,5 @@
-//! Runs the README's commands for `quire` and `curl` in order, with a separate server and data folder. For
-//! commands that need root, Docker, or a release build, only checks the shell syntax and the files that they
-//! name.
+//! Runs the README's commands for `quire` and `curl` in order, with a separate server and data folder. For commands
+//! that require root, Docker, or a release build, only the shell syntax and the files that they name are checked.
 
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +34,7 @@ fn readme_workspace() -> Workspace {
     workspace
 }
 
-/// Runs a script in the README's environment; fails unless every command in it succeeds.
+/// Runs a script in the README's environment. Fails if any command in it fails.
 fn run_script(workspace: &Workspace, script: &str) -> String {
     let system = std::env::var("PATH").unwrap();
     let mut command = workspace.quire(&[]);
@@ -112,7 +111,7 @@ fn commands_of_the_table_work() {
     let rows: Vec<&str> = rows.collect();
     assert_eq!(rows.len(), 10, "{rows:?}");
     run_script(&workspace, "quire user add root@example.org --admin");
-    // `quire serve` is run above.
+    // `quire serve` has already been run above.
     for row in rows.iter().filter(|row| **row != "serve") {
         run_script(&workspace, &format!("quire {row}"));
     }

@@ -1,11 +1,11 @@
-//! Tests `quire ask --server`: the same command against a running server.
+//! Tests `quire ask --server`: the same command, but run on a server.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use super::{CommandOutput, Running, Workspace};
 
-/// Returns a server with an account, and its API key.
+/// Starts a server with an account. Also returns an API key of that account.
 fn start_server(workspace: &Workspace) -> (Running, String) {
     let mut command = workspace.quire(&["serve"]);
     command.env("PORT", "0").env("USE_MOCK", "true");
@@ -57,7 +57,7 @@ fn a_running_server_answers_and_keeps_it() {
         answer["synthesis"].as_str().unwrap().contains("2031"),
         "{answer}"
     );
-    // Nothing is left behind on the client's machine.
+    // The command creates nothing on the client's machine.
     assert!(!other.data_folder().exists());
     let words = ["When does the lease end?", "--depth", "quick"];
     let command_output =
@@ -116,7 +116,7 @@ fn ctrl_c_stops_the_run_on_the_server() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The first event of the run: from then on, the command listens for the signal.
+    // From the first event of the run on, the command waits for signals.
     let mut events = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(events.next().is_some(), "the run starts");
     let drain = std::thread::spawn(move || events.for_each(drop));
@@ -127,7 +127,7 @@ fn ctrl_c_stops_the_run_on_the_server() {
         .unwrap();
     let output = CommandOutput::from_output(child.wait_with_output().unwrap());
     drain.join().unwrap();
-    // The run is stopped, unless it had ended before the signal arrived.
+    // The run was stopped, unless it had ended before the signal arrived.
     assert!(
         output.code == Some(130) || output.code == Some(0),
         "{output:?}"

@@ -1,11 +1,10 @@
-//! `QUIRE_SERVER`: every command works against that server with the same syntax, or refuses with a single
-//! sentence.
+//! Tests `QUIRE_SERVER`: every command works on that server with the same syntax, or refuses with a single sentence.
 
 use serde_json::Value;
 
 use super::{CommandOutput, Running, Workspace, run_with_input};
 
-/// Returns a server with an administrator, and that user's unrestricted key.
+/// Starts a server with an administrator. Also returns an unrestricted API key of the administrator.
 fn start_server(workspace: &Workspace) -> (Running, String) {
     let server = Running::start(workspace.quire(&["--port", "0", "--use-mock"]));
     workspace
@@ -19,7 +18,7 @@ fn start_server(workspace: &Workspace) -> (Running, String) {
     (server, key.trim().to_owned())
 }
 
-/// Another machine, whose commands use the server.
+/// A workspace that stands for another machine, whose commands use the server.
 struct RemoteHome {
     workspace: Workspace,
     server: Running,
@@ -168,7 +167,7 @@ fn archives_and_backups_come_from_a_server() {
     assert!(other.contains("belongs to ada@example.com"), "{other}");
     let output = remote.run(&["backup", "copy.db"]).expect_success();
     assert!(output.contains("verified by the server"), "{output}");
-    // The downloaded file can be restored without the server.
+    // The downloaded backup can be restored without the server.
     remote
         .workspace
         .run(&["restore", "copy.db"])

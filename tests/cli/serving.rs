@@ -22,7 +22,7 @@ fn the_server_says_where_it_is_and_stops_in_order() {
             .run(&["restore", "copy.db", "--replace"])
             .expect_refusal(1);
         assert!(restored.contains(&who), "{restored}");
-        // The command line works while it is running.
+        // Commands work while the server is running.
         workspace.run(&["user", "list"]).expect_success();
         server.signal(signal);
         let message = server.wait_for_exit();
@@ -42,7 +42,7 @@ fn a_second_signal_ends_it_at_once() {
     let workspace = Workspace::new();
     let mut server = Running::start(workspace.quire(&["--port", "0", "--shutdown-timeout", "600"]));
     let mut err = server.stderr_lines();
-    // An unfinished request delays the server's shutdown.
+    // The server waits for an unfinished request before it stops.
     let mut socket = TcpStream::connect(&server.address).unwrap();
     let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
     socket.write_all(head.as_bytes()).unwrap();

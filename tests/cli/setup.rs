@@ -1,4 +1,4 @@
-//! Rules for the first administrator, and the server's startup messages.
+//! Tests who becomes the first administrator, and what the server prints about this when it starts.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,12 +11,12 @@ use super::{Running, Workspace};
 
 const PASSWORD: &str = "Tr4verse-Orchid";
 
-/// Returns the command for a server reachable from other machines, as in a container.
+/// Returns the command for a server that other machines can reach, as in a container.
 fn exposed_command(workspace: &Workspace) -> Command {
     workspace.quire(&["serve", "--host", "0.0.0.0", "--port", "0"])
 }
 
-/// Returns the server's output after the first line, through the message about registration.
+/// Returns the server's output from the second line up to the message about registration.
 fn startup_output(server: &mut Running) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
@@ -89,7 +89,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     );
     assert_eq!(api_index(&server)["needs_setup_token"], true);
     let token = setup_token(&lines);
-    // A stranger who registers first becomes an ordinary user, and guessing does not help.
+    // A stranger who registers first becomes an ordinary user, and cannot guess the token.
     let (status, response) = register(&server, "eve@example.com", None);
     assert_eq!(
         (status, &response["user"]["role"]),
@@ -118,7 +118,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     let mut log = String::new();
     err.read_to_string(&mut log).unwrap();
     assert!(!log.contains(&token), "{log}");
-    // Once there is an administrator, the startup output does not mention the setup.
+    // When there is an administrator, the output of the server no longer mentions the setup.
     let mut restarted = Running::start(exposed_command(&workspace));
     restarted.signal("-TERM");
     let mut rest = String::new();
@@ -236,7 +236,7 @@ fn a_public_address_in_front_of_loopback_needs_the_token() {
     let (_, ada_message) = register(&server, "ada@example.com", Some(&link));
     assert_eq!(ada_message["user"]["role"], "admin", "{ada_message}");
     drop(server);
-    // A loopback address exposes nothing.
+    // With a loopback address, nothing is exposed, so no token is needed.
     let other = Workspace::new();
     let server = behind(&other, "http://localhost:8000");
     let (_, response) = register(&server, "ada@example.com", None);

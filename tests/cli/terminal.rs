@@ -1,11 +1,11 @@
-//! The command line on a terminal of 80 columns (created with bsdutils' `script`), piped, and with NO_COLOR; the
-//! output of `quire` alone; and the default data folder.
+//! Tests the command line on a terminal of 80 columns (created with `script` from bsdutils), in a pipe, and with
+//! NO_COLOR. Also tests the output of plain `quire` and the default data folder.
 
 use std::process::Command;
 
 use super::{CommandOutput, Running, Workspace};
 
-/// Returns a command's output on a terminal of 80 columns.
+/// Runs a command on a terminal of 80 columns and returns its output.
 fn run_on_terminal(workspace: &Workspace, line: &str, environment: &[(&str, &str)]) -> String {
     let own = workspace.quire(&[]);
     let shell = format!("stty cols 80 rows 24; {line}");
@@ -30,7 +30,7 @@ fn run_on_terminal(workspace: &Workspace, line: &str, environment: &[(&str, &str
     text.replace("\r\n", "\n")
 }
 
-/// Returns the width of a line in columns, without escape sequences.
+/// Returns the width of a line in columns. Escape sequences do not count.
 fn line_width(line: &str) -> usize {
     let mut count = 0;
     let mut letters = line.chars();
@@ -178,7 +178,7 @@ fn quire_without_arguments_prints_four_lines() {
         lines[2].contains("demo models are ready") && lines[2].contains("OPENAI_API_KEY"),
         "{lines:?}"
     );
-    // Next to a running server, `quire` prints the same lines about that server.
+    // If a server is running, plain `quire` prints the same lines about that server.
     workspace
         .run(&["user", "add", "ada@example.com", "--admin"])
         .expect_success();
@@ -198,7 +198,7 @@ fn quire_without_arguments_prints_four_lines() {
         "{text}"
     );
     assert!(lines[3].contains("demo models are ready"), "{text}");
-    // Links point to the running server.
+    // Links contain the address of the running server.
     let link = workspace.run(&["user", "invite", "b@b.co"]).stdout;
     assert!(
         link.starts_with(&format!("http://{}/login?invite=", server.address)),
@@ -224,7 +224,7 @@ fn data_is_kept_where_the_platform_keeps_it() {
         &[("XDG_DATA_HOME", other.to_str().unwrap())],
     );
     assert!(other.join("quire/quire.db").exists());
-    // The folder of an earlier version is still used.
+    // The data folder of an earlier version is still used.
     std::fs::create_dir(workspace.0.join("quire-data")).unwrap();
     add(&["user", "add", "a@b.co"], &[]);
     assert!(workspace.0.join("quire-data/quire.db").exists());

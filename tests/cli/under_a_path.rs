@@ -1,4 +1,5 @@
-//! `PUBLIC_URL` with a path, behind a real nginx that either keeps or strips the path.
+//! Tests a `PUBLIC_URL` with a path, behind a real nginx that either keeps or removes the path when it forwards
+//! requests.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::nginx::{self, Nginx, PUBLIC_PATH, PathStyle};
 use super::{CommandOutput, Running, Workspace, run_with_input};
 
-/// A response: its head, which includes the status line, and its body.
+/// A response, consisting of its head (including the status line) and its body.
 struct Answered {
     head: String,
     body: String,
@@ -25,7 +26,7 @@ impl Answered {
     }
 }
 
-/// Sends a request with these header lines to a local port.
+/// Sends a request with these header lines to a port on this machine.
 fn send_request(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answered {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let length = body.len();
@@ -44,8 +45,8 @@ fn send_request(port: u16, method: &str, path: &str, headers: &str, body: &str) 
     }
 }
 
-/// Returns the head with header names in lowercase. Values stay unchanged: `W/` of a weak entity tag is
-/// case-sensitive.
+/// Returns the head of a response with the names of its headers in lowercase. The values stay unchanged, because the
+/// `W/` of a weak entity tag is case-sensitive.
 fn with_lowercase_names(head: &str) -> String {
     let lines = head.split("\r\n").map(|line| match line.split_once(": ") {
         Some((name, value)) => format!("{}: {value}", name.to_lowercase()),
@@ -103,7 +104,7 @@ fn under_a_path(style: PathStyle) {
             &body.to_string(),
         )
     };
-    // Pages and their files are served below the path.
+    // Pages and their files are served under the path.
     let page = get("/", "accept: text/html\r\n");
     assert!(
         page.body.contains("data-base=\"/quire\""),
@@ -140,7 +141,7 @@ fn under_a_path(style: PathStyle) {
         "{}",
         missing.head
     );
-    // Cookies are limited to the path.
+    // Cookies are restricted to the path.
     let person = json!({"email": "ada@example.org", "password": "Tr4verse-Orchid", "setup_token": "a-token-for-the-first"});
     let registered = post("/api/auth/register", JSON, person.clone());
     assert!(
@@ -172,7 +173,7 @@ fn under_a_path(style: PathStyle) {
         get("/api/users/me", &cookie).json()["email"],
         "ada@example.org"
     );
-    // Addresses in responses include the path.
+    // Addresses in responses contain the path.
     let request_body =
         json!({"prompt": "Why?", "models": ["demo/extract"], "depth": "quick", "async": true});
     let started = post("/api/analyze", &format!("{JSON}{cookie}"), request_body);
@@ -215,7 +216,7 @@ fn under_a_path(style: PathStyle) {
     assert_eq!(format!("{host}{}", path_of(&shared)), url);
     let page = get(url.strip_prefix(&base).unwrap(), "accept: text/html\r\n");
     assert!(page.has_status(200), "{}", page.head);
-    // Programs can use the path too: the compatible API, commands that follow event streams, and tools.
+    // Programs can use the path too: the compatible API, commands that follow event streams, and MCP clients.
     let key = workspace
         .run(&["key", "add", "ada@example.org"])
         .expect_success();
@@ -246,7 +247,7 @@ fn under_a_path(style: PathStyle) {
     for line in ["reaches Quire", "ok       streaming"] {
         assert!(said.stdout.contains(line), "{style:?}: {said:?}");
     }
-    // Without the proxy, on this machine, the path may be omitted.
+    // On this machine, without the proxy, the path may be omitted.
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
     assert!(server.get("/quire/api/health").starts_with("HTTP/1.1 200"));
 }

@@ -1,11 +1,13 @@
-//! Documents in a bucket: a file is stored before its upload is acknowledged, and deleted after its document.
+//! Tests documents in a bucket: a file is stored before its upload is acknowledged, and removed after its document is
+//! deleted.
 
 use super::support::Client;
 use super::support::s3::Bucket;
 use super::support::server::Folder;
 use super::{content, copy_data, files, key_of, settings, start, upload, wait_for};
 
-/// Uploads, reads, searches, and deletes a document. `is_stored` returns whether the bucket contains its object.
+/// Uploads, reads, searches, and deletes a document. `is_stored` returns whether the bucket contains the object of a
+/// document.
 fn use_documents(folder: &Folder, settings: &[(String, String)], is_stored: &dyn Fn(&str) -> bool) {
     let server = start(folder, settings);
     let mut client = Client::new(server.address).registered("ada@example.com");
@@ -35,7 +37,7 @@ fn an_upload_is_in_the_bucket_before_it_is_acknowledged() {
     use_documents(&folder, &settings(&bucket, &[]), &is_stored);
 }
 
-/// Tests a real S3-compatible store if `DOCUMENT_STORE_TEST` is set: see `make replica`.
+/// Uses a real S3-compatible store if `DOCUMENT_STORE_TEST` is set, and otherwise does nothing (see `make replica`).
 #[test]
 fn a_real_store_keeps_documents() {
     let Ok(place) = std::env::var("DOCUMENT_STORE_TEST") else {
@@ -51,7 +53,7 @@ fn a_real_store_keeps_documents() {
     let mut all = variables.to_vec();
     all.push(("DOCUMENT_STORE".to_owned(), place));
     let folder = Folder::new();
-    // `quire doctor` checks that it can list the bucket.
+    // `quire doctor` checks that the bucket can be listed.
     let is_stored = |_: &str| {
         let doctor = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
             .args(["doctor", "--json"])
@@ -146,7 +148,7 @@ fn a_copy_of_the_database_from_before_the_claim_removes_nothing() {
     let path = format!("/api/documents/{id}");
     assert_eq!(stranger.delete(&path).status, 200);
     assert_eq!(stranger.get(&path).status, 404);
-    // Removing an object is attempted right after the deletion, and again when the server stops.
+    // The server tries to remove an object immediately after the deletion, and again when it stops.
     copy.signal("-TERM");
     assert_eq!(copy.code(), Some(0));
     assert!(bucket.files().contains_key(&key_of(&id)));

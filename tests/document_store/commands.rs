@@ -1,4 +1,4 @@
-//! Commands with a bucket: each one finds the documents' files there, or reports which ones are missing.
+//! Tests commands with a bucket: each command finds the files of documents there, or reports which ones are missing.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use super::support::s3::Bucket;
 use super::support::server::Folder;
 use super::{content, files, key_of, settings, start, upload, wait_for};
 
-/// Runs a command. Returns its exit code and its output.
+/// Runs a command. Returns its exit code and its output on both streams.
 fn quire(
     folder: &Folder,
     settings: &[(String, String)],
@@ -30,7 +30,7 @@ fn quire(
     (output.status.code(), texts.concat())
 }
 
-/// Returns what `quire doctor` reports about originals.
+/// Returns what `quire doctor` reports about the originals of documents.
 fn findings(folder: &Folder, settings: &[(String, String)]) -> String {
     let (_, printed) = quire(folder, settings, &["doctor", "--json"]);
     let start = printed.find('{').or(printed.find('[')).unwrap_or_default();
@@ -65,7 +65,7 @@ fn commands_find_the_files_in_the_bucket() {
     );
     assert_eq!(code, Some(0), "{printed}");
 
-    // If the object is lost, every command reports it, and importing the archive restores it.
+    // If an object is lost, every command reports it. Importing the archive restores the object.
     bucket.delete_behind_server(&key_of(&id));
     let found = findings(&folder, &settings);
     assert!(found.contains("no original file"), "{found}");
@@ -80,7 +80,7 @@ fn commands_find_the_files_in_the_bucket() {
     assert_eq!(bucket.files()[&key_of(&id)], text.as_bytes());
     assert_eq!(files(&folder, "documents"), 0);
 
-    // After a restore, the database's documents still have their files in the bucket.
+    // After the restore, the documents in the database still have their files in the bucket.
     std::fs::remove_file(folder.path().join("data/quire.db")).unwrap();
     let (code, printed) = quire(&folder, &settings, &["restore", "copy.db"]);
     assert_eq!(code, Some(0), "{printed}");
@@ -109,7 +109,7 @@ fn a_database_moves_and_its_files_stay_in_the_bucket() {
     let address = cluster.address("postgres");
     let (code, printed) = quire(&folder, &settings, &["migrate", "--to", &address, "--json"]);
     assert_eq!(code, Some(0), "{printed}");
-    // The report comes first in the output; the progress lines of stderr follow it.
+    // In the output, the report on stdout precedes the progress on stderr.
     let values = serde_json::Deserializer::from_str(&printed).into_iter::<Value>();
     let report = { values }.next().unwrap().unwrap();
     assert_eq!(report["originals_in_bucket"], 1, "{report}");
@@ -125,7 +125,7 @@ fn a_database_moves_and_its_files_stay_in_the_bucket() {
     let server = start(&target, &on_server);
     let mut client = Client::new(server.address).signed_in("ada@example.com");
     assert_eq!(content(&mut client, &id), "The levy is due in May.");
-    // New files are stored under the same prefix, so it still belongs to this installation.
+    // New files are stored under the same prefix, so the prefix still belongs to this installation.
     let new = upload(&mut client, "The toll is due in June.");
     assert!(bucket.files().contains_key(&key_of(&new)));
 }

@@ -1,4 +1,4 @@
-//! A bucket that cannot be reached, and a server that is killed after it has stored an object but before it has
+//! Tests a bucket that cannot be reached, and a server that is killed after it has stored an object but before it has
 //! stored the row.
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn without_the_bucket_uploads_and_downloads_wait_and_the_rest_works() {
     assert!(answer.text().contains("bucket"), "{}", answer.text());
     let found = client.get(&format!("{path}/search?q=levy"));
     assert!(found.text().contains("levy"), "{}", found.text());
-    // A document is deleted immediately, and its object once the bucket is back.
+    // The document is deleted immediately, and its object is removed when the bucket can be reached again.
     assert_eq!(client.delete(&path).status, 200);
     assert_eq!(client.get(&path).status, 404);
     assert!(bucket.files().contains_key(&key_of(&id)));
@@ -60,7 +60,7 @@ fn a_server_killed_between_object_and_row_leaves_an_object_that_housekeeping_rem
     let server = start(&folder, &settings);
     let mut client = Client::new(server.address).registered("ada@example.com");
     let first = upload(&mut client, "The first one.");
-    // Objects of other programs under the same prefix.
+    // These objects belong to other programs, although they have the same prefix.
     for name in [
         "README",
         "originals/README",
@@ -69,7 +69,7 @@ fn a_server_killed_between_object_and_row_leaves_an_object_that_housekeeping_rem
     ] {
         bucket.store_directly(&format!("files of quire/{name}"), b"theirs");
     }
-    // The HEAD request that follows the upload of the object blocks, so the row is not stored yet.
+    // The object has been uploaded. The HEAD request after that hangs, so the row is not stored yet.
     bucket.fail_all(Some("HEAD"), BucketFault::Silence(Duration::from_secs(600)));
     let sender = client.clone();
     let sent = std::thread::spawn(move || {
@@ -94,13 +94,13 @@ fn a_server_killed_between_object_and_row_leaves_an_object_that_housekeeping_rem
     let mut client = server.known(&client);
     let listed = client.get("/api/documents");
     assert!(!listed.text().contains("b.txt"), "{}", listed.text());
-    // The object is noticed, but is not old enough to be removed.
+    // The object is noticed, but it is not old enough to be removed.
     let note = "files of quire/quire-unreferenced";
     wait_for("it is found", || bucket.files().contains_key(note));
     assert!(bucket.files().contains_key(&orphan));
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
-    // Backdate the record, as if the object had been noticed long ago.
+    // The note is changed as if the object had been noticed long ago.
     let text = String::from_utf8(bucket.files()[note].clone()).unwrap();
     let (id, _) = text.trim().split_once(' ').unwrap();
     assert_eq!(key_of(id), orphan, "{text}");
@@ -120,7 +120,7 @@ fn a_file_whose_row_is_stored_after_the_answer_stays() {
     settings.push(("DATABASE_URL".to_owned(), cluster.address("postgres")));
     let server = start(&folder, &settings);
     let mut client = Client::new(server.address).registered("ada@example.com");
-    // Only the insertion of a document waits for a synchronous replica, which does not exist.
+    // Inserting a document waits for a synchronous replica, which does not exist. Nothing else does.
     let pause = "ALTER SYSTEM SET synchronous_commit = local;
         ALTER SYSTEM SET synchronous_standby_names = 'none';
         SELECT pg_reload_conf();
@@ -149,7 +149,7 @@ fn a_file_whose_row_is_stored_after_the_answer_stays() {
             .count(),
         1
     );
-    // Uploading the same bytes again returns that document, and its file is there.
+    // Uploading the same bytes again returns that document, whose file exists.
     let id = upload(&mut client, text);
     assert_eq!(content(&mut client, &id), text);
 }

@@ -1,6 +1,5 @@
-//! Documents' original files in a bucket, and uploads in parts over several servers, with the real executable. The
-//! bucket is simulated by the tests, or, with `DOCUMENT_STORE_TEST`, is a real S3-compatible store: see `make
-//! replica`.
+//! Tests original files of documents in a bucket, and uploads in parts over several servers, with the real executable.
+//! The bucket is simulated or, if `DOCUMENT_STORE_TEST` is set, a real S3-compatible store (see `make replica`).
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod bucket;
@@ -23,7 +22,7 @@ use support::server::Folder;
 
 /// Maximum time to wait for a condition.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
-/// The secret shared by all servers of a test.
+/// The secret that all servers of a test share.
 const SECRET: &str = "a secret of all servers, long enough";
 
 /// Waits until a condition holds.
@@ -35,7 +34,7 @@ fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Returns the settings for a server that uses this bucket, plus the settings in `more`.
+/// Returns the settings of a server that uses this bucket, followed by the settings in `more`.
 fn settings(bucket: &Bucket, more: &[(&str, &str)]) -> Vec<(String, String)> {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let mut all: Vec<_> = more.iter().map(own).collect();
@@ -58,19 +57,19 @@ fn start(folder: &Folder, settings: &[(String, String)]) -> Executable {
     Executable::with(folder, &{ settings }.chain(fixed).collect::<Vec<_>>())
 }
 
-/// Returns the key of a document's object.
+/// Returns the key of a document's object in the bucket.
 fn key_of(id: &str) -> String {
     format!("files of quire/originals/{id}")
 }
 
-/// Uploads a text and returns its document's ID.
+/// Uploads a text and returns the ID of its document.
 fn upload(client: &mut Client, text: &str) -> String {
     let answer = client.upload("/api/upload-document", "levy.txt", text.as_bytes());
     assert!(answer.status < 300, "{}", answer.text());
     answer.json()["document_id"].as_str().unwrap().to_owned()
 }
 
-/// Returns the original file of a document, as a client gets it.
+/// Returns the original file of a document as a client receives it.
 fn content(client: &mut Client, id: &str) -> String {
     let answer = client.get(&format!("/api/documents/{id}/content"));
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -87,7 +86,7 @@ fn copy_data(from: &Folder, to: &Folder) {
     assert!(copied.unwrap().success());
 }
 
-/// Counts the files in a subfolder of a data folder.
+/// Returns the number of files in a subfolder of a data folder.
 fn files(folder: &Folder, name: &str) -> usize {
     let entries = std::fs::read_dir(folder.path().join("data").join(name));
     entries.map_or(0, Iterator::count)

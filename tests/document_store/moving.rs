@@ -1,5 +1,5 @@
-//! An installation that adds a bucket later moves its originals there, and can move them back. A replica then needs
-//! no copy of them.
+//! Tests that an installation that adds a bucket later moves its originals there, and can move them back. A replica
+//! then does not need to contain them.
 
 use super::cluster::Cluster;
 use super::support::Client;
@@ -20,7 +20,7 @@ fn files_of_the_folder_move_to_the_bucket_and_back() {
     });
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
-    // Damage one file on disk, which must then not be moved to the bucket.
+    // One file on disk is damaged. It must not be moved to the bucket.
     let damaged = folder.path().join("data/documents").join(&ids[1]);
     std::fs::write(&damaged, "The toll is due in JUNE.").unwrap();
 
@@ -35,7 +35,7 @@ fn files_of_the_folder_move_to_the_bucket_and_back() {
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
 
-    // Move it back, as described in the manual.
+    // The file is moved back as described in the manual.
     std::fs::write(&moved, &bucket.files()[&key_of(&ids[0])]).unwrap();
     let server = start(&folder, &[]);
     let mut client = server.known(&client);
@@ -72,7 +72,7 @@ fn files_of_a_database_move_to_the_bucket_and_every_server_reads_them() {
     assert_eq!(content(&mut elsewhere, &new), "The toll is due in June.");
     assert_eq!(cluster.run(left), "");
     for folder in [&first, &second] {
-        // The new document may still be in the process of being read.
+        // The new document may not have been read completely yet.
         wait_for("no file remains", || {
             (files(folder, "documents"), files(folder, "tmp")) == (0, 0)
         });

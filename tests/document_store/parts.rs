@@ -1,4 +1,5 @@
-//! Uploads in parts on one database: any server takes any part, and any server completes the upload.
+//! Tests uploads in parts when several servers share a database: any server accepts any part, and any server completes
+//! the upload.
 
 use serde_json::{Value, json};
 
@@ -8,10 +9,10 @@ use super::support::server::Folder;
 use super::support::{Answer, Client};
 use super::{content, files, start, wait_for};
 
-/// Size of a part, in bytes: more than one row of `upload_bytes` holds.
+/// Size of a part, in bytes. It is more than fits in one row of `upload_bytes`.
 const PART_BYTES: usize = (1 << 20) + 7;
 
-/// Two servers on one database, with a client of each.
+/// Two servers that share a database, with a client for each.
 struct Pair {
     cluster: Cluster,
     folders: [Folder; 2],
@@ -43,7 +44,7 @@ impl Pair {
         answer.json()["sessionId"].as_str().unwrap().to_owned()
     }
 
-    /// Sends a part to a server, and returns the numbers of the parts that have arrived.
+    /// Sends a part to a server. Returns the numbers of the parts that have arrived so far.
     fn send(&mut self, server: usize, id: &str, number: usize, bytes: &[u8]) -> Value {
         let answer = self.try_send(server, id, number, bytes);
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -87,7 +88,7 @@ fn each_piece_of_a_part_has_a_transaction_of_its_own_and_a_failed_attempt_leaves
         OR (SELECT array_agg(piece ORDER BY piece) FROM upload_bytes) <> ARRAY[0, 1]::BIGINT[]
         THEN RAISE EXCEPTION 'no'; END IF; END $$;";
     assert_eq!(pair.cluster.run(check), "");
-    // An attempt that fails midway leaves the stored part unchanged.
+    // If an attempt fails in the middle, the part that is already stored stays unchanged.
     let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN RAISE EXCEPTION 'refused'; END $$;
         CREATE TRIGGER refuse BEFORE UPDATE ON upload_bytes FOR EACH ROW EXECUTE FUNCTION refuse();";
@@ -113,7 +114,7 @@ fn parts_alternate_between_servers_one_is_killed_and_the_other_completes() {
     let text = "The levy is due in May. ".repeat(200_000);
     let id = pair.announce(&text);
     pair.send(0, &id, 3, part(&text, 3));
-    // If a part is sent twice, the second one counts.
+    // If a part is sent twice, the second version is kept.
     pair.send(1, &id, 0, &vec![b'x'; PART_BYTES]);
     assert_eq!(pair.send(0, &id, 0, part(&text, 0)), json!([0, 3]));
     assert_eq!(pair.send(1, &id, 1, part(&text, 1)), json!([0, 1, 3]));
@@ -132,7 +133,7 @@ fn parts_alternate_between_servers_one_is_killed_and_the_other_completes() {
     );
     assert!(pair.has_no_parts(), "the parts are deleted with the upload");
     assert_eq!(files(&pair.folders[1], "uploads"), 0);
-    // The document may still be in the process of being read.
+    // The document may not have been read completely yet.
     wait_for("no copy remains", || files(&pair.folders[1], "tmp") == 0);
 }
 
@@ -150,7 +151,7 @@ fn parts_that_only_an_earlier_server_has_are_sent_again_and_expired_ones_are_rem
     assert!(early.text().contains("missing: 1"), "{}", early.text());
     let expired = "UPDATE uploads SET expires = 1";
     assert_eq!(pair.cluster.run(expired), "");
-    // Starting another upload removes expired ones, as housekeeping does.
+    // Like housekeeping, starting another upload removes expired uploads.
     pair.announce(&text);
     assert!(pair.has_no_parts());
 }

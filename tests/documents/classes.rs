@@ -1,10 +1,10 @@
-//! Small files made for these tests, one for each way in which extracted text can differ in meaning from what the
-//! file shows. For each file, lists the text that must be extracted, and text that must not be.
+//! Small files made for these tests, one for each way in which extracted text can have another meaning than what the
+//! file shows. For each file, the tests list text that must be extracted and text that must not be.
 
 use crate::nothing_lost::pdfs::pdf;
 use crate::nothing_lost::{container, docx, relations, run, text_and_notes};
 
-/// A file: its name, its bytes, the text that must be there, and the text that must not.
+/// A file: its name, its bytes, the texts that must be extracted, and the texts that must not be.
 type Class<'a> = (&'a str, Vec<u8>, &'a [&'a str], &'a [&'a str]);
 
 fn check(classes: &[Class<'_>]) {
@@ -105,7 +105,7 @@ fn emails_and_archives() {
     let forwarded = "--b\nContent-Type: text/plain\n\nSee below\n--b\nContent-Type: message/rfc822\n\nFrom: x@y.z\nSubject: =?iso-8859-1?q?Z=FCrich?=\n\nThe original\n--b--\n";
     let invitation = "--b\nContent-Type: text/plain\n\nPlease join\n--b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:S\nDTSTART:20260301T090000Z\nEND:VEVENT\nEND:VCALENDAR\n--b--\n";
     let mixed = "Content-Type: multipart/mixed; boundary=b";
-    // The names in an archive by an old program are in code page 437, without a flag that says so.
+    // The file names in the archive are in code page 437, as written by an old program, without a flag that says so.
     let mut old = container(&[("Gr@1.txt", "Letter one."), ("H@#2.txt", "Letter two.")]);
     for (from, to) in [(&b"Gr@1"[..], &b"Gr\x811"[..]), (b"H@#2", b"H\x84\xE12")] {
         for at in 0..old.len() - from.len() {

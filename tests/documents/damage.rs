@@ -1,7 +1,8 @@
-//! Two hundred damaged files of each kind, the same every time: bits flipped, blocks cut, doubled, or cleared, and
-//! fragments inserted that are hard to parse. In archives, the content of entries is damaged. Each is read in a
-//! process like the server's, and none may make it panic, crash, or exceed its limits. `make mutations` reads all
-//! of them; a test run reads `ORDINARY_ROUNDS` of each, or as many as `DAMAGED=1000` sets.
+//! Tests two hundred damaged files of each kind, the same in every run: bits are flipped, blocks are cut, doubled, or
+//! cleared, and fragments are inserted that are hard to parse. In archives, the content of entries is damaged. Each
+//! file is read in a process like the server's, and none may cause a panic, a crash, or the use of more resources than
+//! allowed. `make mutations` reads all files. An ordinary run reads `ORDINARY_ROUNDS` of each kind, or the number that
+//! `DAMAGED` sets.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -12,9 +13,9 @@ use quire::extract::child_protocol::{ARGUMENT, ReadRequest, ReportFrame};
 use crate::manifest::load_samples;
 use crate::pack;
 
-/// Number of files of each kind in an ordinary run.
+/// Number of files of each kind that an ordinary run reads.
 const ORDINARY_ROUNDS: usize = 25;
-/// Maximum size in bytes; larger files only take longer.
+/// Maximum size of a file that is damaged, in bytes. Larger files would only take longer.
 const MAX_BYTES: usize = 100 << 10;
 
 const LIMITS: ReadLimits = ReadLimits {
@@ -25,7 +26,7 @@ const LIMITS: ReadLimits = ReadLimits {
     pages: 100,
 };
 
-/// Fragments that are hard for parsers of these formats.
+/// Fragments that are hard to parse for readers of these formats.
 const HARD_FRAGMENTS: &[&[u8]] = &[
     b"<![CDATA[",
     b"]]>",
@@ -78,7 +79,7 @@ const HARD_FRAGMENTS: &[&[u8]] = &[
     b"99999999999999999999",
 ];
 
-/// Random numbers (SplitMix64) that make the damage the same every time.
+/// Random number generator (SplitMix64), so that the damage is the same in every run.
 pub struct Chance(pub u64);
 
 impl Chance {
@@ -121,7 +122,7 @@ fn damage_bytes(bytes: &mut Vec<u8>, chance: &mut Chance) {
             let second = bytes[block.clone()].to_vec();
             bytes.splice(at..at, second);
         }
-        // Repeats a short block many times, so that a list or a nesting gets very long.
+        // Repeats a short block many times, so that a list or a nested structure becomes very long.
         6 => {
             let short = block.start..block.end.min(block.start + 24);
             let many = bytes[short].repeat(chance.number_below(2_000));
@@ -159,7 +160,7 @@ pub fn damaged_copy(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
 /// A file's name and content.
 pub type File = (String, Vec<u8>);
 
-/// Returns small valid files by kind.
+/// Returns small valid files, grouped by kind.
 pub fn valid_files() -> Vec<(String, Vec<File>)> {
     let mut kinds: Vec<(String, Vec<File>)> = Vec::new();
     for sample in load_samples() {
@@ -183,7 +184,7 @@ pub fn round_count() -> usize {
         .unwrap_or(ORDINARY_ROUNDS)
 }
 
-/// Runs the reading process on a file. Returns what is wrong with its output, if anything.
+/// Reads a file in the reading process. Returns an error that says what is wrong with the process or its output.
 fn run_reader(name: &str, bytes: &[u8]) -> Result<(), String> {
     let job = ReadRequest {
         name: name.to_owned(),
@@ -203,7 +204,7 @@ fn run_reader(name: &str, bytes: &[u8]) -> Result<(), String> {
         .spawn()
         .unwrap();
     let (mut file, copy) = (reader.stdin.take().unwrap(), bytes.to_vec());
-    // A write to a reader that has exited fails, which is not an error here.
+    // If the reader has already exited, the write fails, which is not an error here.
     let sending = std::thread::spawn(move || drop(file.write_all(&copy)));
     let output = reader.wait_with_output().unwrap();
     sending.join().unwrap();
@@ -277,7 +278,7 @@ fn damaged_files_affect_only_their_document() {
     assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
 }
 
-/// Saves a failing file in the target folder for inspection.
+/// Saves a file that has caused a failure in the target folder, so that it can be inspected.
 pub fn save_failing_file(kind: &str, round: usize, name: &str, bytes: &[u8]) {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("damaged");
     std::fs::create_dir_all(&folder).unwrap();

@@ -1,5 +1,5 @@
-//! Text visible in each file must be in the extracted text, on its page; unreadable files are refused with the
-//! right reason.
+//! Tests that text that is visible in a file is extracted, on the right page, and that unreadable files are refused for
+//! the right reason.
 
 use quire::domain::chunk::PageText;
 use quire::extract::ReadReport;

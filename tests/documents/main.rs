@@ -1,5 +1,5 @@
-//! Tests of the reader with real files: the text that must be found in each (facts), the share of words found by
-//! another program that the reader also finds (recall), and damaged files. The files and their sources are in
+//! Tests the reader with real files: text that must be found in each file (facts), the share of the words found by
+//! another program that the reader finds too (recall), and damaged files. The files and their sources are listed in
 //! tests/data/documents/MANIFEST.toml.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![allow(

@@ -1,4 +1,4 @@
-//! The table of the real files, tests/data/documents/MANIFEST.toml, and their bytes.
+//! The table of the real files, in tests/data/documents/MANIFEST.toml, and the bytes of these files.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -8,7 +8,7 @@ use quire::domain::chunk::PageText;
 use quire::extract::{self, FileInput, ReadLimits, ReadReport, Unreadable};
 use serde::Deserialize;
 
-/// A file and the text that must be extracted from it.
+/// A file, with the text that must be extracted from it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
@@ -16,7 +16,7 @@ pub struct Sample {
     pub source: String,
     pub origin: String,
     pub licence: String,
-    /// The expected kind; any other is an error, even an alias that the reader may know.
+    /// The kind that the reader must report, exactly as written here. `None` if it is not checked.
     pub kind: Option<String>,
     /// Number of pages, with and without text.
     pub pages: Option<usize>,
@@ -33,7 +33,7 @@ pub struct Sample {
     pub titles: Vec<String>,
     #[serde(default)]
     pub gaps: Vec<u32>,
-    /// Words of the reason if the file must be refused.
+    /// Words that the reason must contain if the file must be refused.
     pub refused: Option<Vec<String>>,
 }
 
@@ -49,7 +49,7 @@ fn folder() -> PathBuf {
 pub fn load_samples() -> Vec<Sample> {
     let text = std::fs::read_to_string(folder().join("MANIFEST.toml")).unwrap();
     let table = toml::from_str::<Table>(&text);
-    // The error's `Display` would repeat the whole file.
+    // The error's `Display` would include the whole file.
     let table = table.unwrap_or_else(|error| panic!("{}, at {:?}", error.message(), error.span()));
     table.file
 }
@@ -67,7 +67,7 @@ impl Sample {
         self.path.split('/').next().unwrap()
     }
 
-    /// Returns the text extracted by a reference program, if any.
+    /// Returns the text that a reference program has extracted, if there is one.
     pub fn reference(&self) -> Option<String> {
         let path = folder().join("reference").join(format!("{}.gz", self.path));
         let mut text = String::new();

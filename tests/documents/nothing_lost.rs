@@ -1,5 +1,5 @@
-//! No content is lost silently: each kind of content that a file can have is planted in a small file, and must be
-//! either in the text or named in the notes.
+//! Tests that no content is lost silently: each kind of content that a file can have is planted in a small file, and
+//! must be in the extracted text or be mentioned in the notes.
 
 mod archive_parts;
 mod books_and_slides;
@@ -23,7 +23,7 @@ use std::fmt::Write as _;
 
 use quire::extract::{FileInput, ReadLimits, extract};
 
-/// Returns a file's text and all notes about it.
+/// Reads a file. Returns its text and all notes about it.
 pub fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
     let limits = ReadLimits::default();
     let input = FileInput {
@@ -53,7 +53,7 @@ pub fn text_and_notes(bytes: &[u8], name: &str) -> (String, String) {
     (text, output_text)
 }
 
-/// Returns a container with these files, without compression.
+/// Returns a ZIP archive with these files, without compression.
 pub fn container(files: &[(&str, &str)]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
@@ -119,10 +119,11 @@ pub fn run(properties: &str, text: &str) -> String {
     format!("<w:p><w:r><w:rPr>{properties}</w:rPr><w:t>{text}</w:t></w:r></w:p>")
 }
 
-/// A kind of content: what it is, the file's name, the file, what its text contains, and what its notes contain.
+/// A kind of content: its description, the name of the file, the file, words that the text must contain, and words that
+/// the notes must contain if the text does not. An empty string is never found.
 type Planted<'a> = (&'a str, &'a str, Vec<u8>, &'a str, &'a str);
 
-/// Checks every planted content as [`check_contains`] does, and names all that are lost.
+/// Checks all planted contents like [`check_contains`], and reports all of those that are lost.
 fn check_all(planted: &[Planted<'_>]) {
     let is_lost = |(_, name, file, text, note): &&Planted<'_>| {
         let (got, said) = text_and_notes(file, name);
@@ -139,7 +140,7 @@ fn check_all(planted: &[Planted<'_>]) {
     assert!(names.is_empty(), "lost: {names:?}");
 }
 
-/// Checks that the file's text contains `text` or its notes contain `note`.
+/// Checks that the file's text contains `text`, or that its notes contain `note`.
 fn check_contains(what: &str, file: &[u8], name: &str, text: &str, note: &str) {
     let (got, said) = text_and_notes(file, name);
     let is_there = !text.is_empty() && got.contains(text);

@@ -1,5 +1,5 @@
-//! Unpacks and repacks ZIP archives, so that their content can be damaged: a flipped bit in compressed
-//! bytes would only test the inflater.
+//! Unpacks and repacks ZIP archives, so that their content can be damaged. Flipping a bit in compressed bytes would
+//! test nothing but decompression.
 
 use std::io::{Read, Write};
 
@@ -7,7 +7,7 @@ use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-/// An entry's path and content.
+/// An entry of an archive: its path and content.
 pub type Entry = (String, Vec<u8>);
 
 fn read_number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
@@ -20,7 +20,7 @@ fn read_number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     )
 }
 
-/// Returns the entries of the central directory. `None` if it is not an archive.
+/// Returns the entries of an archive. Returns `None` if the bytes are not an archive.
 pub fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     let end = bytes
         .windows(4)
@@ -52,7 +52,7 @@ pub fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-/// Returns an archive of these entries with valid checksums. The first is stored uncompressed, as EPUB and
+/// Returns an archive of these entries, with valid checksums. The first entry is stored uncompressed, as EPUB and
 /// OpenDocument require.
 pub fn write_archive(entries: &[Entry]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());

@@ -1,16 +1,16 @@
-//! Recall: the share of the words found by another program (pdftotext, pandoc, LibreOffice, Python's email
-//! package and its decoders) that the reader finds. Measured over all files, with minimums.
+//! Tests recall: the share of the words found by another program (pdftotext, pandoc, LibreOffice, Python's email
+//! package and its decoders) that the reader finds too. It is measured over all files, and must reach minimum values.
 
 use std::collections::BTreeMap;
 
 use crate::manifest::load_samples;
 use crate::words::{recall, word_counts};
 
-/// Minimum median recall of all files and of the PDFs, and of every other kind. It is lower for web pages, because
-/// unlike pandoc the reader leaves out menus.
+/// Minimum median recall. The first value is for all files and for PDFs, the second for each other kind. The second is
+/// lower because of web pages, whose menus the reader omits, unlike pandoc.
 const MIN_MEDIAN: f64 = 0.97;
 const MIN_MEDIAN_PER_KIND: f64 = 0.95;
-/// Share of files that may have a recall below 0.9.
+/// Maximum share of files whose recall is less than 0.9.
 const MAX_LOW_SHARE: f64 = 0.08;
 
 #[test]
@@ -46,8 +46,8 @@ fn most_words_are_found() {
             _ => MIN_MEDIAN_PER_KIND,
         };
         assert!(median >= expected, "{kind}: median {median:.3}");
-        // In a small group, two files exceed this share: for example, sheets of only times, which the other
-        // program formats in the American style.
+        // In a small group, two files are more than this share. One example is sheets that contain only times,
+        // which the other program formats in the American style.
         assert!(
             low.len() as f64 <= (MAX_LOW_SHARE * rows.len() as f64).max(2.0),
             "{kind}: {low:?}"

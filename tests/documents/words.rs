@@ -1,14 +1,14 @@
-//! Words for comparing two texts of one file, normalized so that only differences visible to a reader
-//! count.
+//! Words for the comparison of two texts of the same file. They are normalized so that only differences count that a
+//! reader can see.
 
 use std::collections::HashMap;
 
-/// Returns whether a character is invisible: soft hyphen, joiners, directional marks, byte order mark.
+/// Returns whether a character is invisible: a soft hyphen, a joiner, a directional mark, or a byte order mark.
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// Returns whether a character belongs to a script without spaces, in which every character counts as a word.
+/// Returns whether a character's script does not separate words with spaces. Every such character counts as a word.
 fn stands_alone(c: char) -> bool {
     matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
@@ -24,7 +24,7 @@ fn expand_ligature(c: char) -> Option<&'static str> {
     })
 }
 
-/// Returns every word with its number of occurrences.
+/// Returns all words of a text, each with its number of occurrences.
 pub fn word_counts(text: &str) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     let mut word = String::new();
@@ -53,7 +53,8 @@ pub fn word_counts(text: &str) -> HashMap<String, usize> {
     counts
 }
 
-/// Returns the share of the reference's words that were found, each counted as often as it occurs there.
+/// Returns the share of the words in the reference that were also found. Each word counts as often as it occurs in the
+/// reference.
 pub fn recall(found: &HashMap<String, usize>, reference: &HashMap<String, usize>) -> f64 {
     let all: usize = reference.values().sum();
     let hits: usize = reference

@@ -1,4 +1,4 @@
-//! Tests every API format against aimock: texts, reasoning, usage, refusals, and interrupted streams.
+//! Tests every API format with aimock: texts, reasoning, usage, refusals, and interrupted streams.
 
 use serde_json::{Value, json};
 
@@ -59,8 +59,8 @@ fn every_api_format_is_parsed() {
             assert_eq!(counts, (&json!(31), &json!(17), &json!(false)), "{model}");
         }
     }
-    // According to aimock's journal, every model got the question, and each vendor got only its own key in its own
-    // header.
+    // aimock's journal shows that every model has received the question, and that each vendor has received only its own
+    // key, in its own header.
     let journal = mock.get("/__aimock/journal");
     let provider_calls: Vec<&Value> = calls(&journal).collect();
     assert_eq!(provider_calls.len(), panel.len() + 1, "{journal:#}");
@@ -98,7 +98,7 @@ fn refusals_are_distinguished_in_every_api_format() {
             assert!(error.contains(reason), "{model}: {answer:#}");
         }
     }
-    // No model was called twice, and no synthesis was requested after four failures.
+    // No model was called a second time, and no synthesis was requested after four failures.
     let journal = mock.get("/__aimock/journal");
     assert_eq!(calls(&journal).count(), vendors.len() * 5);
 }

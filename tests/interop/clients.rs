@@ -1,5 +1,5 @@
-//! Tests third-party clients against Quire: answers, streams, panels, refusals, interrupted streams, and disconnects
-//! by the client. The scripts under `clients/` print what they received; the expectations are here.
+//! Tests third-party clients with Quire: answers, streams, panels, refusals, interrupted streams, and disconnects by
+//! the client. The scripts in `clients/` print what they have received, and the expected output is here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,9 +15,9 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, tool_call_stream, unfinished_stream};
 use crate::support::server::Folder;
 
-/// A client: its command, and its expected results by check.
+/// A client: its command, and the expected result of each check.
 struct Program {
-    /// The interpreter or program, under target/interop.
+    /// The interpreter or program, relative to target/interop.
     runs: &'static str,
     script: &'static str,
     seen: &'static [(&'static str, &'static str)],
@@ -72,7 +72,7 @@ fn provider() -> Provider {
     })
 }
 
-/// Runs a client and checks its results. Returns the provider that was called; `None` if the client is not
+/// Runs a client and checks its results. Returns the provider that was called, or `None` if the client is not
 /// installed.
 fn run_client(program: &Program) -> Option<Provider> {
     let runs = find_program(program.runs)?;
@@ -85,7 +85,7 @@ fn run_client(program: &Program) -> Option<Provider> {
             ("CACHE_TTL", "0"),
             ("RETRIES", "0"),
             ("RATE_LIMIT", "100000"),
-            // The key makes a model available that is known to accept images.
+            // With this key, a model is available that is known to accept images.
             ("OPENAI_API_KEY", "sk-test"),
             ("OPENAI_BASE_URL", &provider.base_url()),
         ],
@@ -103,7 +103,7 @@ fn run_client(program: &Program) -> Option<Provider> {
             command
         }
         Some("mjs") => {
-            // Modules are resolved relative to the script.
+            // Modules are searched for relative to the script, so the script is copied next to them.
             let beside = runs.parent().unwrap().join(program.script);
             std::fs::copy(&script, &beside).unwrap();
             let mut command = Command::new("node");
@@ -279,7 +279,7 @@ fn aichat_command_works() {
             ("panel stream", "true"),
             ("unknown model", "does not exist (exit 1)"),
             ("provider refuses", "refused the request (exit 1)"),
-            // aichat shows the received text and ignores the error after it.
+            // aichat prints the text that it has received, and ignores the error after it.
             ("cut", "exit 0"),
         ],
     };

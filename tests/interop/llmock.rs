@@ -1,4 +1,4 @@
-//! Tests faults that llmock injects, and checks llmock's own findings about how its client handled them.
+//! Tests faults that llmock injects, and checks what llmock itself reports about how its client has handled them.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::mock::{Asking, Mock, find_program};
 
 fn start_mock() -> Option<(Mock, Asking)> {
-    // Without a pause between chunks, llmock may send a whole stream before its client can stop reading, and
+    // Without a pause between chunks, llmock may have sent a whole stream before its client can stop reading, and would
     // then report that the client has not stopped.
     let mock = Mock::start(
         "venv/bin/llmock",
@@ -37,7 +37,7 @@ fn set_behaviors(mock: &Mock, behaviors: Value) {
     mock.post("/_llmock/scenario", &json!({"behaviors": behaviors}));
 }
 
-/// Checks that llmock reports no problem with how its client handled the answers.
+/// Checks that llmock reports no errors in how its client has handled the answers.
 fn check_judgment(mock: &Mock) {
     let verdict = mock.get("/_llmock/verdict");
     let findings = verdict["findings"].as_array().unwrap();
@@ -140,7 +140,7 @@ fn an_interrupted_stream_is_never_a_complete_answer() {
     }
 }
 
-/// Checks with llmock's own CI command that there are no problems, not even warnings.
+/// Checks with llmock's own command for CI that there are no problems, not even warnings.
 fn check_strict_judgment(mock: &Mock, what: &str) {
     let program = find_program("venv/bin/llmock").expect("it is running");
     let report = Command::new(program)
@@ -151,8 +151,8 @@ fn check_strict_judgment(mock: &Mock, what: &str) {
     assert!(report.status.success(), "{what}: {text}");
 }
 
-/// Faults that a retry overcomes, each with its number of occurrences: streams that break before, within, and
-/// after their text, and every retryable status.
+/// Faults that are overcome with a retry, each with the number of times that it occurs: streams that break off before,
+/// in, and after their text, and every status after which Quire retries.
 fn recoverable_faults() -> Vec<Value> {
     let mut faults = Vec::new();
     for kind in ["disconnect", "truncate", "malformed", "stall"] {
@@ -196,7 +196,7 @@ fn llmock_strict_check_reports_no_problem() {
         let result = asking.panel(&PANEL, "openai/gpt-4o-mini");
         for (model, error) in PANEL.iter().zip(faults) {
             let answer = Asking::answer(&result, model);
-            // The silence before the first token has used up the time that a retry would need.
+            // The silence before the first token has used up the time that a retry would have needed.
             let is_given_up = error["kind"] == "stall" && answer["text"] == "";
             assert!(
                 answer["status"] == status || is_given_up,

@@ -1,4 +1,5 @@
-//! A third-party server started for one test and stopped with it, and a Quire server configured to call it.
+//! A third-party server that is started for one test and stopped at its end, and a Quire server that is configured to
+//! call it.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -11,19 +12,19 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-/// The test question.
+/// The question that the tests ask.
 pub const QUESTION: &str = "How thick is the paper?";
 
 /// A running mock server.
 pub struct Mock {
     child: Child,
-    /// Base URL, without a path.
+    /// Base URL of the server, without a path.
     pub url: String,
 }
 
 impl Mock {
-    /// Starts a program under target/interop with these arguments and a port. `None`, with a notice, if it is not
-    /// installed.
+    /// Starts a program in target/interop with these arguments and a port. If it is not installed, prints a notice and
+    /// returns `None`.
     pub fn start(program: &str, arguments: &[&str]) -> Option<Self> {
         let path = find_program(program)?;
         let port = TcpListener::bind("127.0.0.1:0")
@@ -53,13 +54,13 @@ impl Mock {
         Some(mock)
     }
 
-    /// Returns the JSON response at this path.
+    /// Returns the JSON in the response to a GET request.
     pub fn get(&self, path: &str) -> Value {
         let mut answer = ureq::get(format!("{}{path}", self.url)).call().unwrap();
         serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
     }
 
-    /// Posts JSON to this path.
+    /// Sends JSON in a POST request, which must succeed.
     pub fn post(&self, path: &str, body: &Value) {
         let response = ureq::post(format!("{}{path}", self.url))
             .header("content-type", "application/json")
@@ -75,7 +76,7 @@ impl Drop for Mock {
     }
 }
 
-/// Returns the path of a program under target/interop. `None`, with a notice, if it is not installed.
+/// Returns the path of a program in target/interop. If it is not installed, prints a notice and returns `None`.
 pub fn find_program(program: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop");
     let path = root.join(program);
@@ -86,7 +87,7 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
     None
 }
 
-/// A Quire server with configured providers, and a client.
+/// A Quire server with configured providers, and a client that is signed in to it.
 pub struct Asking {
     _server: Executable,
     _folder: Folder,
@@ -108,7 +109,7 @@ impl Asking {
         }
     }
 
-    /// Asks a panel with one stage, and returns the stored analysis.
+    /// Asks a panel in a single stage, and returns the stored analysis.
     pub fn panel(&mut self, models: &[&str], ultra: &str) -> Value {
         let body = json!({
             "prompt": QUESTION, "models": models, "ultra_model": ultra, "pattern": "summarize",
@@ -119,7 +120,7 @@ impl Asking {
         self.client.get(&format!("/api/analyses/{id}")).json()
     }
 
-    /// Returns a model's first-stage answer.
+    /// Returns the answer of a model in the first stage of an analysis.
     pub fn answer(shown: &Value, model: &str) -> Value {
         let stages = shown["results"]["stages"].as_array().unwrap();
         let answers = stages

@@ -1,15 +1,15 @@
-//! Search finds answers equally well on SQLite and on PostgreSQL. RETRIEVAL_STEP=1 asks every question rather than a
-//! sample.
+//! Tests that search finds answers equally well with SQLite and with PostgreSQL. With RETRIEVAL_STEP=1, all questions
+//! are asked instead of a sample.
 
 use quire::store::Store;
 
 use crate::cluster::Cluster;
 use crate::set::{self, Library, Quality};
 
-/// Maximum difference in recall and mean reciprocal rank between the engines.
+/// Maximum difference between the engines, both in recall and in mean reciprocal rank.
 const TOLERANCE: f64 = 0.01;
 
-/// Prints the results of both engines, and compares them.
+/// Prints the results of both engines and checks that they hardly differ.
 fn compare(what: &str, file: Quality, server: Quality) {
     println!(
         "{what}: recall@5 {:.3} (PostgreSQL {:.3}), MRR {:.3} (PostgreSQL {:.3}), {} questions",

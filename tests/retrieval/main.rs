@@ -1,4 +1,4 @@
-//! Tests that questions find the page that answers them, and more often than with plain SQLite search.
+//! Tests that questions find the page that answers them, and do so more often than with SQLite's own search.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -62,8 +62,8 @@ fn questions_find_their_page_in_one_long_document() {
     }
 }
 
-/// Other documents in the index, the user's own or another's, do not change what a search within one document
-/// finds.
+/// Other documents in the index, whether they belong to the same user or to another one, do not change what a search in
+/// a single document finds.
 #[test]
 fn other_documents_do_not_change_a_search_within_one() {
     let folder = std::env::temp_dir().join(format!("quire-scope-{}", std::process::id()));
@@ -81,7 +81,7 @@ fn other_documents_do_not_change_a_search_within_one() {
     };
     let alone = ask(&store);
     assert!(alone.iter().all(|hits| !hits.is_empty()));
-    // Adds 200 documents. Half of them belong to the same user and use the same words.
+    // Of the 200 documents that are added, half belong to the same user. They contain the same words.
     for number in 0..200 {
         let article = &articles[number % articles.len()];
         store.put(number as u32 % 2, number as u32 + 2, article);

@@ -1,5 +1,5 @@
-//! Questions worded differently from the passage that answers them, with the vectors of a real small model
-//! (all-MiniLM-L6-v2), computed once and stored next to the questions.
+//! Tests questions that use other words than the passage that answers them. The vectors come from a real small model
+//! (all-MiniLM-L6-v2). They were computed once and are stored next to the questions.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::set::{self, Article, Quality};
 const MODEL: &str = "local/all-minilm-l6-v2";
 const DIMENSIONS: usize = 384;
 
-/// A question, the number of the paragraph that answers it, and its vector.
+/// A question, the number of the paragraph that answers it, and the vector of the question.
 struct ParagraphQuestion {
     text: String,
     paragraph: u32,
@@ -28,7 +28,7 @@ fn file(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
-/// Loads the vectors of all paragraphs, paraphrases, and questions, stored as one byte per number.
+/// Returns the vectors of all paragraphs, paraphrases, and questions. They are stored as one byte per number.
 fn load_vectors() -> Vec<Vec<f32>> {
     let mut bytes = Vec::new();
     let packed = file("minilm-en.bin.gz");
@@ -54,7 +54,7 @@ fn load_questions(
     text.lines().map(request_for).collect()
 }
 
-/// Stores one document whose pages are the paragraphs, all with vectors.
+/// Stores a document whose pages are the paragraphs, with the vectors of all paragraphs.
 fn store_library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
     let article = Article::join_articles("Encyclopedia", &set::load_articles("en"));
     let (passages, row) = (

@@ -1,5 +1,5 @@
-//! A public set of questions about passages: XQuAD in seven languages, each language as the documents of one user,
-//! all in one index. Quire's search is compared with plain FTS5 over the same passages.
+//! A public set of questions about passages: XQuAD in seven languages. The articles in each language are the documents
+//! of one user, and all of them are in one index. Quire's search is compared with plain FTS5 over the same passages.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use rusqlite::Connection;
 
 pub const LANGUAGES: [&str; 7] = ["en", "de", "es", "ru", "zh", "th", "hi"];
 
-/// An article; each paragraph is a page.
+/// An article. Each of its paragraphs is a page.
 pub struct Article {
     title: String,
     paragraphs: Vec<String>,
-    /// Each question with the number of the page that answers it.
+    /// The questions, each with the number of the page that answers it.
     questions: Vec<(String, u32)>,
 }
 
@@ -36,7 +36,7 @@ impl Article {
 }
 
 impl Article {
-    /// Joins all of these articles into one long document.
+    /// Joins articles into one long document.
     #[allow(dead_code, reason = "the bench has its own")]
     pub fn join_articles(title: &str, articles: &[Self]) -> Self {
         let paragraphs = articles
@@ -60,7 +60,7 @@ impl Article {
     }
 }
 
-/// Returns the articles of one language.
+/// Returns the articles in one language.
 pub fn load_articles(language: &str) -> Vec<Article> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/retrieval")
@@ -91,7 +91,7 @@ pub fn load_articles(language: &str) -> Vec<Article> {
     articles
 }
 
-/// How well questions find their page.
+/// How well questions find the pages that answer them.
 #[derive(Clone, Copy, Default)]
 pub struct Quality {
     pub questions: u32,
@@ -111,11 +111,11 @@ impl Quality {
         self.reciprocal += other.reciprocal;
         self
     }
-    /// Returns the share of questions whose page is among the first five.
+    /// Returns the share of questions for which the page is among the first five results.
     pub fn recall_at_5(&self) -> f64 {
         self.recall / f64::from(self.questions)
     }
-    /// Returns the mean reciprocal rank.
+    /// Returns the mean reciprocal rank of the pages.
     pub fn mrr(&self) -> f64 {
         self.reciprocal / f64::from(self.questions)
     }
@@ -156,13 +156,13 @@ pub fn test_document(owner: &User, number: u32, name: &str) -> Document {
     }
 }
 
-/// Opens a store in a folder.
+/// Opens a store in a folder and creates its database, if necessary.
 pub fn open(folder: &Path) -> Store {
     let path: PathBuf = folder.join("quire.db");
     Store::open(&StoreSettings { path }).unwrap()
 }
 
-/// All languages in one store, and each language also in an FTS5 index with default settings.
+/// The articles in all languages in one store, and those in each language also in an FTS5 index with default settings.
 pub struct Library {
     store: Store,
     plain: Connection,
@@ -212,7 +212,8 @@ impl Library {
             .unwrap();
     }
 
-    /// Returns the quality of Quire's search and of SQLite's, over every `step`th question of each language.
+    /// Returns, for each language, the quality of Quire's search and of SQLite's own search. Only every `step`th
+    /// question is asked.
     pub fn measure(&self, step: usize) -> Vec<(String, Quality, Quality)> {
         self.languages
             .iter()
@@ -243,7 +244,7 @@ impl Library {
     }
 }
 
-/// Creates an index with SQLite's default tokenizer.
+/// Creates an FTS5 index with SQLite's default tokenizer.
 fn create_plain(plain: &Connection, language: &str) {
     plain
         .execute_batch(&format!(
@@ -263,7 +264,7 @@ fn put_plain(plain: &Connection, language: &str, article: &Article) {
     }
 }
 
-/// Searches plain FTS5 by quoting each word and joining them with OR.
+/// Searches an FTS5 index for any of the question's words, each of them quoted.
 fn find_plain(plain: &Connection, language: &str, question: &str) -> Vec<(String, u32)> {
     let words: Vec<String> = question
         .split(|c: char| !c.is_alphanumeric())
@@ -282,13 +283,13 @@ fn find_plain(plain: &Connection, language: &str, question: &str) -> Vec<(String
         .collect()
 }
 
-/// Measures all articles of a language as one long document of about 240 pages, with our search and with SQLite's
-/// own, over every `step`th question.
+/// Measures Quire's search and SQLite's own search in all articles in a language, joined into one document of about 240
+/// pages. Only every `step`th question is asked.
 pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Quality) {
     measure_long_on(open(folder), language, step)
 }
 
-/// Like [`measure_long`], with this empty store.
+/// Like [`measure_long`], but uses this empty store.
 pub fn measure_long_on(store: Store, language: &str, step: usize) -> (Quality, Quality) {
     let articles = load_articles(language);
     let report = Article::join_articles("Report", &articles);
@@ -314,7 +315,7 @@ pub fn measure_long_on(store: Store, language: &str, step: usize) -> (Quality, Q
     (ours, plain)
 }
 
-/// Documents of two users in one store.
+/// The documents of two users in one store.
 #[allow(dead_code, reason = "the bench has its own")]
 pub struct TwoUserStore {
     store: Store,
@@ -327,7 +328,7 @@ impl TwoUserStore {
         Self::on(open(folder))
     }
 
-    /// Adds the users to an empty store.
+    /// Adds both users to an empty store.
     pub fn on(store: Store) -> Self {
         let people = [test_user(0), test_user(1)];
         for row in people.clone() {
@@ -348,7 +349,7 @@ impl TwoUserStore {
         id
     }
 
-    /// Returns the pages and scores of one document's passages, best first.
+    /// Returns the pages and scores of the passages in a document that match a question, best first.
     pub fn ask(&self, person: u32, document: &DocumentId, question: &str) -> Vec<(u32, f64)> {
         let owner = self.owners[person as usize].id.clone();
         let (document, question) = ([document.clone()], question.to_owned());

@@ -1,5 +1,5 @@
 //! Determines what a question asks for (a time, a number, a reason, …), and whether a sentence could contain such an
-//! answer. Considers only the wording, and never decides whether a sentence is the answer.
+//! answer. Considers only the wording, and does not decide whether a sentence answers the question.
 
 use super::numbers;
 use super::text;
@@ -17,7 +17,8 @@ pub enum AnswerKind {
     Reason,
 }
 
-/// Question words with the kind of answer that they ask for. The longest come first, because the first match wins.
+/// Question words, each with the kind of answer that it asks for. Longer ones come first, because the first match
+/// counts.
 const QUESTION_WORDS: &[(&str, AnswerKind)] = &[
     ("how many", AnswerKind::Number),
     ("how much", AnswerKind::Number),
@@ -122,7 +123,7 @@ const REASON_WORDS: &[&str] = &[
 ];
 
 impl AnswerKind {
-    /// Returns a description of the kind that can follow "it asks for".
+    /// Returns a description of the kind, to be appended to "it asks for".
     pub fn name(self) -> &'static str {
         match self {
             Self::Time => "a date or duration",
@@ -132,7 +133,7 @@ impl AnswerKind {
         }
     }
 
-    /// Returns whether a sentence contains an answer of this kind.
+    /// Returns whether a sentence contains something that could be an answer of this kind.
     pub fn matches_kind(self, sentence: &str) -> bool {
         match self {
             Self::Number => !numbers::figures(sentence).is_empty(),
@@ -155,7 +156,7 @@ impl AnswerKind {
     }
 }
 
-/// Returns the kind of answer that a question asks for, with the question word.
+/// Returns the first question word in a question, and the kind of answer that it asks for.
 pub fn answer_kind(question: &str) -> Option<(&'static str, AnswerKind)> {
     let words: Vec<String> = text::words(question)
         .iter()

@@ -1,5 +1,5 @@
-//! Checks a claim against the sources, first word for word, then by its words and figures. It reports what the passages
-//! state, not what is true.
+//! Checks a claim against the sources, first word for word, then by its words and figures. The result is what the
+//! passages state, not what is true.
 
 use super::claims::DraftClaim;
 use super::numbers;
@@ -9,23 +9,25 @@ use super::stop;
 use super::text;
 use super::verdict::ClaimVerdict;
 
-/// Minimum share of a claim's weight, from 0 to 1, that a passage must contain to be about the same subject.
+/// Minimum share of a claim's word weights, from 0 to 1, that a passage must contain to count as being about the same
+/// subject.
 const MIN_SUBJECT_OVERLAP: f64 = 0.7;
-/// Minimum share of a claim's weight, from 0 to 1, that a passage must contain to state the claim.
+/// Minimum share of a claim's word weights, from 0 to 1, that a passage must contain to count as stating the claim.
 const MIN_WORD_OVERLAP: f64 = 0.85;
 
-/// The verdict on a claim, and the line on which it is based.
+/// The result of checking a claim, with the line on which it is based.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimCheck {
     /// What the sources say about the claim.
     pub verdict: ClaimVerdict,
-    /// Index of the line that supports or contradicts the claim. If there is none, index of the closest line, if any.
+    /// Index of the line that supports or contradicts the claim. If there is none, index of the closest line, if there
+    /// is one.
     pub line: Option<usize>,
-    /// The reason, shown to users; empty if the line speaks for itself.
+    /// The reason, shown to users. Empty if the line is reason enough.
     pub reason: String,
 }
 
-/// Checks a claim. Without sources, no claim can be verified.
+/// Checks a claim against the sources. If there are none, every claim is unverifiable.
 pub fn check(claim: &DraftClaim, reading: &ParsedPrompt) -> ClaimCheck {
     if reading.has_no_sources {
         return unverifiable_check(None, "there is no document to check against");
@@ -91,8 +93,9 @@ fn unverifiable_check(line: Option<usize>, why: &str) -> ClaimCheck {
     }
 }
 
-/// Finds the closest line that contains the claim's figures or, if there is none, the closest line by the other words.
-/// A claim whose figures occur elsewhere in the text must not be called contradicted.
+/// Finds the closest line that contains the claim's figures. If no such line is about the same subject, finds the
+/// closest line by the other words. Otherwise, a claim could be called contradicted although its figures occur
+/// elsewhere in the text.
 fn nearest_line(claim: &DraftClaim, reading: &ParsedPrompt) -> Option<(usize, f64)> {
     if let Some((line, share)) = reading.closest_line(&claim.terms) {
         let line_values = numbers::values(&reading.lines[line].text);
@@ -103,8 +106,8 @@ fn nearest_line(claim: &DraftClaim, reading: &ParsedPrompt) -> Option<(usize, f6
     reading.closest_line(&subject_terms(claim))
 }
 
-/// Finds a line with the exact words of the claim. If a quotation has several sentences, each must occur somewhere, and
-/// the line of the first one is returned.
+/// Finds a line that contains the exact words of the claim. If the claim has several sentences, each must occur in some
+/// line, and the line of the first sentence is returned.
 fn verbatim_line(claim: &DraftClaim, reading: &ParsedPrompt) -> Option<usize> {
     if let Some(line) = reading.verbatim_line(&claim.text) {
         return Some(line);
@@ -117,7 +120,7 @@ fn verbatim_line(claim: &DraftClaim, reading: &ParsedPrompt) -> Option<usize> {
     lines.and_then(|lines| lines.first().copied())
 }
 
-/// Returns the claim's terms without its figures, which are compared separately.
+/// Returns the claim's terms without its figures, because figures are compared separately.
 fn subject_terms(claim: &DraftClaim) -> Vec<String> {
     let words = claim
         .terms

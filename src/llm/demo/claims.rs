@@ -1,5 +1,5 @@
-//! Parses claims from a member's Markdown, and critiques from a review. Accepts text from any model and skips
-//! everything else. Makes no judgments.
+//! Parses claims from a member's Markdown, and critiques from a review. Accepts text from any model, and skips
+//! everything that is neither. Makes no judgments.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ use super::verdict::ClaimVerdict;
 /// Maximum number of claims parsed from one text.
 const MAX_CLAIMS: usize = 60;
 
-/// A note in every demo text. It tells readers how to interpret the text, and it lets other algorithms distinguish
-/// counted results from claims. It does not name a model, so that members stay anonymous.
+/// A note in every demo text. It tells readers how to interpret the text, and lets other algorithms distinguish its
+/// computed remarks from claims. It does not name a model, so that members stay anonymous.
 pub const REVIEW_MARK: &str =
     "*Words in quotation marks are quoted exactly; the rest is counted, not known.*";
 
-/// A statement in a member's text, which can be checked.
+/// A statement in a member's text that can be checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DraftClaim {
     /// The text without Markdown, citations, and member labels.
@@ -49,7 +49,7 @@ pub struct ReviewEntry {
     pub is_omission: bool,
 }
 
-/// Parses the claims in a text, in order and without duplicates.
+/// Parses the claims in a text. Returns them in order and without duplicates.
 pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
     // The remarks of a demo text are not claims about the subject; only its quotations are.
     let quotes_only = markdown.contains(REVIEW_MARK);
@@ -87,8 +87,8 @@ pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
     claims
 }
 
-/// Parses the critiques of a review in the format that the patterns ask for: `claim:` and `verdict:`, or `missing:` for
-/// an omission.
+/// Parses the critiques in a review. Expects the format that the patterns ask for: `claim:` and `verdict:`, or
+/// `missing:` for an omission.
 pub fn parse_critiques(markdown: &str) -> Vec<ReviewEntry> {
     let mut entries: Vec<ReviewEntry> = Vec::new();
     let mut about = None;
@@ -139,8 +139,8 @@ fn new_claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String
     }
 }
 
-/// Returns whether a line is something other than a claim: a heading, a rule, a remark in italics, a table rule, or
-/// another field of a review.
+/// Returns whether a line is not a claim but a heading, a rule, a remark in italics, a table rule, or another field of
+/// a review.
 fn is_not_claim(line: &str) -> bool {
     let italic = line.starts_with('*')
         && line.ends_with('*')
@@ -155,7 +155,8 @@ fn is_not_claim(line: &str) -> bool {
             .any(|name| labeled_field(line, name).is_some())
 }
 
-/// Splits a labeled line, so that `1. **claim:** rest` becomes (`1. `, `rest`).
+/// Splits a line with the label `name` into its list marker and the text after the label: `1. **claim:** rest` becomes
+/// (`1. `, `rest`).
 fn labeled_field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let colon = line.find(':')?;
     let head = &line[..colon];
@@ -178,7 +179,8 @@ fn labeled_field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     ))
 }
 
-/// Returns the quotations in a line that are long enough to be statements.
+/// Returns the quotations in a line that are long enough to be statements. A quotation without an end extends to the
+/// end of the line.
 fn long_quotations(line: &str) -> Vec<&str> {
     let mut quotations = Vec::new();
     let mut rest = line;
@@ -199,7 +201,7 @@ fn long_quotations(line: &str) -> Vec<&str> {
     quotations
 }
 
-/// Returns the byte offset at which a quotation ends, skipping nested quotations.
+/// Returns the byte offset at which a quotation ends. Nested quotations are skipped.
 fn closing_quote(inner: &str) -> Option<usize> {
     let mut depth = 0u32;
     for (at, character) in inner.char_indices() {
@@ -213,7 +215,7 @@ fn closing_quote(inner: &str) -> Option<usize> {
     inner.rfind('”')
 }
 
-/// Returns the numbers in a line's square brackets.
+/// Returns the numbers in square brackets in a line.
 fn cited_numbers(line: &str) -> BTreeSet<u32> {
     let mut numbers = BTreeSet::new();
     for part in line.split('[').skip(1) {

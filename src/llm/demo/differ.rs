@@ -1,5 +1,5 @@
-//! Finds pairs of lines that seem to be about the same thing but contain different figures. It cannot tell which figure
-//! is right.
+//! Finds pairs of lines that seem to be about the same thing but contain different figures. It cannot tell which of the
+//! figures is right.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ pub struct FigureDifference {
     pub figures: (String, String),
 }
 
-/// Finds up to `max_count` pairs of lines that share words but differ in a figure with the same unit.
+/// Finds pairs of lines that share words but differ in a figure with the same unit. Returns at most `max_count` pairs,
+/// the most similar first.
 pub fn differences(reading: &ParsedPrompt, max_count: usize) -> Vec<FigureDifference> {
     let mut by_unit: BTreeMap<String, Vec<(usize, Figure)>> = BTreeMap::new();
     for (index, line) in reading.lines.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Builds Markdown, omitting headings that have no content. What to write is up to the caller.
+//! Builds Markdown and omits headings that have no content. The caller decides what to write.
 
 /// Builds a Markdown text.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ impl DraftWriter {
         Self::default()
     }
 
-    /// Appends a paragraph, unless it is empty.
+    /// Appends a paragraph. Does nothing if it is empty.
     pub fn paragraph(&mut self, paragraph: &str) {
         if !paragraph.is_empty() {
             self.blank_line();
@@ -20,7 +20,7 @@ impl DraftWriter {
         }
     }
 
-    /// Appends a heading and a bullet per item. Appends nothing if there are no items.
+    /// Appends a heading and a bulleted list. Does nothing if there are no items.
     pub fn list<S: AsRef<str>>(&mut self, heading: &str, items: impl IntoIterator<Item = S>) {
         let mut first = true;
         for item in items {
@@ -36,7 +36,7 @@ impl DraftWriter {
         }
     }
 
-    /// Like [`Self::list`], but appends the heading and the text `otherwise` if there are no items.
+    /// Like [`Self::list`], but if there are no items, appends the heading followed by the text `otherwise`.
     pub fn list_or_default(&mut self, heading: &str, items: Vec<String>, otherwise: &str) {
         if items.is_empty() {
             self.paragraph(&format!("## {heading}\n\n{otherwise}"));
@@ -57,7 +57,7 @@ impl DraftWriter {
     }
 }
 
-/// Formats a number with its noun: `1 sentence`, `3 sentences`.
+/// Formats a number with a noun in the singular or plural: `1 sentence`, `3 sentences`.
 pub fn count_text(number: usize, noun: &str) -> String {
     if number == 1 {
         format!("1 {noun}")
@@ -66,7 +66,7 @@ pub fn count_text(number: usize, noun: &str) -> String {
     }
 }
 
-/// Joins items with commas and a final `and`, as in `a, b and c`.
+/// Joins items with commas and a final `and`: `a, b and c`.
 pub fn join_with_and<S: AsRef<str>>(items: &[S]) -> String {
     match items {
         [] => String::new(),

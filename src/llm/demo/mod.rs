@@ -1,6 +1,6 @@
 //! Demo models, which need no network: deterministic algorithms, bounded in time and memory, that work on the question
-//! and the sources. They have no knowledge of their own and say so; they quote instead of asserting. No I/O, no clock,
-//! no randomness.
+//! and the sources. They have no knowledge of their own and say so, and they quote instead of asserting. No I/O, no
+//! clock, no randomness.
 
 mod asks;
 mod check;
@@ -37,7 +37,7 @@ struct Algorithm {
     name: &'static str,
     title: &'static str,
     aliases: &'static [&'static str],
-    /// Description shown in the first line of the answers.
+    /// Description that begins the model's answers.
     description: &'static str,
     strength: u32,
     answer: fn(&ParsedPrompt) -> String,
@@ -83,7 +83,7 @@ const ALGORITHMS: &[Algorithm] = &[
     },
 ];
 
-/// Returns the demo models as entries for the model catalog.
+/// Returns the demo models as entries of the model catalog.
 pub fn models() -> Vec<Model> {
     let model = |algorithm: &Algorithm| Model {
         id: format!("demo/{}", algorithm.name),
@@ -128,7 +128,7 @@ pub fn answer(model_id: &str, request: &ModelRequest) -> Result<Answer, CallErro
             "there is no such demo model",
         ));
     };
-    // The algorithms cite passages by number, but users and other models cite them by markers.
+    // The algorithms cite passages by number, but users and other models cite them by marker.
     let brief = number_sources(&request.brief);
     let full_answer = with_marks(&write_answer(algorithm, &brief), &brief.sources);
     let (text, finish) = truncate(full_answer, request);
@@ -189,14 +189,14 @@ fn write_answer(algorithm: &Algorithm, brief: &Brief) -> String {
     )
 }
 
-/// Returns the algorithm's answer to the question, before it has seen any other answer.
+/// Returns the algorithm's first answer to the question, written without knowledge of any other answer.
 fn first_answer(algorithm: &Algorithm, reading: &ParsedPrompt) -> String {
     if !reading.has_no_sources {
         return (algorithm.answer)(reading);
     }
     let mut draft = draft::DraftWriter::new();
     draft.paragraph("*There is no document, and a demo algorithm knows no facts: it can only look at the wording of the question. Upload a document, or add a language model.*");
-    // A long prompt may contain the text to summarize, because users paste it there.
+    // A long prompt may itself contain the text to summarize, because users paste it there.
     if reading.lines.len() >= 4 {
         draft.paragraph(&(algorithm.answer)(reading));
         return draft.finish();
@@ -225,7 +225,7 @@ fn first_answer(algorithm: &Algorithm, reading: &ParsedPrompt) -> String {
     draft.finish()
 }
 
-/// Truncates a text before the first stop sequence, or after the last whole word within the token limit.
+/// Truncates a text before the first stop sequence, and then after the last whole word within the token limit.
 fn truncate(mut text: String, request: &ModelRequest) -> (String, Finish) {
     let stops = request
         .parameters

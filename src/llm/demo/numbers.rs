@@ -1,4 +1,4 @@
-//! Finds the figures in a sentence and what they count. It cannot tell which figures are right.
+//! Finds the figures in a sentence, and the things that they count. It cannot tell which figures are right.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use super::text;
 pub struct Figure {
     /// The figure as written, including its currency or percent sign.
     pub text: String,
-    /// The word after the figure, as written, if the figure counts it; otherwise empty.
+    /// The word after the figure, as written, if it names what the figure counts; otherwise empty.
     pub counted_word: String,
     /// The unit: the stem of the next content word, `%`, or a currency sign.
     pub unit: Option<String>,
 }
 
-/// Returns the figures in a sentence, in order. Section and page numbers are skipped.
+/// Returns the figures in a sentence, in order. Skips section and page numbers.
 pub fn figures(sentence: &str) -> Vec<Figure> {
     let words = text::words(sentence);
     let mut figures = Vec::new();
@@ -63,7 +63,7 @@ pub fn figures(sentence: &str) -> Vec<Figure> {
     figures
 }
 
-/// Returns the figures in a sentence as bare digits, for comparisons.
+/// Returns the figures in a sentence, reduced to their digits for comparisons.
 pub fn values(sentence: &str) -> BTreeSet<String> {
     let digits = |figure: Figure| figure.text.chars().filter(char::is_ascii_digit).collect();
     figures(sentence).into_iter().map(digits).collect()

@@ -1,5 +1,5 @@
-//! `demo/phrases`: finds key phrases, where the text uses the question's words, and which of those words it does not
-//! use. It counts and locates, but does not interpret.
+//! `demo/phrases`: finds the key phrases of the text. Also finds the lines that contain the question's words, and lists
+//! the question's words that do not occur. It counts and locates, but does not interpret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,8 +58,8 @@ pub fn answer(reading: &ParsedPrompt) -> String {
     draft.finish()
 }
 
-/// Finds at most `max_count` key phrases. Frequent and long phrases come first, and parts of better phrases are
-/// omitted.
+/// Finds the key phrases of the text, at most `max_count`. Frequent and long phrases come first. Phrases that are part
+/// of a better one are omitted.
 pub fn phrases(reading: &ParsedPrompt, max_count: usize) -> Vec<Phrase> {
     let mut found: BTreeMap<String, Phrase> = BTreeMap::new();
     for line in &reading.lines {
@@ -76,7 +76,7 @@ pub fn phrases(reading: &ParsedPrompt, max_count: usize) -> Vec<Phrase> {
                         sources: BTreeSet::new(),
                         score: 0.0,
                     });
-                    // A title in capitals counts as the same phrase, but the lowercase form is preferred.
+                    // A phrase in capitals counts as the same phrase, but the form with lowercase letters is preferred.
                     if entry.count > 0 && !entry.text.chars().any(char::is_lowercase) {
                         entry.text = written_phrase();
                     }
@@ -97,7 +97,7 @@ pub fn phrases(reading: &ParsedPrompt, max_count: usize) -> Vec<Phrase> {
         .filter(|(_, phrase)| phrase.count >= least)
         .collect();
     for (key, phrase) in &mut phrases {
-        // A single word says little, but a repeated phrase is rarely a coincidence.
+        // A single word is little evidence, but a repeated sequence of words is rarely a coincidence.
         let length = [1.0, 3.5, 6.0, 8.0][key.split(' ').count().clamp(1, 4) - 1];
         let is_wanted = key
             .split(' ')
@@ -123,7 +123,7 @@ pub fn phrases(reading: &ParsedPrompt, max_count: usize) -> Vec<Phrase> {
     chosen.into_iter().map(|(_, phrase)| phrase).collect()
 }
 
-/// Returns the sequences of content words that are separated by single spaces.
+/// Returns the sequences of content words that are separated only by single spaces.
 fn content_word_sequences(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
     let mut runs: Vec<Vec<text::TextWord<'_>>> = vec![Vec::new()];
     let mut end = 0;
@@ -159,7 +159,7 @@ fn describe_phrase(phrase: &Phrase) -> String {
     )
 }
 
-/// Describes where each of the question's words occurs, with the most relevant line.
+/// For each of the question's words, describes where it occurs and quotes the most relevant line.
 fn question_word_locations(reading: &ParsedPrompt) -> Vec<String> {
     if reading.has_no_sources {
         return Vec::new();
@@ -196,7 +196,8 @@ fn question_word_locations(reading: &ParsedPrompt) -> Vec<String> {
     locations
 }
 
-/// Returns the most central line that contains each of the first four phrases.
+/// Quotes, for each of the first four phrases, the most central line that contains it. Similar lines are quoted only
+/// once.
 fn most_central_lines(reading: &ParsedPrompt, phrases: &[Phrase]) -> Vec<String> {
     let order = rank::rank(reading);
     let mut line_indexes: Vec<usize> = Vec::new();

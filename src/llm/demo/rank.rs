@@ -1,11 +1,11 @@
-//! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones verbatim. It
-//! makes no statements of its own about the subject.
+//! `demo/extract`: ranks sentences by centrality and by relevance to the question, and quotes the best ones verbatim.
+//! It makes no statements of its own about the subject.
 
 use super::draft::{DraftWriter, count_text};
 use super::reading::ParsedPrompt;
 use super::text;
 
-/// Maximum number of sentences that are compared with each other, which takes quadratic time.
+/// Maximum number of sentences that are compared with each other, because the comparison takes quadratic time.
 const MAX_CANDIDATES: usize = 160;
 /// Number of power iterations of LexRank.
 const ITERATIONS: usize = 15;
@@ -67,8 +67,8 @@ pub fn answer(reading: &ParsedPrompt) -> String {
     draft.finish()
 }
 
-/// Ranks lines by centrality with a bias toward the question: LexRank, with a start distribution that favors relevant
-/// lines. Returns line indexes, best first.
+/// Ranks lines by centrality, with a bias toward the question: LexRank with a teleport distribution that favors
+/// relevant lines. Returns line indexes, best first.
 pub fn rank(reading: &ParsedPrompt) -> Vec<usize> {
     let candidates = candidates(reading);
     let lines = |place: usize| &reading.lines[candidates[place]];
@@ -107,7 +107,8 @@ pub fn rank(reading: &ParsedPrompt) -> Vec<usize> {
     order.into_iter().map(|place| candidates[place]).collect()
 }
 
-/// Takes the first `max_lines` lines of a ranking, skipping lines similar to one that has been chosen or is excluded.
+/// Returns the first `max_lines` lines of a ranking. Skips lines that are similar to an excluded or an already chosen
+/// line.
 pub fn choose_distinct(
     reading: &ParsedPrompt,
     order: &[usize],
@@ -126,7 +127,8 @@ pub fn choose_distinct(
     chosen
 }
 
-/// Returns a line's relevance to the question, with a bonus if the line matches the kind of answer asked for.
+/// Returns a line's relevance to the question, which includes a bonus if the line matches the kind of answer that is
+/// asked for.
 pub fn question_relevance(reading: &ParsedPrompt, index: usize) -> f64 {
     let line = &reading.lines[index];
     let relevance = reading.relevance(&line.terms);
@@ -136,7 +138,7 @@ pub fn question_relevance(reading: &ParsedPrompt, index: usize) -> f64 {
     relevance + if fits { 0.25 } else { 0.0 }
 }
 
-/// Sorts line indexes by relevance to the question. Lines of equal relevance keep their order.
+/// Sorts line indexes by relevance to the question, most relevant first. Lines of equal relevance keep their order.
 fn sort_by_relevance(reading: &ParsedPrompt, mut order: Vec<usize>) -> Vec<usize> {
     let relevance_of: std::collections::BTreeMap<usize, f64> = order
         .iter()
@@ -146,8 +148,8 @@ fn sort_by_relevance(reading: &ParsedPrompt, mut order: Vec<usize>) -> Vec<usize
     order
 }
 
-/// Returns the complete sentences of reasonable length, in text order, or all lines if there are none. If there are
-/// many, returns only the most promising.
+/// Returns the indexes of the complete sentences of reasonable length, in text order, or of all lines if there are
+/// none. If there are too many, returns only the most promising ones.
 fn candidates(reading: &ParsedPrompt) -> Vec<usize> {
     let lines_with_at_least = |least: usize| -> Vec<usize> {
         let fit = |index: &usize| {
@@ -179,7 +181,7 @@ fn candidates(reading: &ParsedPrompt) -> Vec<usize> {
     places
 }
 
-/// Estimates the value of a line at low cost, from frequent terms and relevance to the question.
+/// Estimates the value of a line cheaply, from how frequent its terms are and how relevant it is to the question.
 fn estimated_value(reading: &ParsedPrompt, index: usize) -> f64 {
     let terms = &reading.lines[index].terms;
     let common = terms

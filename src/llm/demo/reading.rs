@@ -1,5 +1,5 @@
-//! Preprocessing shared by all demo algorithms: splits the sources into weighted lines, and extracts the question's
-//! words. It neither selects nor writes anything.
+//! Preprocessing that all demo algorithms share: splits the sources into lines with weighted terms, and extracts the
+//! words of the question. It neither selects nor writes anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::sentences::{self, Sentence};
 use super::stop;
 use super::text;
 
-/// Maximum number of lines. Sources are already limited elsewhere, but this limit does not depend on that.
+/// Maximum number of lines. Sources are limited elsewhere too, but this limit holds regardless.
 const MAX_LINES: usize = 6_000;
 
 /// A sentence from a source, or from the question if there are no sources.
@@ -22,7 +22,8 @@ pub struct SourceLine {
     pub text: String,
     /// Stems of the content words, sorted and deduplicated.
     pub terms: Vec<String>,
-    /// Whether the line is not a quotable sentence: code, a row of links, or text cut off at the start of a passage.
+    /// Whether the line is not a quotable sentence but code, a row of links, or text that is cut off at the start of a
+    /// passage.
     pub fragment: bool,
 }
 
@@ -31,22 +32,22 @@ pub struct SourceLine {
 pub struct SubjectTerm {
     /// The word as written.
     pub word: String,
-    /// Stems in the text that match the word; empty if the text does not use it.
+    /// Stems in the text that match the word; empty if the word does not occur in the text.
     pub matching_stems: Vec<String>,
 }
 
 /// The preprocessed question and sources of a request.
 #[derive(Debug)]
 pub struct ParsedPrompt {
-    /// All distinct sentences in order, except headings.
+    /// All distinct sentences in order, without headings.
     pub lines: Vec<SourceLine>,
     /// Headings with the numbers of their sources, in order.
     pub headings: Vec<(u32, String)>,
     /// The question's content words.
     pub question_terms: Vec<SubjectTerm>,
-    /// The kind of answer that the question asks for, with the question word.
+    /// The question word in the question, and the kind of answer that it asks for.
     pub kind: Option<(&'static str, AnswerKind)>,
-    /// Whether there are no sources, so that `lines` are the question's own sentences.
+    /// Whether there are no sources. In this case, `lines` are the question's own sentences.
     pub has_no_sources: bool,
     /// Number, document, and page of each source.
     pub source_locations: Vec<(u32, String, u32)>,
@@ -54,7 +55,7 @@ pub struct ParsedPrompt {
 }
 
 impl ParsedPrompt {
-    /// Preprocesses the question and sources of a brief.
+    /// Preprocesses the question and the sources of a request.
     pub fn of(brief: &Brief) -> Self {
         let mut lines = Vec::new();
         let mut headings = Vec::new();
@@ -76,7 +77,7 @@ impl ParsedPrompt {
             for (index, Sentence { text, heading }) in
                 sentences::sentences(body).into_iter().enumerate()
             {
-                // Passages may overlap, so a sentence counts only where it first occurs.
+                // Passages may overlap, so only the first occurrence of a sentence counts.
                 if lines.len() >= MAX_LINES || !seen_lines.insert(text.clone()) {
                     continue;
                 }
@@ -114,7 +115,8 @@ impl ParsedPrompt {
         }
     }
 
-    /// Returns the inverse-frequency weight of a term, which is 0 if the term does not occur.
+    /// Returns the weight of a term: the rarer the term, the greater its weight. A term that does not occur has a
+    /// weight of 0.
     pub fn weight(&self, term: &str) -> f64 {
         match self.postings.get(term) {
             Some(places) => (1.0 + self.lines.len() as f64 / places.len() as f64).ln(),
@@ -122,15 +124,15 @@ impl ParsedPrompt {
         }
     }
 
-    /// Returns the damped frequency of a term, which is high for the main subjects of the text.
+    /// Returns the damped frequency of a term. It is high for the main subjects of the text.
     pub fn damped_frequency(&self, term: &str) -> f64 {
         self.postings
             .get(term)
             .map_or(0.0, |places| (places.len() as f64).sqrt())
     }
 
-    /// Returns a line's relevance to the question, from 0 to 1: the share, by weight, of the question's words that it
-    /// contains. Words that the text never uses do not count.
+    /// Returns the relevance of a line with these terms to the question, from 0 to 1: the share, by weight, of the
+    /// question's words that are among the terms. The question's words that do not occur in the text do not count.
     pub fn relevance(&self, terms: &[String]) -> f64 {
         let (mut matched_weight, mut all) = (0.0, 0.0);
         for asked in &self.question_terms {
@@ -140,7 +142,7 @@ impl ParsedPrompt {
             let word_weight = self.weight(first);
             let has_stem = |stem: &String| terms.binary_search(stem).is_ok();
             all += word_weight;
-            // A word that only begins like the question's word is weaker evidence than that word itself.
+            // A word that only begins like the question's word is weaker evidence than the word itself.
             matched_weight += match (has_stem(first), others.iter().any(has_stem)) {
                 (true, _) => word_weight,
                 (false, true) => word_weight * 0.6,
@@ -150,7 +152,7 @@ impl ParsedPrompt {
         if all > 0.0 { matched_weight / all } else { 0.0 }
     }
 
-    /// Returns the indexes of the lines that contain any of the stems, in order.
+    /// Returns the indexes of the lines that contain at least one of the stems, in order.
     pub fn lines_containing(&self, stems: &[String]) -> Vec<usize> {
         let places: BTreeSet<usize> = stems
             .iter()
@@ -184,18 +186,19 @@ impl ParsedPrompt {
         Some((best.0, best.1 / all))
     }
 
-    /// Finds the line that contains the words exactly, apart from whitespace.
+    /// Finds the line that contains these words exactly, apart from whitespace.
     pub fn verbatim_line(&self, words: &str) -> Option<usize> {
         let words = text::collapse_whitespace(words);
         let words = words.trim_end_matches(['…', ' ']);
         if words.is_empty() {
             return None;
         }
-        // A line is one sentence, so a longer quotation never matches as a whole: callers look up its sentences.
+        // A line is one sentence, so a longer quotation never matches as a whole. Callers look up its sentences one by
+        // one.
         self.lines.iter().position(|line| line.text.contains(words))
     }
 
-    /// Returns the question's words that the text does not use.
+    /// Returns the question's words that do not occur in the text.
     pub fn missing_words(&self) -> Vec<&str> {
         let missing = self
             .question_terms
@@ -204,7 +207,7 @@ impl ParsedPrompt {
         missing.map(|asked| asked.word.as_str()).collect()
     }
 
-    /// Formats a citation of the line's source, such as ` [3]`; empty without sources.
+    /// Formats a citation of a line's source, such as ` [3]`. Empty if there are no sources.
     pub fn cite(&self, line: &SourceLine) -> String {
         cite(line.source)
     }
@@ -246,7 +249,7 @@ fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Ve
             word: word.text.to_owned(),
             matching_stems: related_terms(&stem, postings),
         });
-        // A pasted essay is not a list of search terms, so the number of words is limited.
+        // A pasted essay is not a list of search terms, so only the first 40 words are used.
         if terms.len() == 40 {
             break;
         }
@@ -254,7 +257,7 @@ fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Ve
     terms
 }
 
-/// Finds the terms that match a stem: the stem itself, and terms that begin like it, as "termination" does for
+/// Finds the terms that match a stem: the stem itself, and terms that begin like it, as "termination" begins like
 /// "terminate".
 fn related_terms(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<String> {
     let mut related = Vec::new();

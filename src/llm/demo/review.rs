@@ -1,5 +1,5 @@
-//! `Task::Review` for all demo algorithms: checks the peers' claims against the sources and compares their texts. The
-//! algorithms differ in which claims they check first.
+//! `Task::Review` for all demo algorithms: checks the claims in the peers' texts against the sources, and compares the
+//! texts. The algorithms differ in which claims they check first.
 
 use super::check::{self, ClaimCheck};
 use super::claims::{self, DraftClaim};
@@ -10,12 +10,12 @@ use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::{Brief, Peer};
 
-/// Maximum number of critiques per reviewed text.
+/// Maximum number of criticized claims per reviewed text.
 const CLAIMS_PER_TEXT: usize = 4;
-/// Minimum number of claims listed per reviewed text. Supported claims are listed too if there is little to criticize.
+/// Minimum number of claims listed per reviewed text. If there is little to criticize, supported claims are listed too.
 const MIN_LISTED: usize = 2;
 
-/// Which claims a demo algorithm's review puts first.
+/// The claims that a demo algorithm's review puts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReviewFocus {
     /// Claims that are relevant to the question.
@@ -28,10 +28,10 @@ pub enum ReviewFocus {
     Shared,
 }
 
-/// The claims of a peer, each checked against the sources.
+/// The claims in a peer's text, each checked against the sources.
 #[derive(Debug, Clone)]
 pub struct CheckedClaims {
-    /// The label under which the peer's text is shown, such as `A`.
+    /// The label of the peer's text, such as `A`.
     pub letter: char,
     /// The claims with their checks, in the order of the text.
     pub claims: Vec<(DraftClaim, ClaimCheck)>,
@@ -64,7 +64,7 @@ pub fn review(brief: &Brief, reading: &ParsedPrompt, focus: ReviewFocus) -> Stri
     draft.finish()
 }
 
-/// Parses the peers' texts and checks each claim.
+/// Parses the claims in the peers' texts and checks each one.
 pub fn check_peers(peers: &[Peer], reading: &ParsedPrompt) -> Vec<CheckedClaims> {
     let check = |claim: DraftClaim| {
         let finding = check::check(&claim, reading);
@@ -80,7 +80,8 @@ pub fn check_peers(peers: &[Peer], reading: &ParsedPrompt) -> Vec<CheckedClaims>
     peers.iter().map(read).collect()
 }
 
-/// Returns the score of a claim under a review focus. Claims with higher scores come first.
+/// Returns a claim's score under a review focus. Claims with higher scores come first. `count_sharers` is the number of
+/// members that make the claim.
 pub fn weight(
     claim: &DraftClaim,
     reading: &ParsedPrompt,
@@ -104,7 +105,8 @@ pub fn weight(
     }
 }
 
-/// Returns whether two claims make the same statement.
+/// Returns whether two claims make the same statement: they have the same figures and similar words, and both or
+/// neither are negated.
 pub fn is_same_statement(left: &DraftClaim, right: &DraftClaim) -> bool {
     left.values == right.values
         && left.negated == right.negated
@@ -138,7 +140,8 @@ fn write_section(
         .iter()
         .map(|pair| (weight_of(pair), pair))
         .collect();
-    // Claims that need the author's attention come first. The sort is stable, so ties keep the order of the text.
+    // Claims that require the author's attention come first. The sort is stable, so claims of equal rank keep the order
+    // of the text.
     order.sort_by(|a, b| a.1.1.verdict.cmp(&b.1.1.verdict).then(b.0.total_cmp(&a.0)));
     let order: Vec<&(DraftClaim, ClaimCheck)> = order.into_iter().map(|(_, pair)| pair).collect();
     let flawed_count = order
@@ -187,7 +190,7 @@ fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &ParsedP
         format!(" ({})", finding.reason)
     };
     match finding.line.map(|line| &reading.lines[line]) {
-        // The claim itself is the evidence, and repeating it would only lengthen the text.
+        // The claim is its own evidence, and repeating it would only lengthen the text.
         Some(line) if line.text == claim.text => {
             format!("appears word for word in{}{why}", reading.cite(line))
         }
@@ -242,7 +245,7 @@ fn shared_claims(read: &[CheckedClaims], max_claims: usize) -> Vec<String> {
     shared.into_iter().map(|(line, _)| line).collect()
 }
 
-/// Returns the question's words that no text addresses, and the most relevant lines that no text uses.
+/// Returns the question's words that no text addresses, and the most relevant lines that no claim uses.
 fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &ParsedPrompt) -> Vec<String> {
     let is_mentioned = |stem: &String| {
         read.iter().any(|peer| {
@@ -278,7 +281,7 @@ fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &ParsedPrompt)
     points
 }
 
-/// Returns the lines that are relevant to the question but not used by any claim, most relevant first.
+/// Returns the lines that are relevant to the question but that no claim uses, most relevant first.
 pub fn unused_lines(read: &[CheckedClaims], reading: &ParsedPrompt) -> Vec<usize> {
     let used = |line: usize| {
         let terms = &reading.lines[line].terms;

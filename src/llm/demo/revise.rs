@@ -1,5 +1,5 @@
-//! `Task::Revise` for all demo algorithms: an algorithm keeps the supported parts of its own text, and accepts a
-//! critique only if the sources support it, citing them. It never follows a majority.
+//! `Task::Revise` for all demo algorithms: an algorithm keeps the supported parts of its own text. It accepts a
+//! critique only if the sources support it, and cites them. It never follows a majority.
 
 use super::check::{self, ClaimCheck};
 use super::claims::{self, DraftClaim, ReviewEntry};
@@ -15,8 +15,8 @@ const MAX_KEPT_STATEMENTS: usize = 8;
 /// Maximum number of statements added from reviews and other answers.
 const MAX_ADDED_STATEMENTS: usize = 2;
 
-/// Writes the revision of the algorithm's own text, or of its first answer, `first`, if its own text is empty or a
-/// review.
+/// Writes the revision of the algorithm's own text. If that text is empty or a review, revises `first`, the algorithm's
+/// first answer.
 pub fn revise(brief: &Brief, reading: &ParsedPrompt, focus: ReviewFocus, first: &str) -> String {
     let own = match brief.own_text.as_deref() {
         Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,
@@ -128,8 +128,8 @@ fn is_about_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
             || text::jaccard_similarity(&text::terms(quoted), &claim.terms) >= 0.8)
 }
 
-/// Returns lines used by reviews or other answers but missing from the algorithm's own text, with the names of those
-/// reviews or answers.
+/// Returns lines that reviews or other answers use but that are missing from the algorithm's own text, each with the
+/// name of the review or answer.
 fn find_missing_statements(
     brief: &Brief,
     reading: &ParsedPrompt,
@@ -157,8 +157,8 @@ fn find_missing_statements(
     added_lines
 }
 
-/// Returns lines that reviews of the algorithm's own text report as missing, with the names of the critiques. Its own
-/// text has the label that no peer has.
+/// Returns lines that, according to reviews, are missing from the algorithm's own text, each with the name of the
+/// critique. The algorithm's own text is the one whose label no peer has.
 fn reported_omissions(
     brief: &Brief,
     reading: &ParsedPrompt,
@@ -175,7 +175,8 @@ fn reported_omissions(
     omissions.collect()
 }
 
-/// Returns lines that support other answers, ordered by the weight of the supported claim under the review focus.
+/// Returns the lines that support claims in other answers, each with the name of the answer. They are ordered by the
+/// score of the claim under the review focus.
 fn supporting_lines(
     brief: &Brief,
     reading: &ParsedPrompt,
@@ -262,7 +263,7 @@ mod tests {
             )
         };
         let own = "“The customer must pay all fees within 30 days.” [1]";
-        // The only peer is A, so this text has the label B.
+        // The only peer has the label A, so the revised text has the label B.
         let revision = revise_text(own, &[&review('B')]);
         assert!(
             revision.contains("basic plan.” [1] (following A4)"),

@@ -1,12 +1,12 @@
-//! Splits text into sentences and headings, in any language, regardless of meaning.
+//! Splits text into sentences and headings, in any language and without regard to meaning.
 
 use super::stop;
 use super::text::collapse_whitespace;
 
-/// Length, in characters, at which a "sentence" (a table, code, or text without periods) is cut at a space.
+/// Length, in characters, at which a "sentence" without a period, such as a table or code, is cut at a space.
 const MAX_SENTENCE_CHARS: usize = 600;
 
-/// A sentence, or a line that is not part of a paragraph.
+/// A sentence, or a separate line such as a heading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
     /// The text as written, apart from collapsed whitespace.
@@ -98,7 +98,7 @@ fn push_sentence(text: &str, sentences: &mut Vec<Sentence>) {
     }
 }
 
-/// Returns whether a period between these texts ends a sentence.
+/// Returns whether a period between `before` and `after` ends a sentence.
 fn ends_here(before: &str, after: &str) -> bool {
     if !after.starts_with(' ') && !after.is_empty() {
         return false;
@@ -114,13 +114,14 @@ fn ends_here(before: &str, after: &str) -> bool {
     let last = last.unwrap_or("").trim_start_matches(['(', '[', '"', '“']);
     let letters = last.chars().count();
     let initial = letters == 1 && last.starts_with(char::is_alphabetic);
-    // An ordinal, as in "3. Oktober" or "1. Introduction", does not end a sentence. Years and amounts have more digits.
+    // An ordinal, as in "3. Oktober" or "1. Introduction", does not end a sentence. It has at most two digits; years
+    // and amounts have more.
     let ordinal =
         letters <= 2 && !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     !(initial || ordinal || last.contains('.') || stop::is_abbreviation(last))
 }
 
-/// Returns whether a short line is a heading: one that is marked as such, numbered, or in title case.
+/// Returns whether a short line is a heading: it is marked as one, numbered, or in title case.
 fn is_heading(line: &str) -> bool {
     if line.starts_with('#') {
         return line.trim_start_matches('#').starts_with(' ');
@@ -157,7 +158,7 @@ fn is_heading(line: &str) -> bool {
         && !is_record(line)
 }
 
-/// Returns whether a line must not be joined with its neighbors: a bullet, a heading, a table row, or code.
+/// Returns whether a line must not be joined with its neighbors: a bullet point, a heading, a table row, or code.
 fn is_standalone(line: &str) -> bool {
     let bullet = ["- ", "* ", "• ", "+ ", "| ", "> "];
     line.starts_with('#') || bullet.iter().any(|mark| line.starts_with(mark)) || is_record(line)

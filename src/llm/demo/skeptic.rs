@@ -1,5 +1,5 @@
-//! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words, and figures that do not
-//! agree. It points out where to look, but never claims that something is false.
+//! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words, and contradictory
+//! figures. It points out where to look, but never says that something is false.
 
 use super::differ::{self, FigureDifference};
 use super::draft::{DraftWriter, count_text};
@@ -68,7 +68,7 @@ pub fn answer(reading: &ParsedPrompt) -> String {
     draft.finish()
 }
 
-/// Counts the lines that satisfy a condition, and returns the three most relevant to the question as examples.
+/// Returns how many lines satisfy a condition, and the three that are most relevant to the question.
 fn count_and_examples(
     reading: &ParsedPrompt,
     order: &[usize],
@@ -82,7 +82,7 @@ fn count_and_examples(
         .copied()
         .filter(|place| all.binary_search(place).is_ok())
         .collect();
-    // In a short text, no such line may have a rank, so all of them are considered.
+    // In a short text, it can happen that none of these lines has a rank. All of them are then considered.
     if best.is_empty() {
         best = all.clone();
     }
@@ -94,7 +94,7 @@ fn count_and_examples(
     (all.len(), chosen)
 }
 
-/// Returns the first word of the line that is in the list, as written.
+/// Returns the first word in the line that is on the list, as written.
 fn first_listed_word(line: &str, list: &[&str]) -> Option<String> {
     let mut words = text::words(line).into_iter();
     words
@@ -102,7 +102,7 @@ fn first_listed_word(line: &str, list: &[&str]) -> Option<String> {
         .map(|word| word.text.to_owned())
 }
 
-/// Formats a difference between two lines, quoting both.
+/// Formats a difference between two lines, and quotes both.
 pub fn describe_difference(reading: &ParsedPrompt, pair: &FigureDifference) -> String {
     format!(
         "{} or {}: {} — {}",

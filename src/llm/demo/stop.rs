@@ -1,10 +1,10 @@
-//! Stop words in English, German, French, and Spanish, and the word lists of the demo algorithms. Contains only lists
+//! Stop words in English, German, French, and Spanish, and other word lists of the demo algorithms. Contains only lists
 //! and lookups.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Function words of all languages in one list, because demo algorithms do not detect languages.
+/// Function words of all four languages in one list, because demo algorithms do not detect languages.
 const STOP_WORDS: &str = "\
 a about above after again all also although am an and any are aren't as at be because been before \
 being below between both but by can cannot could did do does doing don't down during each either else \
@@ -34,7 +34,7 @@ han hasta hay la las le les lo los más me mi mis mucho muy nada ni no nos nosot
 otros para pero poco por porque qué que quien quién se sea ser si sí sin sobre son su sus también tanto \
 te tiene tienen todo todos tu tus un una uno unos y ya yo";
 
-/// Words that are addressed to a model instead of naming the subject.
+/// Words of a question that are addressed to the model instead of naming the subject.
 const REQUEST_WORDS: &str = "\
 analyse analysis analyze answer article bitte brief briefly bullet compare concise content contents \
 describe describes detail details discuss document documents dokument explain explique extract file \
@@ -110,7 +110,7 @@ pub const HEDGES: &[&str] = &[
     "quizás",
 ];
 
-/// Absolute words, which invite counterexamples.
+/// Absolute words, which are easily refuted by a counterexample.
 pub const ABSOLUTES: &[&str] = &[
     "absolutely",
     "all",
@@ -167,7 +167,7 @@ const NEGATIONS: &str = "\
 not no never none nobody neither nor cannot without isn't aren't doesn't don't didn't won't wasn't nicht \
 kein keine keinen keiner nie niemals ohne pas jamais aucun sans nunca sin ningún";
 
-/// Nouns before a number that refers to a part of a document, as in "page 3". Such a number is not a measurement.
+/// Nouns after which a number refers to a part of a document, as in "page 3". Such a number is not a measurement.
 const REFERENCE_NOUNS: &str = "\
 abs absatz appendix art article artikel chapter clause eq fig figure item kapitel line no nr number \
 paragraph page part point section sections seite step table teil version volume";

@@ -1,6 +1,6 @@
-//! `Task::Synthesize` for all demo algorithms: combines the members' statements into one answer, with the labels of the
-//! members. The answer says that it compares only words and figures, because an algorithm cannot know whether members
-//! agree or contradict each other.
+//! `Task::Synthesize` for all demo algorithms: combines the members' statements into one answer that names the members.
+//! The answer says that only words and figures were compared, because an algorithm cannot know whether members agree or
+//! contradict each other.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
-/// Maximum number of statement groups. Comparing them takes quadratic time.
+/// Maximum number of statement groups, because comparing them takes quadratic time.
 const MAX_CLUSTERS: usize = 200;
 
 /// A statement with the members that make it.
@@ -83,15 +83,15 @@ pub fn synthesize(brief: &Brief, reading: &ParsedPrompt, focus: ReviewFocus) -> 
     draft.finish()
 }
 
-/// Returns the score of a group: the weight of its claim under the review focus, plus 1 if sources support it, plus 0.2
-/// for each member that makes it. Groups with higher scores come first.
+/// Returns the score of a group: the score of its claim under the review focus, plus 1 if the sources support the
+/// claim, plus 0.2 for each member that makes it. Groups with higher scores come first.
 fn cluster_rank(cluster: &StatementGroup, reading: &ParsedPrompt, focus: ReviewFocus) -> f64 {
     let sharers = cluster.letters.len();
     let support_bonus = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
     review::weight(&cluster.claim, reading, focus, sharers) + support_bonus + 0.2 * sharers as f64
 }
 
-/// Groups equivalent claims, in order of first appearance.
+/// Groups equivalent claims. The groups are in the order in which their claims first appear.
 fn clusters(read: &[CheckedClaims]) -> Vec<StatementGroup> {
     let mut clusters: Vec<StatementGroup> = Vec::new();
     for peer in read {
@@ -191,7 +191,7 @@ fn letters(cluster: &StatementGroup) -> String {
         .join(", ")
 }
 
-/// Returns the contradictions between claims and passages, among claims, and among passages.
+/// Describes contradictions between claims and passages, between claims, and between passages.
 fn contradictions(clusters: &[StatementGroup], reading: &ParsedPrompt) -> Vec<String> {
     let mut contradictions = Vec::new();
     for cluster in clusters
@@ -215,7 +215,7 @@ fn contradictions(clusters: &[StatementGroup], reading: &ParsedPrompt) -> Vec<St
                 && !right.claim.values.is_empty()
                 && left.claim.values.is_disjoint(&right.claim.values);
             let denied = left.claim.negated != right.claim.negated && similarity >= 0.7;
-            // Contradictions with passages are already listed above.
+            // If the sources contradict one of the two claims, this is already listed above.
             let is_listed = [left, right]
                 .iter()
                 .any(|one| one.verdict == ClaimVerdict::Contradicted);
@@ -266,7 +266,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &ParsedPrompt) ->
             .iter()
             .flat_map(|peer| &peer.claims)
             .any(|(claim, finding)| {
-                // A quotation may have been cut off before the figure, but the line is complete.
+                // The quotation may end before the figure, but the line is complete.
                 let line = finding
                     .line
                     .map_or(&claim.text, |line| &reading.lines[line].text);
@@ -282,7 +282,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &ParsedPrompt) ->
     spots
 }
 
-/// Formats a list of the documents that the groups cite.
+/// Formats the list of documents and pages that the groups cite.
 fn sources(reading: &ParsedPrompt, groups: &[&StatementGroup]) -> String {
     let lines = groups.iter().filter_map(|cluster| cluster.line);
     let cited_sources: BTreeSet<u32> = lines.map(|line| reading.lines[line].source).collect();

@@ -1,5 +1,5 @@
 //! Black-box tests of the demo models: they must be honest and deterministic, must not panic, and must quote only text
-//! that exists.
+//! that exists in the sources.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::prompt;
 const GPL_TEXT: &str = include_str!("../../../tests/data/documents/gpl-3.txt");
 const ALL_TASKS: [Task; 4] = [Task::Answer, Task::Review, Task::Revise, Task::Synthesize];
 
-/// Returns the GPL, as a real text of several pages.
+/// Returns the GPL as an example of a real text of several pages.
 pub(super) fn gpl() -> &'static str {
     GPL_TEXT
 }
@@ -64,7 +64,7 @@ fn ask(model: &str, brief: Brief) -> String {
         .text
 }
 
-/// Returns the license as passages of about 1,200 characters, cut at blank lines, as the store would.
+/// Returns the license as passages of about 1,200 characters that end at blank lines, like those of the store.
 fn passages() -> Vec<String> {
     let mut passages = vec![String::new()];
     for paragraph in GPL_TEXT.split("\n\n") {
@@ -122,7 +122,7 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
     outputs
 }
 
-/// Asserts that every long quotation occurs in the license, apart from whitespace.
+/// Asserts that every long quotation in an answer occurs in the license, apart from whitespace.
 fn assert_quotes_are_real(answer_text: &str) {
     let source = text::collapse_whitespace(GPL_TEXT);
     let mut quote_count = 0;
@@ -279,7 +279,7 @@ proptest! {
     }
 }
 
-/// Generates arbitrary characters, and words mixed with the delimiters that the parsers look for.
+/// Generates arbitrary characters, or words mixed with the delimiters that the parsers look for.
 fn any_text() -> impl Strategy<Value = String> {
     let parts = prop::sample::select(vec![
         "word",

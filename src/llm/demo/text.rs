@@ -12,7 +12,8 @@ pub struct TextWord<'a> {
     pub offset: usize,
 }
 
-/// Splits a text into words. In scripts without spaces between words, overlapping pairs of characters count as words.
+/// Splits a text into words. In scripts that do not separate words with spaces, every pair of adjacent characters
+/// counts as a word.
 pub fn words(text: &str) -> Vec<TextWord<'_>> {
     let mut words = Vec::new();
     let mut characters = text.char_indices().peekable();
@@ -45,8 +46,8 @@ pub fn words(text: &str) -> Vec<TextWord<'_>> {
     words
 }
 
-/// Returns the stem of a word for comparisons: the word in lowercase, without the most common English endings. This is
-/// deliberately crude, because it must never merge words that a reader would tell apart.
+/// Returns the stem of a word for comparisons: the lowercase word without the most common English endings. It is
+/// deliberately crude, so that words that a reader would tell apart are never merged.
 pub fn stem(word: &str) -> String {
     let mut stem = word.to_lowercase().replace('\u{2019}', "'");
     for ending in ["'s", "'"] {
@@ -132,7 +133,7 @@ pub fn collapse_whitespace(text: &str) -> String {
     collapsed
 }
 
-/// Truncates a text to `max_chars` characters, preferably at a space, and appends an ellipsis if anything was cut.
+/// Truncates a text to `max_chars` characters, if possible at a space. If anything was cut, appends an ellipsis.
 pub fn shorten(text: &str, max_chars: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(max_chars) else {
         return text.to_owned();
@@ -151,8 +152,8 @@ fn is_joiner(character: char) -> bool {
     ) || ('\u{300}'..='\u{36f}').contains(&character)
 }
 
-/// Returns whether a joiner is part of a word: most joiners count only between letters, periods and commas only between
-/// digits.
+/// Returns whether a joiner between two characters is part of a word. Most joiners count only between letters; periods
+/// and commas count only between digits.
 fn is_inside_word(text: &str, at: usize, joiner: char) -> bool {
     let mark = ('\u{300}'..='\u{36f}').contains(&joiner) || joiner == '\u{94d}';
     let before = text[..at].chars().next_back();

@@ -1,6 +1,6 @@
 //! The verdict of the sources on a claim.
 
-/// What the sources say about a claim. The order is by urgency: contradicted claims come first.
+/// What the sources say about a claim. The variants are ordered by urgency, so contradicted claims come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClaimVerdict {
     /// A passage contradicts the claim.
@@ -12,7 +12,7 @@ pub enum ClaimVerdict {
 }
 
 impl ClaimVerdict {
-    /// Returns the word that stands for the verdict in the patterns.
+    /// Returns the word for the verdict that the patterns use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Contradicted => "contradicted",
@@ -21,7 +21,7 @@ impl ClaimVerdict {
         }
     }
 
-    /// Parses a verdict at the start of a text. Anything unclear counts as unverifiable.
+    /// Parses the verdict with which a text begins. Anything else counts as unverifiable.
     pub fn parse(text: &str) -> Self {
         let text = text.trim_matches(['*', '_', ' ', '`']).to_lowercase();
         let all = [Self::Contradicted, Self::Unverifiable, Self::Supported];

@@ -1,5 +1,5 @@
 //! `demo/merge` as a panel member. It compares the passages: what several of them state, what only one states, and how
-//! much of the question each one covers. Its synthesis is in `synthesis.rs`.
+//! much of the question each one covers. Its syntheses are written in `synthesis.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::rank;
 use super::reading::ParsedPrompt;
 use super::text;
 
-/// Minimum similarity, from 0 to 1, of lines that count as equivalent.
+/// Minimum similarity, from 0 to 1, of lines that count as stating the same thing.
 const MIN_SIMILARITY: f64 = 0.35;
 
 /// Writes the first answer of `demo/merge`.
@@ -71,7 +71,7 @@ pub fn answer(reading: &ParsedPrompt) -> String {
     draft.finish()
 }
 
-/// Returns pairs of similar lines from different passages, in the order of their rank.
+/// Returns pairs of similar lines from different passages, in order of rank.
 fn repeated_statements(reading: &ParsedPrompt, order: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (place, &left) in order.iter().enumerate() {
@@ -90,13 +90,13 @@ fn repeated_statements(reading: &ParsedPrompt, order: &[usize]) -> Vec<(usize, u
     pairs
 }
 
-/// Returns up to six quotations from the best-ranked lines of the passages, in document order.
+/// Quotes the best-ranked lines of each passage, at most six in total, in document order.
 fn best_line_per_passage(
     reading: &ParsedPrompt,
     order: &[usize],
     excluded: &[usize],
 ) -> Vec<String> {
-    // With many passages, each contributes one line; a single passage may contribute several.
+    // If there are many passages, each contributes one line. A single passage may contribute several lines.
     let each = (5 / reading.source_locations.len().max(1)).max(1);
     let mut best: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for &place in order.iter().filter(|place| !excluded.contains(place)) {
@@ -119,7 +119,7 @@ fn best_line_per_passage(
         .collect()
 }
 
-/// Describes for each of the question's words which passages use it.
+/// Describes, for each of the question's words that occurs in the passages, which passages use it.
 fn word_coverage(reading: &ParsedPrompt) -> Vec<String> {
     let mut coverage_lines = Vec::new();
     for asked in reading

@@ -1,4 +1,4 @@
-//! The recorded state of a model: circuit breakers, recent failures, and pauses, on this server and on others.
+//! The recorded state of a model: circuit breakers, recent failures, and pauses, both on this server and on others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,18 +12,19 @@ use crate::llm::call_origin::{CallOrigin, hash_of};
 use crate::llm::recent_failures::RecentFailures;
 use crate::llm::shared_blocks::SharedBlocks;
 
-/// Maximum number of users per model who have circuit breakers of their own.
+/// Maximum number of users per model who have their own circuit breaker.
 const MAX_USER_BREAKERS: usize = 128;
 
 /// The recorded state of a model.
 #[derive(Default)]
 pub(super) struct ModelRecord {
-    /// The circuit breaker for all users, which opens only if the failures affect more than one user.
+    /// The circuit breaker for all users. It opens only if the failures affect more than one user.
     pub breaker: CircuitBreaker,
-    /// The circuit breakers of single users, by a hash of the user. Each opens only if more than one prompt fails.
+    /// The circuit breakers of single users, by a hash of the user. Each opens only if several of the user's prompts
+    /// fail.
     pub user_breakers: BTreeMap<u64, CircuitBreaker>,
     pub failures: RecentFailures,
-    /// Whether the prompt template opens the reasoning block, so that the answer only closes it.
+    /// Whether the prompt template opens the reasoning block, so that the answer only ends it.
     pub omits_opening_tag: bool,
     /// When the provider's rate limit ends.
     pub throttled_until: Option<Timestamp>,
@@ -34,8 +35,8 @@ pub(super) struct ModelRecord {
 }
 
 impl ModelRecord {
-    /// Records a failed call. Returns the circuits that it has opened, each as the hash of a user, or `None` for all
-    /// users, and the time that it stays open.
+    /// Records a failed call. Returns the circuits that the failure has opened: for each, the hash of its user (`None`
+    /// for the circuit of all users) and how long it stays open.
     pub fn record_failure(
         &mut self,
         origin: CallOrigin,
@@ -67,7 +68,7 @@ impl ModelRecord {
         self.failures.clear();
     }
 
-    /// Returns when the provider's rate limit ends, as reported to this server or to another one.
+    /// Returns when the provider's rate limit ends, according to this server or to others.
     pub fn throttled_until(&self, now: Timestamp) -> Option<Timestamp> {
         let own = self.throttled_until.filter(|until| *until > now);
         own.max(self.shared.paused_until(now))

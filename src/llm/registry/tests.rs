@@ -1,4 +1,4 @@
-//! Tests when the registry keeps and when it discards the state of providers.
+//! Tests when the registry keeps and when it discards the state of a provider.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! Decodes the most common chunk of a stream, a piece of text and nothing else, without building a tree of values.
-//! Any other chunk is left to the tolerant decoder in `stream`.
+//! Decodes the most common chunk of a stream, which contains a piece of text and nothing else, without building a tree
+//! of values. All other chunks are left to the tolerant decoder in `stream`.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,8 @@ pub(super) struct PlainText<'a> {
     pub text: Cow<'a, str>,
 }
 
-/// Returns the text of a chunk; `None` if the chunk has other fields that the tolerant decoder would read.
+/// Returns the text of a chunk. Returns `None` if the chunk contains anything else that the tolerant decoder would
+/// read.
 pub(super) fn plain_text(data: &str) -> Option<PlainText<'_>> {
     let chunk: PlainChunk<'_> = serde_json::from_str(data).ok()?;
     let is_chunk = matches!(chunk.object, None | Some("chat.completion.chunk"));
@@ -24,8 +25,8 @@ pub(super) fn plain_text(data: &str) -> Option<PlainText<'_>> {
     })
 }
 
-// Fields of type `()` must be null, fields of type `IgnoredAny` never matter, and an unknown field sends the chunk to
-// the tolerant decoder.
+// Fields of type `()` must be null, and fields of type `IgnoredAny` do not matter. Any unknown field leaves the chunk
+// to the tolerant decoder.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct PlainChunk<'a> {
@@ -146,7 +147,7 @@ mod tests {
     }
 
     proptest! {
-        // An unknown field forces the tolerant decoder, which must produce the same result.
+        // An unknown field forces the use of the tolerant decoder, which must produce the same result.
         #[test]
         fn the_tolerant_decoder_reads_the_same(pieces in prop::collection::vec(piece(), 0..12)) {
             let chunk = |(content, index, role): &(Value, u64, Option<&str>)| json!({

@@ -1,4 +1,4 @@
-//! Decodes a streamed chat completion, chunk by chunk. Tolerates deviations that do not change the answer.
+//! Decodes a streamed chat completion chunk by chunk. Tolerates deviations that do not affect the answer.
 
 use std::borrow::Cow;
 
@@ -44,7 +44,7 @@ pub(in crate::wire) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     builder.end();
 }
 
-/// Decodes a chunk, even one in a list, in a string, or in a proxy's envelope.
+/// Decodes a chunk, even if it is in a list, in a string, or in a proxy's envelope.
 fn read_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     match chunk {
         Value::Array(chunks) => chunks
@@ -75,8 +75,8 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     }
     read_counts(builder, chunk, first);
     let (delta, message) = (&first["delta"], &first["message"]);
-    // Some servers repeat the whole message after the chunks. Such a `message` is ignored, but not a `delta`, which may
-    // happen to equal all text before it.
+    // Some servers repeat the whole message after the chunks. Such a `message` is ignored. A `delta` is not ignored,
+    // because it may equal all text before it by coincidence.
     let is_repeat = builder.equals_answer_so_far(message["content"].as_str().unwrap_or_default());
     match [delta, message].into_iter().find(|found| found.is_object()) {
         Some(_) if !delta.is_object() && is_repeat => {}
@@ -87,7 +87,7 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
         // Some servers send text completions instead of messages.
         None => builder.add_text(first["text"].as_str().unwrap_or_default()),
     }
-    // vLLM reports the stop sequence in this field; a number is a token ID.
+    // vLLM reports the stop sequence in this field. A number is the ID of a token.
     builder.set_stop_sequence(&first["stop_reason"]);
     let places = [
         &first["finish_reason"],
@@ -99,15 +99,15 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     builder.set_finish_reason(reasons.find(|word| !word.is_empty()).unwrap_or_default());
 }
 
-/// Returns the finish reason: a string, a list, or an object, which is SGLang's own form.
+/// Returns the finish reason, which is a string, a list, or an object (SGLang's own format).
 fn finish_reason(reason: &Value) -> Option<&str> {
     let reason = reason.get(0).unwrap_or(reason);
     let places = [reason, &reason["type"], &reason["reason"]];
     places.into_iter().find_map(Value::as_str)
 }
 
-/// Reads token counts from wherever a host reports them: Groq in its own field, Moonshot in the choice, llama.cpp
-/// in its timings, Bedrock in its metrics.
+/// Reads token counts from all places where hosts report them: Groq in a field of its own, Moonshot in the choice,
+/// llama.cpp in its timings, Bedrock in its metrics.
 fn read_counts(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     if chunk["timings"].is_object() {
         builder.add_counts(usage_counts::parse_timings(&chunk["timings"]));
@@ -130,8 +130,8 @@ fn read_counts(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     }
 }
 
-/// Names of the reasoning field. Hosts of the same model use different ones; OpenRouter sends two, and some hosts
-/// leave one empty.
+/// Names of the field with reasoning. Hosts of the same model use different names. OpenRouter sends two of the fields,
+/// and some hosts leave one of them empty.
 const REASONING_FIELDS: &[&str] = &[
     "reasoning_content",
     "reasoning",
@@ -151,7 +151,7 @@ fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
     }
     match &piece["content"] {
         Value::String(text) => builder.add_text(text),
-        // Mistral's reasoning models send a list of parts instead of a string.
+        // Mistral's reasoning models send a list of parts.
         Value::Array(parts) => parts.iter().for_each(|found| read_part(builder, found)),
         found @ Value::Object(_) => read_part(builder, found),
         _ => {}
@@ -167,7 +167,7 @@ fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
         call @ Value::Object(_) => read_tool_call(builder, call),
         _ => {}
     }
-    // The predecessor of `tool_calls` is `function_call`: a single call without an ID.
+    // `function_call` is the predecessor of `tool_calls`: a single call without an ID.
     if piece["function_call"].is_object() {
         read_tool_call(
             builder,
@@ -176,7 +176,7 @@ fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
     }
 }
 
-/// Returns the text of a thought, which is a string or a field of an object.
+/// Returns the text of a thought, which is either a string or a field in an object.
 fn thought_text(thought: &Value) -> &str {
     let places = [thought, &thought["content"], &thought["text"]];
     let mut texts = places.into_iter().filter_map(Value::as_str);
@@ -184,7 +184,7 @@ fn thought_text(thought: &Value) -> &str {
 }
 
 fn read_tool_call(builder: &mut AnswerBuilder, call: &Value) {
-    // Some servers omit the object around a function, or use another name for its arguments.
+    // Some servers omit the object around a function, or use another name for the arguments.
     let function = match &call["function"] {
         found @ Value::Object(_) => found,
         _ => call,

@@ -1,4 +1,4 @@
-//! Tests which fields reach which provider, which are merged, and which are refused.
+//! Tests which fields are sent to which provider, which are merged, and which are refused.
 
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
-//! Tracks code in Markdown, one character at a time.
+//! Tracks code in Markdown character by character.
 
-/// Tracks whether a position in Markdown is inside code, where markers are part of the answer.
+/// Tracks whether the current position in Markdown is in code, where markers are part of the answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CodeTracker {
     is_fenced: bool,
     /// Number of backticks that opened the current inline code.
     inline: usize,
-    /// Number of backticks or tildes at the end of the text so far.
+    /// Number of consecutive backticks or tildes at the end of the text so far.
     run: usize,
-    /// Whether only spaces precede the run on this line.
+    /// Whether only spaces precede the backticks or tildes on this line.
     pub at_start: bool,
     run_at_start: bool,
 }

@@ -1,20 +1,20 @@
-//! Searches for markers at a position in streamed text, or anywhere in it.
+//! Searches for markers in streamed text, at its beginning or anywhere in it.
 
 use super::marks::FIRST_CHARACTERS;
 
-/// Result of a search for a marker at one position.
+/// Result of a search for markers at one position.
 pub(super) enum MarkMatch<T> {
     Nothing,
-    /// The text is too short to decide.
+    /// The text is too short to tell whether it begins with a marker.
     Incomplete,
-    /// The marker, and its length in bytes.
+    /// A marker was found: its value, and its length in bytes.
     Mark(T, usize),
 }
 
 /// Maximum length of a tag with its attributes, in bytes.
 const MAX_TAG_BYTES: usize = 128;
 
-/// Returns whether a text begins with a marker, ignoring case; a tag may have attributes.
+/// Returns whether a text begins with a marker. Case is ignored, and a tag may have attributes.
 fn match_mark(text: &str, mark: &str) -> MarkMatch<()> {
     let (bytes, mark_bytes) = (text.as_bytes(), mark.as_bytes());
     if let Some(name) = mark.strip_suffix('>')
@@ -58,12 +58,12 @@ pub(super) fn first_match<T: Copy>(
     found
 }
 
-/// Finds the first of these markers: its position and length.
+/// Finds the first occurrence of any of these markers. Returns its position and length.
 ///
 /// # Errors
 ///
-/// If there is none, returns the position from which the text may still become a marker, or else the length of the
-/// text.
+/// If there is none, returns the position from which the text may still become a marker, or the length of the text if
+/// there is no such position.
 pub(super) fn find_first(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
     for (at, _) in text.match_indices(FIRST_CHARACTERS) {
         match first_match(&text[at..], marks.iter().map(|mark| (*mark, ()))) {

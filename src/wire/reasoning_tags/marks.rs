@@ -1,13 +1,14 @@
 //! The markers that models put around reasoning and answers.
 
-/// A pair of markers around reasoning.
+/// A pair of markers that enclose reasoning.
 pub(super) struct Marks {
     /// Opening marker; empty if the model never writes one.
     pub opening: &'static str,
     pub closing: &'static str,
-    /// Whether the markers never occur as ordinary text. If so, the opening marker is recognized at the beginning of
-    /// any line, and the closing marker also ends reasoning that no marker has opened, because chat templates may open
-    /// it in the prompt. Other markers are plain XML names, recognized only at the beginning of the answer.
+    /// Whether the markers never occur as ordinary text. The opening marker is then recognized at the beginning of any
+    /// line, and the closing marker also ends reasoning that was not opened by a marker, because chat templates may
+    /// contain the opening marker. Other markers are plain XML names, and are recognized only at the beginning of the
+    /// answer.
     pub distinct: bool,
 }
 
@@ -19,7 +20,8 @@ const fn new_marks(open: &'static str, close: &'static str, distinct: bool) -> M
     }
 }
 
-/// Known markers, in lowercase; matching ignores case. A longer marker precedes its own prefixes.
+/// Known markers, in lowercase. Case is ignored when they are searched for. A longer marker precedes those with which
+/// it begins.
 pub(super) const REASONING_MARKS: &[Marks] = &[
     // Used by DeepSeek, Qwen, GLM, MiniMax, and most others.
     new_marks("<think>", "</think>", true),
@@ -44,7 +46,7 @@ pub(super) const REASONING_MARKS: &[Marks] = &[
     new_marks("<unused94>thought", "<unused95>", true),
     // Used by Apertus.
     new_marks("<|inner_prefix|>", "<|inner_suffix|>", true),
-    // Used by Apriel, which starts with its reasoning whatever the prompt.
+    // Used by Apriel, which always starts with its reasoning, whatever the prompt.
     new_marks("", "[begin final response]", true),
     new_marks("<reason>", "</reason>", false),
     new_marks("<reasoning>", "</reasoning>", false),
@@ -54,8 +56,8 @@ pub(super) const REASONING_MARKS: &[Marks] = &[
     new_marks("<scratchpad>", "</scratchpad>", false),
 ];
 
-/// Markers that some models put around the answer itself, in lowercase. They are removed directly after the
-/// reasoning; elsewhere they are part of the answer.
+/// Markers that some models put around the answer itself, in lowercase. They are removed if they directly follow the
+/// reasoning. Anywhere else, they are part of the answer.
 pub(super) const ANSWER_MARKS: &[(&str, &str)] = &[
     // Used by Hunyuan.
     ("<answer>", "</answer>"),
@@ -68,7 +70,7 @@ pub(super) const ANSWER_MARKS: &[(&str, &str)] = &[
     ("[begin final response]", "[end final response]"),
 ];
 
-/// Channels whose markers a server strips, so that only their names remain in the text.
+/// Channels whose markers are stripped by the server, so that only the names of the channels remain in the text.
 #[derive(Debug)]
 pub(super) struct UnmarkedChannels {
     /// Part of the model's ID, in lowercase.
@@ -79,7 +81,7 @@ pub(super) struct UnmarkedChannels {
     pub closing: &'static str,
 }
 
-/// The models that write in channels. For all other models, such text is part of the answer.
+/// The models that write in channels. In answers of other models, such text is part of the answer.
 pub(super) const UNMARKED_CHANNELS: &[UnmarkedChannels] = &[
     UnmarkedChannels {
         model: "gpt-oss",

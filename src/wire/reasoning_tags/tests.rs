@@ -1,4 +1,4 @@
-//! Tests that text is split into reasoning and answer the same way regardless of chunk boundaries.
+//! Tests that text is split into reasoning and answer in the same way wherever the chunks end.
 
 use proptest::prelude::*;
 
@@ -44,7 +44,7 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
     ("<seed:think>a</seed:think>b", "a", "b"),
     ("<|START_THINKING|>a<|END_THINKING|>b", "a", "b"),
     ("<|channel>thought\na<channel|>b", "\na", "b"),
-    // A closing marker without an opening one.
+    // Closing markers without an opening one.
     ("a is so.\n</think>\n\nb", "a is so.\n", "b"),
     ("a[/THINK]b", "a", "b"),
     ("</think>\n\nb", "", "b"),
@@ -72,7 +72,7 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
     ("<think lang=\"en\">a</think>b", "a", "b"),
     ("<think about it>", "", "<think about it>"),
     ("<thinker a=\"b\">", "", "<thinker a=\"b\">"),
-    // An answer that is also between markers.
+    // Answers that are also enclosed in markers.
     ("<think>a</think>\n<answer>\nb\n</answer>\n", "a", "b"),
     ("<think>a</think><answer>b c</answer>", "a", "b c"),
     ("<think>a</think><response>b", "a", "b"),
@@ -92,7 +92,7 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
         "My steps:\n1. a\n",
         "b",
     ),
-    // Channels, as written by gpt-oss.
+    // Channels in gpt-oss's format.
     (
         "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b",
         "a",
@@ -254,7 +254,7 @@ fn held_text_is_scanned_once_and_bounded() {
     let (mut splitter, mut out) = (expecting_close(), Vec::new());
     for _ in 0..MAX_AWAITED_BYTES / 8 {
         splitter.push("a < b </", &mut out);
-        // Only text that may begin a marker is scanned again.
+        // Only text that may begin a marker is scanned a second time.
         assert!(splitter.held_text.len() - splitter.scanned < 32);
     }
     assert_eq!(out, []);
@@ -284,7 +284,7 @@ fn a_closing_tag_beyond_the_buffer_still_ends_reasoning() {
     let long = "x".repeat(MAX_AWAITED_BYTES + 100);
     let (reasoning, answer) = split_pieces_with(expecting_close(), &[&long, " a</thi", "nk>b"]);
     assert_eq!((reasoning.len(), answer.as_str()), (long.len() + 2, "b"));
-    // Without a closing marker, all of it is the answer.
+    // Without a closing marker, all text is the answer.
     let (reasoning, answer) = split_pieces_with(expecting_close(), &[&long, "b"]);
     assert_eq!((reasoning.len(), answer.len()), (0, long.len() + 1));
 }

@@ -1,4 +1,4 @@
-//! Tests requests as the SDKs send them, and the answers to them.
+//! Tests requests in the form in which the SDKs send them, and the answers to them.
 
 use super::*;
 use crate::domain::chat::Extras;

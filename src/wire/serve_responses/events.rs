@@ -1,5 +1,4 @@
-//! Encodes the numbered events of a streamed response, one item after the other: reasoning, the message, and
-//! tool calls.
+//! Encodes the numbered events of a streamed response, one item after another: reasoning, the message, and tool calls.
 
 use serde_json::{Value, json};
 
@@ -11,21 +10,21 @@ use crate::domain::chat::{Extras, Finish};
 use crate::domain::tools::ToolCall;
 use crate::wire::serve::{ChunkFrame, CompleteAnswer};
 
-/// Encoder of a stream's events, with a sequence number for each.
+/// Encoder of a stream's events. Each event has a sequence number.
 #[derive(Debug)]
 pub struct ResponseEvents {
     frame: ChunkFrame,
     number: u64,
-    /// Number of complete items, which is also the index of the open one.
+    /// Number of completed items, which is also the index of the open item.
     place: usize,
     open_item: OpenItem,
-    /// Complete reasoning items.
+    /// The completed reasoning items.
     thoughts: Vec<Value>,
     /// Whether the message has begun.
     has_message: bool,
 }
 
-/// The item that has begun but not ended, with its text so far.
+/// The item that has begun but has not ended, with its text so far.
 #[derive(Debug, Default)]
 enum OpenItem {
     #[default]
@@ -37,7 +36,7 @@ enum OpenItem {
 type ResponseEvent = (&'static str, Value);
 
 impl ResponseEvents {
-    /// Creates the encoder of one response.
+    /// Creates an encoder for one response.
     pub fn new(frame: ChunkFrame) -> Self {
         Self {
             frame,
@@ -63,7 +62,7 @@ impl ResponseEvents {
         ]
     }
 
-    /// Encodes a piece of reasoning, and opens a reasoning item if necessary.
+    /// Encodes a piece of reasoning. Opens a reasoning item if none is open.
     pub fn reasoning_events(&mut self, text: &str) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         if !matches!(self.open_item, OpenItem::Reasoning(_)) {
@@ -82,7 +81,7 @@ impl ResponseEvents {
         events
     }
 
-    /// Ends a reasoning item, in the form that its vendor accepts back.
+    /// Ends a reasoning item and encodes it in the form that its vendor accepts back.
     pub fn reasoning_end_events(&mut self, block: &Value) -> Vec<ResponseEvent> {
         let Some(item) = vendor_item(&self.frame, self.thoughts.len(), block) else {
             return Vec::new();
@@ -104,7 +103,7 @@ impl ResponseEvents {
         events
     }
 
-    /// Encodes a piece of the answer's text, and opens the message if necessary.
+    /// Encodes a piece of the answer's text. Opens the message if it is not open.
     pub fn text_events(&mut self, text: &str) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         if !matches!(self.open_item, OpenItem::Message(_)) {
@@ -124,7 +123,7 @@ impl ResponseEvents {
         events
     }
 
-    // Ends the open item. `sealed` is the vendor's own reasoning item, if there is one.
+    // Ends the open item. `sealed` is the vendor's own reasoning item, if it has one.
     fn close_item(&mut self, sealed: Option<&Value>) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         match std::mem::take(&mut self.open_item) {
@@ -140,7 +139,7 @@ impl ResponseEvents {
                 let number = self.thoughts.len();
                 let own = || reasoning_item(&self.frame, number, &[summary_part(&text)]);
                 let mut item = sealed.cloned().unwrap_or_else(own);
-                // Clients match the item by the ID that was announced.
+                // Clients identify the item by the ID that was announced.
                 item["id"] = json!(reasoning_id(&self.frame, number));
                 self.thoughts.push(item.clone());
                 events.push(self.item_event("response.output_item.done", item));
@@ -159,17 +158,17 @@ impl ResponseEvents {
         events
     }
 
-    /// Encodes the end of the answer: remaining reasoning, tool calls, and the final response object.
+    /// Encodes the end of the answer: the remaining reasoning, the tool calls, and the final response object.
     pub fn end_events(&mut self, answer: &CompleteAnswer) -> Vec<ResponseEvent> {
         let mut events = self.close_item(None);
-        // After the message, only items that belong to the calls may be sent; nothing else may follow it.
+        // After the message, nothing but the items that belong to the calls may be sent.
         if !self.has_message || !answer.calls.is_empty() {
             events.extend(self.remaining_reasoning_events(&answer.extras.reasoning));
         }
         for (place, call) in (self.place..).zip(answer.calls) {
             events.extend(self.call_events(place, call));
         }
-        // The final response object must contain exactly the items that were announced.
+        // The final response object must contain exactly the items that have been announced.
         let extras = Extras {
             reasoning: std::mem::take(&mut self.thoughts),
             ..Extras::default()
@@ -188,7 +187,8 @@ impl ResponseEvents {
         events
     }
 
-    /// Encodes the reasoning items not sent yet, from vendors that do not mark the end of each one.
+    /// Encodes the reasoning items that have not been sent yet. They come from vendors that do not mark the end of each
+    /// item.
     fn remaining_reasoning_events(&mut self, blocks: &[Value]) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         for block in blocks {
@@ -224,7 +224,7 @@ impl ResponseEvents {
         self.numbered_event(name, json!({ "output_index": place, "item": item }))
     }
 
-    // Adds the fields that locate an event in the message.
+    // Adds the fields that specify an event's position in the message.
     fn with_message_position(&self, mut body: Value) -> Value {
         body["item_id"] = json!(format!("msg_{}", self.frame.id));
         body["output_index"] = json!(self.place);
@@ -232,7 +232,7 @@ impl ResponseEvents {
         body
     }
 
-    // Adds the fields that locate an event in the reasoning summary.
+    // Adds the fields that specify an event's position in the reasoning summary.
     fn with_summary_position(&self, mut body: Value) -> Value {
         body["item_id"] = json!(reasoning_id(&self.frame, self.thoughts.len()));
         body["output_index"] = json!(self.place);
@@ -240,7 +240,7 @@ impl ResponseEvents {
         body
     }
 
-    /// Encodes the end of a failed response.
+    /// Encodes the final event of a failed response.
     pub fn failure_event(&mut self, code: &str, message: &str) -> (&'static str, Value) {
         let mut failed = encode_response(&self.frame, "failed", None);
         failed["error"] = json!({ "code": code, "message": message });

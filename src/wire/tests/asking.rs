@@ -37,7 +37,7 @@ fn each_format_has_its_own_names() {
         "AAAA"
     );
     assert_eq!(anthropic["messages"][0]["content"][1]["text"], "Hello.");
-    // The temperature must not exceed 1, and the API accepts either `temperature` or `top_p`.
+    // The temperature must not exceed 1, and the API does not accept both `temperature` and `top_p`.
     assert_eq!(
         (
             &anthropic["temperature"],
@@ -120,7 +120,7 @@ fn thinking_is_requested_in_each_models_form() {
         (&body["thinking"], &body["output_config"]),
         (&json!({ "type": "adaptive" }), &json!({ "effort": "low" }))
     );
-    // With thinking, no temperature is sent.
+    // While the model thinks, no temperature is sent.
     assert_eq!(
         (&body["temperature"], &body["max_tokens"]),
         (&Value::Null, &json!(32_000))
@@ -135,7 +135,7 @@ fn thinking_is_requested_in_each_models_form() {
         json!({ "type": "enabled", "budget_tokens": 16_384 })
     );
     assert_eq!(body["max_tokens"], 48_384);
-    // A thinking budget must be below the output limit, and has a minimum of its own.
+    // A thinking budget must be smaller than the output limit, and has a minimum.
     let body = sent_body(
         ApiFormat::Anthropic,
         &ask("high", Some(2_000)),
@@ -254,7 +254,7 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
         sent_body(ApiFormat::Ollama, &request_with_schema(), &tool)["format"]["type"],
         "object"
     );
-    // The schema becomes an instruction if there is no better method, or if the better one was refused.
+    // The schema becomes an instruction if there is no better method or if the model has refused it.
     for (kind, refused) in [
         (ApiFormat::OpenAi, "response_format"),
         (ApiFormat::Anthropic, "output_config"),

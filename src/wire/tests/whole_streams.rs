@@ -1,5 +1,5 @@
-//! Tests one complete stream of each API format, with reasoning, text, a call, and usage: the result does not depend
-//! on where it is split.
+//! Tests one complete stream of each API format, with reasoning, text, a call, and usage. The result must not depend on
+//! where the stream is split.
 
 use super::*;
 use crate::domain::tools::{Tool, Tools};
@@ -82,7 +82,7 @@ fn a_complete_stream_decodes_alike_wherever_it_is_split() {
 #[test]
 fn a_truncated_stream_is_not_a_complete_answer() {
     for (kind, body) in STREAMS {
-        // The marker at the end of a stream: data after it is not part of the answer.
+        // The marker at the end of a stream. Data after it is not part of the answer.
         let mark = match kind {
             ApiFormat::OpenAi => "\"finish_reason\":\"tool_calls\"}",
             ApiFormat::Responses => "\"response.completed\",",

@@ -1,4 +1,4 @@
-//! Compares parsed values with those of another TOML reader, and tests the line of each error.
+//! Compares parsed values with those from another TOML parser, and tests the lines of errors.
 
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ fn depth_is_bounded_without_a_panic() {
     );
     assert!(parse_toml(&format!("a = {}", "{b=".repeat(100_000))).is_err());
     assert!(parse_toml(&format!("{}a = 1", "a.".repeat(100_000))).is_err());
-    // The parser itself accepts these 6,400 tables, more than can be freed on the stack.
+    // The parser itself accepts these 6,400 nested tables, which cannot be freed without overflowing the stack.
     let dotted = format!("{{{}b = ", "b.".repeat(78)).repeat(78);
     for (open, close) in [
         (dotted.clone(), "}".repeat(78)),

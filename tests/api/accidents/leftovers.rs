@@ -1,5 +1,5 @@
-//! Folders that have lost some of Quire's files: the rest is never taken for a new installation, and a
-//! damaged file is never served as a complete one.
+//! Tests folders that have lost some of Quire's files. The remaining files are never taken for a new installation, and
+//! a damaged file is never served as a complete one.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -72,7 +72,7 @@ fn a_link_that_leads_nowhere_is_refused() {
     symlink(folder.path().join("nowhere"), &documents_path).unwrap();
     check_all_commands_refuse(&folder, "documents is a symbolic link to");
     fs::remove_file(&documents_path).unwrap();
-    // A symbolic link with an existing target is fine.
+    // A symbolic link to an existing folder is fine.
     symlink(&away, &documents_path).unwrap();
     check_documents(&mut start(&folder).known(&ada), &ids);
 }

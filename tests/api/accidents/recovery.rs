@@ -1,5 +1,5 @@
-//! Tests recovery from missing secrets, kills while files are being moved, and deletions, with `quire doctor`
-//! and the replica.
+//! Tests recovery, with `quire doctor` and the replica, from missing secrets, from kills while files are being moved,
+//! and from deletions.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
     let folder = Folder::new();
     folder_with_documents(&folder, 0);
     let documents = data_folder(&folder).join("documents");
-    // The files have IDs in the server's format, but no rows.
+    // The file names are IDs in the server's format, but no rows refer to them.
     let name = |n: usize| format!("document_01ARZ3NDEKTSV4RRFFQ69G{:04}", n);
     for n in 0..MANY_FILES {
         fs::write(documents.join(name(n)), text_of_document(n)).unwrap();
@@ -58,7 +58,7 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Kill the server after it has moved another seventh of the files, or when nothing is left to move.
+        // The server is killed once it has moved another seventh of the files, unless nothing is left to move.
         while list_files(&orphans).len() < step * MANY_FILES / 7
             && child.try_wait().unwrap().is_none()
         {
@@ -158,7 +158,7 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     assert!(line(&ids[0]).starts_with("broken   originals"), "{text}");
     assert!(line(stray).starts_with("warning  originals"), "{text}");
     assert!(line(stray).contains("not changed for 10 minutes"), "{text}");
-    // A file this recent is left alone at a restart.
+    // Such a recent file is left alone when the server restarts.
     stop(start(&folder));
     assert!(documents.join(stray).exists());
     assert!(!text.contains(&ids[1]));
@@ -166,7 +166,7 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     let (_, text) = doctor();
     let aside = text.lines().find(|line| line.contains(stray)).unwrap();
     assert!(aside.contains("quire orphans delete"), "{text}");
-    // Orphans are listed; they are deleted only by name, and early only on explicit request.
+    // Orphans are listed. They are deleted only by name, and before their 30 days are over only on explicit request.
     let list = run_command(&folder, &["orphans", "list", "--json"]);
     let entries: Value = serde_json::from_str(&list).unwrap();
     assert_eq!(entries["orphans"][0]["name"], stray, "{entries}");
@@ -190,7 +190,7 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     assert!(stored_paths.iter().all(|path| path.exists()));
 }
 
-/// The documented recovery: the database comes from the replica, and the files still in the folder are kept.
+/// This is the documented recovery: the database comes from the replica, and the files still in the folder are kept.
 #[test]
 fn replica_restores_a_lost_database_next_to_its_originals() {
     let folder = Folder::new();

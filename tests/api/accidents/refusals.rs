@@ -1,5 +1,6 @@
-//! Tests starts that are refused with the problem and the remedy: a database that is damaged, a folder, or
-//! another program's; a file in place of a folder; an invalid or different secret.
+//! Tests that the server refuses to start, and names the problem and the remedy, if the database is damaged, is a
+//! folder, or belongs to another program, if a file is in the place of a folder, or if the secret is invalid or has
+//! changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ fn first_page_of(database: &Path, table: &str) -> usize {
     usize::try_from(page).unwrap()
 }
 
-/// Returns the files that a user would miss.
+/// Returns the files whose loss would affect a user.
 fn user_files(folder: &Folder) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = folder_contents(folder);
     all.retain(|(path, _)| {
@@ -47,7 +48,7 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
     for table in ["", "users", "documents", "providers", "budgets", "votes"] {
         let mut damaged = intact_bytes.clone();
         match table {
-            // Overwrite the first page after the header, which lists all tables.
+            // Overwrites the first page after the header. It lists all tables.
             "" => damaged[100..PAGE_SIZE].fill(0xff),
             table => {
                 let page = first_page_of(&path, table);
@@ -79,7 +80,7 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
         );
         fs::write(&path, &intact_bytes).unwrap();
     }
-    // Follow the advice in the message.
+    // Follows the advice in the message.
     let mut damaged = intact_bytes;
     damaged[100..PAGE_SIZE].fill(0xff);
     fs::write(&path, &damaged).unwrap();
@@ -112,7 +113,7 @@ fn a_database_that_lacks_a_table_is_refused() {
     check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
-/// SQLite rolls back any journal next to a database; a journal of another database would replace its pages.
+/// SQLite would roll back any journal next to a database, and a journal of another database would overwrite its pages.
 #[test]
 fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     let folder = Folder::new();
@@ -122,14 +123,15 @@ fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     let journal = data_folder(&folder).join("quire.db-journal");
     let mut bytes = vec![0; 512];
     bytes[..8].copy_from_slice(&[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]);
-    // The journal has one record, for a database of 512 pages, sectors of 512 bytes, and pages of 4,096 bytes.
+    // The journal has one record, and is for a database of 512 pages with sectors of 512 bytes and pages of 4,096
+    // bytes.
     bytes[11] = 1;
     bytes[18] = 2;
     bytes[22] = 2;
     bytes[26] = 0x10;
     bytes.extend_from_slice(&[0, 0, 0, 1]);
     bytes.extend_from_slice(&[0xee; PAGE_SIZE]);
-    // SQLite's page checksum adds up every 200th byte, counted from the end.
+    // SQLite's page checksum adds every 200th byte, counted from the end.
     let sum = (1..PAGE_SIZE)
         .rev()
         .filter(|at| (PAGE_SIZE - at).is_multiple_of(200))
@@ -147,7 +149,7 @@ fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
-/// Opening a pipe waits for its other end, so a start would hang without any output.
+/// Opening a pipe blocks until its other end is opened, so the server would hang without any output.
 #[test]
 fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     let folder = Folder::new();
@@ -181,7 +183,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
-/// Returns a command's output on both streams and its exit code; it must end within a minute.
+/// Runs a command, which must end within a minute. Returns its output on both streams and its exit code.
 fn run_with_timeout(mut command: Command) -> (String, Option<i32>) {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = child.spawn().unwrap();
@@ -334,7 +336,7 @@ fn secret_variable(secret: &str) -> Vec<(&str, &str)> {
     settings
 }
 
-/// Stores a provider whose key is encrypted with this secret.
+/// Stores a provider key that is encrypted with this secret.
 fn store_encrypted_key(folder: &Folder, secret: &str) {
     let mut add = command(
         folder,
@@ -401,7 +403,7 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     let noted = check_value(&folder).unwrap();
     assert!(!noted.contains(FIRST_SECRET));
     check_refused(&folder, OTHER_SECRET);
-    // A database from before check values existed: its encrypted keys reveal the mismatch.
+    // In a database from before check values existed, the encrypted keys reveal the mismatch.
     forget_check_value(&folder);
     check_refused(&folder, OTHER_SECRET);
     assert_eq!(check_value(&folder), None, "a refusal notes nothing");
@@ -427,7 +429,7 @@ fn changed_secret_with_encrypted_keys_needs_confirmation() {
     let server = Executable::with(&folder, &secret_variable(OTHER_SECRET));
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
     let mut ada = Client::new(server.address).signed_in("ada@example.com");
-    // The key encrypted with the earlier secret is lost, and no request is sent without it.
+    // The key that was encrypted with the earlier secret is lost, and no request is sent without it.
     let health = ada.get("/health").json();
     assert_eq!(health["status"], "warning", "{health}");
     let message = health["message"].as_str().unwrap();
@@ -453,7 +455,7 @@ fn changed_secret_without_encrypted_keys_signs_all_users_out() {
     let (ada, _) = folder_with_documents(&folder, 0);
     let before = check_value(&folder).unwrap();
     fs::write(data_folder(&folder).join("secret"), OTHER_SECRET).unwrap();
-    // A command's environment may lack the server's secret; the command then continues without one.
+    // The server's secret may be missing from a command's environment. The command then continues without a secret.
     let message = run_refused(command(&folder, &["user", "list"]));
     assert!(
         message.contains("does not match this database"),

@@ -1,4 +1,4 @@
-//! Accounts and settings as administrators see and change them, and sessions ended from another session.
+//! Tests how administrators see and change accounts and settings, and how sessions are ended from another session.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Sign-in under attack: many attempts, unknown clients behind proxies, and pages of other sites.
+//! Tests attacks on sign-in: many attempts, unknown clients behind proxies, and pages of other sites.
 
 use super::*;
 
@@ -32,8 +32,8 @@ fn attempts_are_slowed_per_account() {
     );
 }
 
-/// A client behind a proxy on this machine appears to connect from a loopback address, but must not be trusted
-/// as a local one.
+/// A client behind a proxy on this machine seems to connect from a loopback address, but must not be trusted like a
+/// local one.
 #[test]
 fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
     let role = |server: &Server, mut client: Client, email: &str| {
@@ -68,7 +68,7 @@ fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
         let answer = register(&mut stranger, "a@b.co");
         assert_eq!(answer.status, 403, "{header}: {value}: {}", answer.text());
     }
-    // These are the headers that nginx sends if only its target is configured.
+    // nginx sends these headers if only its target is configured.
     let body = json!({"email": "a@b.co", "password": PASSWORD}).to_string();
     let answer = server.raw(
         format!(
@@ -85,7 +85,8 @@ fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
     assert_eq!(role(&server, stranger, "a@b.co"), "user");
 }
 
-/// A server that listens only on loopback trusts no host name, because any site can point its own name there.
+/// A server that listens only on loopback trusts no host name, because any site can make its own name resolve to
+/// loopback.
 #[test]
 fn pages_of_other_sites_neither_register_nor_sign_in() {
     let server = Server::start();
@@ -107,7 +108,7 @@ fn pages_of_other_sites_neither_register_nor_sign_in() {
                 Some(origin) => format!("origin: {origin}\r\n"),
                 None => "sec-fetch-site: cross-site\r\n".to_owned(),
             };
-            // A request without a content type needs no CORS preflight, so any page can send it to any site.
+            // A request without a content type needs no CORS preflight, so any page can send it to any server.
             let answer = server.raw(
                 format!(
                     "POST {path} HTTP/1.1\r\nhost: {host}\r\n{origin}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
@@ -135,7 +136,7 @@ fn pages_of_other_sites_neither_register_nor_sign_in() {
     }
 }
 
-/// An attacker guesses from many addresses; a trusted proxy tells them apart.
+/// An attacker guesses passwords from many addresses, which are distinguished by a trusted proxy.
 #[test]
 fn an_attack_from_many_addresses_does_not_lock_the_owner_out() {
     let server = Server::with(&[("LOGIN_LIMIT", "1"), ("TRUSTED_PROXIES", "127.0.0.1")]);

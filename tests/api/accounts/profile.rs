@@ -1,4 +1,4 @@
-//! Changes that users make to their own account: keys, passwords, profile.
+//! Tests changes that users make to their own accounts: keys, passwords, and profiles.
 
 use super::*;
 

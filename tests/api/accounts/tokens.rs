@@ -1,4 +1,4 @@
-//! Access and refresh tokens: rotation, reuse, sign-out, and forged tokens.
+//! Tests access and refresh tokens: rotation, reuse, sign-out, and forgery.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn refresh_rotates_and_reuse_ends_the_session() {
             .status,
         200
     );
-    // Only an attacker sends a token that is two renewals old; a client that lost a response sends the previous one.
+    // A client that has lost a response sends the previous token. Only an attacker sends one that is two renewals old.
     refresh(&mut server.client(), &zero["refresh_token"]).refused(401, "UNAUTHENTICATED");
     bearer_client(&server, &two["access_token"])
         .get("/api/users/me")

@@ -1,4 +1,4 @@
-//! Tests resumed uploads, access by owners only, pages, deletion, and downloads of originals.
+//! Tests resumed uploads, access restricted to owners, pages, deletion, and downloads of originals.
 
 use super::*;
 
@@ -178,7 +178,7 @@ fn document_pages_are_shown_and_the_document_is_reread() {
     assert_eq!(default_reading["status"], "processed");
 }
 
-/// The text says which file of an email each page comes from.
+/// For each page, the text says from which file of the email it comes.
 #[test]
 fn the_text_names_its_parts() {
     let users = TwoUsers::new();
@@ -221,7 +221,7 @@ fn deleting_says_which_analyses_quote_it() {
     assert_eq!(person.get(&format!("{path}/uses")).status, 404);
 }
 
-/// An interrupted download resumes where it ended, and a cached original is not sent again.
+/// An interrupted download resumes where it stopped, and an original that the client has cached is not sent again.
 #[test]
 fn originals_come_in_parts_and_only_once() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! Tests bodies and headers that are malformed, endless, slow, or ambiguous.
+//! Tests request bodies and headers that are malformed, endless, slow, or ambiguous.
 
 use super::*;
 
@@ -85,7 +85,7 @@ fn endless_bodies_are_refused() {
         answer.contains("connection: close") && answer.contains("PAYLOAD_TOO_LARGE"),
         "{answer}"
     );
-    // A client that disconnects midway does not affect others.
+    // A client that disconnects in the middle of a request does not affect others.
     let mut socket = server.connect();
     socket
         .write_all(&login("content-length: 100\r\n", "{\"email\""))
@@ -113,7 +113,7 @@ fn slow_senders_time_out() {
     );
     let reply = server.raw(b"");
     assert_eq!(reply, "", "an idle connection is closed without a word");
-    // A connection that has served a request is closed the same way, and its response was complete.
+    // A connection that has served a request is closed in the same way, after a complete response.
     let mut socket = server.connect();
     socket
         .write_all(b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -131,7 +131,7 @@ fn slow_headers_do_not_extend_the_time_limit() {
     let mut socket = server.connect();
     socket.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     let mut answer = String::new();
-    // Each piece would restart the time limit if it were measured from the last byte.
+    // If the time limit were measured from the last byte, each piece would restart it.
     for number in 0.. {
         std::thread::sleep(std::time::Duration::from_millis(200));
         if socket
@@ -183,7 +183,7 @@ fn oversized_and_inconsistent_headers_are_refused() {
         "x-split\0: a\r\n",
     ] {
         let mut bytes = login(headers, "{}");
-        // An attacker wants these bytes to be treated as a second request.
+        // The attacker wants the server to treat these bytes as a second request.
         bytes.extend_from_slice(b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n");
         let answer = server.raw(&bytes);
         assert!(answer.starts_with("HTTP/1.1 400"), "{headers:?}: {answer}");
@@ -193,7 +193,7 @@ fn oversized_and_inconsistent_headers_are_refused() {
             "{headers:?}: {answer}"
         );
     }
-    // With both kinds of length, none of the body is read.
+    // If a request states its length in both ways, none of its body is read.
     let answer = server.raw(&login(
         "content-length: 5\r\ntransfer-encoding: chunked\r\n",
         "2\r\n{}\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
@@ -201,7 +201,7 @@ fn oversized_and_inconsistent_headers_are_refused() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
-/// A proxy in between could see a different number of requests in each of these.
+/// A proxy in front of the server could see a different number of requests in each of these heads.
 #[test]
 fn heads_that_two_servers_read_differently_are_refused() {
     let server = Server::start();
@@ -247,7 +247,7 @@ fn heads_that_two_servers_read_differently_are_refused() {
             );
         }
     }
-    // Earlier requests on the same connection are answered first.
+    // Earlier requests on the same connection are answered before the invalid one is refused.
     let answer = server.raw(format!("{next}GET / HTTP/1.1\n\n").as_bytes());
     let (good, bad) = (answer.find("HTTP/1.1 200"), answer.find("HTTP/1.1 400"));
     assert!(good == Some(0) && bad > good, "{answer}");

@@ -1,4 +1,4 @@
-//! Tests health, metrics, and server shutdown.
+//! Tests the health, the metrics, and the shutdown of the server.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tests bodies and keys in the forms that clients send, and content that is refused.
+//! Tests bodies and keys in the various forms in which clients send them, and content that is refused.
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Returns a tool call in one piece, as a provider sends it.
+/// Returns the chunks of a tool call that a provider sends in one piece.
 fn tool_call_events(call: Value) -> Vec<Value> {
     vec![chunk(json!({ "tool_calls": [call] }), Value::Null)]
 }

@@ -1,4 +1,4 @@
-//! Tests token counts and prices in unusual places.
+//! Tests token counts and prices that providers report in unusual places.
 
 use super::*;
 

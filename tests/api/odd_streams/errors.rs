@@ -1,8 +1,8 @@
-//! Tests errors and tool calls of unusual shapes in streams.
+//! Tests errors and tool calls in unusual forms in streams.
 
 use super::*;
 
-/// Returns an answer that breaks off with this chunk after its first words.
+/// Returns a case in which the answer breaks off with this chunk after its first words.
 fn breaking_case(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
     broken_case(model, sse(&[text(HALF), last, done()]), status, words)
 }

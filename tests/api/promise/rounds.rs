@@ -1,5 +1,5 @@
-//! Rounds of changes, a fault, and a kill at the moment that `whole_at` reports: the restored data is compared row
-//! by row and byte by byte. The replica is a folder on a disk that fills up, or a bucket that fails for a while.
+//! Runs rounds of changes with a fault, and a kill at the moment that `whole_at` reports. The restored data is compared
+//! row by row and byte by byte. The replica is a folder on a disk that fills up, or a bucket that fails for a while.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,14 +18,14 @@ use crate::support::executable::Executable;
 use crate::support::s3::{Bucket, BucketFault};
 use crate::support::server::Folder;
 
-/// Maximum number of rounds on one data folder; more would fill its small disk.
+/// Maximum number of rounds per data folder, because more would fill its small disk.
 const ROUNDS_OF_A_LIFE: u64 = 5;
 
-/// A separate small disk mounted on a folder.
+/// A small separate disk that is mounted on a folder.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Mounts a disk of 40 MB. Returns `None` if this machine does not permit mounting.
+    /// Mounts a disk of 40 MB. Returns `None` if this machine does not permit mounts.
     fn mount(path: &Path) -> Option<Self> {
         let options = ["-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs"];
         let mounted = Command::new("mount").args(options).arg(path).output();
@@ -54,12 +54,12 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A random sequence, reproducible from its seed.
+/// A random number generator whose sequence is determined by its seed.
 struct SeededRandom(u64);
 
 impl SeededRandom {
     fn number_below(&mut self, bound: u64) -> u64 {
-        // A linear congruential generator with Knuth's constants (MMIX).
+        // This is a linear congruential generator with Knuth's constants (MMIX).
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -68,12 +68,12 @@ impl SeededRandom {
     }
 }
 
-/// Everything that was acknowledged, and when.
+/// Everything that the server has acknowledged, with the time.
 #[derive(Default)]
 struct Model {
-    /// Each name with the time it was acknowledged.
+    /// Each name, with the time at which it was acknowledged.
     names: Vec<(String, String)>,
-    /// Each document's bytes, time of acknowledgment, and time of deletion, by ID.
+    /// For each document's ID: the document's bytes, when it was acknowledged, and when it was deleted.
     documents: BTreeMap<String, (Vec<u8>, String, Option<String>)>,
 }
 
@@ -106,8 +106,8 @@ impl Model {
         }
     }
 
-    /// Checks that everything up to a moment was restored, and continues from there. Returns how many documents
-    /// had been reported as replicated.
+    /// Checks that everything up to `moment` was restored, and continues from the restored state. Returns the number of
+    /// documents that had been reported as replicated.
     fn check(&mut self, client: &mut Client, moment: &str, context: &str) -> usize {
         let mut confirmed_count = 0;
         let name = client.get("/api/users/me").json()["name"].clone();
@@ -138,14 +138,14 @@ impl Model {
         }
         self.documents.retain(|id, row| {
             row.2 = None;
-            // The row may be there without its original if the document was not yet reported as replicated.
+            // If the document was not reported as replicated yet, its row may have been restored without its file.
             entries.contains(id) && document_content(client, id) == (200, row.0.clone())
         });
         confirmed_count
     }
 }
 
-/// One data folder and its replica, with the faults that can be injected.
+/// A data folder and its replica, with the faults that can be injected.
 struct ReplicatedFolder {
     // Declared first, so that it is unmounted before its folder is removed.
     disk: Option<SmallDisk>,
@@ -154,7 +154,7 @@ struct ReplicatedFolder {
 }
 
 impl ReplicatedFolder {
-    /// Creates a data folder and a replica that share a disk that can be full.
+    /// Creates a data folder and a replica on the same small disk.
     fn with_small_disk() -> Self {
         let folder = Folder::new();
         let disk = SmallDisk::mount(folder.path());
@@ -189,7 +189,8 @@ impl ReplicatedFolder {
         super::start(&self.folder, &settings)
     }
 
-    /// Starts on an empty disk. No need to wait for the replica lease of a machine that is known to be gone.
+    /// Starts the server on an empty disk. The replica lease is removed, because the machine that held it is known to
+    /// be gone.
     fn start_again(&self) -> Executable {
         fs::remove_dir_all(self.folder.path().join("data")).unwrap();
         match &self.bucket {
@@ -206,14 +207,14 @@ impl ReplicatedFolder {
             return simulate_outage(bucket, chance);
         }
         match (chance.number_below(4), &self.disk) {
-            // Both the data folder and the replica run out of space, and may regain it before the round ends.
+            // The data folder and the replica both run out of space. They may have space again before the round ends.
             (0 | 1, Some(disk)) => disk.fill(),
             (2, _) => self.delete_replica_file(client, chance),
             _ => {}
         }
     }
 
-    /// Deletes a file of the replica; earlier replication no longer counts.
+    /// Deletes a file in the replica, so that earlier replication no longer counts.
     fn delete_replica_file(&self, client: &mut Client, chance: &mut SeededRandom) {
         let mut files = Vec::new();
         for place in ["documents", "ltx/0", "ltx/9"] {
@@ -240,7 +241,7 @@ impl ReplicatedFolder {
     }
 }
 
-/// Makes the bucket fail until it is healed.
+/// Makes the bucket fail until the outage is ended.
 fn simulate_outage(bucket: &Bucket, chance: &mut SeededRandom) {
     let all: [Option<&'static str>; 3] = [Some("PUT"), Some("PUT"), None];
     let methods = all[chance.number_below(3) as usize];
@@ -249,7 +250,7 @@ fn simulate_outage(bucket: &Bucket, chance: &mut SeededRandom) {
         1 => BucketFault::Says(503, "SlowDown", "Please reduce your request rate."),
         2 => BucketFault::Says(403, "AccessDenied", "Access Denied"),
         3 => BucketFault::Half,
-        // The request is stored, but the client waits for a response that never comes.
+        // The request is carried out, but the client waits for a response that never comes.
         4 => BucketFault::Lost,
         5 => BucketFault::Silence(Duration::from_secs(1)),
         _ => return,
@@ -257,7 +258,8 @@ fn simulate_outage(bucket: &Bucket, chance: &mut SeededRandom) {
     bucket.fail_all(methods, trouble);
 }
 
-/// Makes changes with a fault in between. Returns the last reported `whole_at`; empty if there was none.
+/// Makes changes, with a fault in between. Returns the last `whole_at` that was reported, or an empty string if none
+/// was.
 fn change_with_fault(
     life: &ReplicatedFolder,
     client: &mut Client,
@@ -281,7 +283,7 @@ fn change_with_fault(
         }
     }
     if chance.number_below(2) == 0 {
-        // The server is killed at the moment when the replication time advances.
+        // The server is killed at the moment when `whole_at` advances.
         life.repair_faults();
         let before = replicated_until(client);
         let health = wait_for_health(client, "whole", |health| {
@@ -292,8 +294,8 @@ fn change_with_fault(
     moment
 }
 
-/// Runs the rounds. Each server lifetime has its own data folder, so that no round depends on how many came before.
-/// `ATTACK_ROUNDS` sets the number of rounds, `ATTACK_SEED` the first seed.
+/// Runs the rounds, with a new data folder after every few of them, so that a round does not depend on how many
+/// preceded it. `ATTACK_ROUNDS` sets the number of rounds, and `ATTACK_SEED` sets the first seed.
 fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);

@@ -137,7 +137,7 @@ fn a_field_refused_by_a_model_is_omitted_and_remembered() {
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
     assert_eq!(has_temperature, [true, false, false]);
-    // A provider that still refuses a field that is no longer sent is not retried.
+    // If a provider refuses a field that is no longer sent, the call is not retried.
     assert_eq!(start_call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
 }
 
@@ -158,7 +158,8 @@ fn unknown_model_is_unavailable() {
     }
 }
 
-/// A call's thread has a small stack, and the input is as large as allowed: an overflow would abort the whole program.
+/// The thread of a call has a small stack, and the input is as large as allowed. A stack overflow would abort the whole
+/// program.
 #[test]
 fn demo_models_stream_their_answer() {
     const LARGE_TEXT: &str = include_str!("../../data/documents/gpl-3.txt");

@@ -1,4 +1,4 @@
-//! A small HTTP client with a cookie store. It follows no redirects and does not treat any status as a failure.
+//! A small HTTP client with a cookie store. It does not follow redirects and does not treat any status as a failure.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -44,7 +44,7 @@ impl Client {
             cookies: BTreeMap::new(),
         }
     }
-    /// Connects over TLS, trusting only this authority.
+    /// Creates a client that connects over TLS and trusts only this certificate authority.
     pub fn over_tls(address: SocketAddr, authority: &str) -> Self {
         let root = Certificate::from_pem(authority.as_bytes()).unwrap();
         let roots = RootCerts::new_with_certs(&[root]);
@@ -55,14 +55,14 @@ impl Client {
             ..Self::new(address)
         }
     }
-    /// Returns the same user with separate connections, which end with the returned client.
+    /// Returns a client of the same user with separate connections, which are closed when it is dropped.
     pub fn fresh(&self) -> Self {
         Self {
             agent: agent(),
             ..self.clone()
         }
     }
-    /// Returns the authorization header, for requests written by hand.
+    /// Returns the value of the authorization header, for requests that are written by hand.
     pub fn authorization(&self) -> &str {
         let mut headers = self.headers.iter();
         let header = headers.find(|(name, _)| name == "authorization");
@@ -73,7 +73,7 @@ impl Client {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
-    /// Sends a request. `body` is its content type and its bytes.
+    /// Sends a request. `body` consists of a content type and the bytes.
     pub fn send(&mut self, method: &str, path: &str, body: Option<(&str, &[u8])>) -> Answer {
         let response = self.request(method, path, body);
         let (parts, mut content) = response.into_parts();
@@ -112,11 +112,11 @@ impl Client {
         let text = body.to_string();
         self.send(method, path, Some(("application/json", text.as_bytes())))
     }
-    /// Sends a file as a browser's form does.
+    /// Uploads a file in the way a browser's form does.
     pub fn upload(&mut self, path: &str, name: &str, bytes: &[u8]) -> Answer {
         self.send("POST", path, Some((FORM, &form(name, bytes))))
     }
-    /// Sends a file like [`Client::upload`], and returns the response, or why there was no complete one.
+    /// Like [`Client::upload`], but returns an error if there was no complete response.
     pub fn try_upload(&self, path: &str, name: &str, bytes: &[u8]) -> Result<Answer, String> {
         self.try_send("POST", path, Some((FORM, &form(name, bytes))))
     }
@@ -136,7 +136,7 @@ impl Client {
         let token = answer.json()["access_token"].as_str().unwrap().to_owned();
         self.with("authorization", &format!("Bearer {token}"))
     }
-    /// Follows a stream of events, continuing after the event `last_id` if one is given.
+    /// Follows a stream of events. If `last_id` is given, the stream continues after that event.
     pub fn events(&mut self, path: &str, last_id: Option<u64>) -> Events {
         let mut client = self.clone().with("accept", "text/event-stream");
         if let Some(id) = last_id {
@@ -149,7 +149,7 @@ impl Client {
         }
     }
 
-    /// Sends a request like [`Client::send`], and returns the response, or why there was no complete one.
+    /// Like [`Client::send`], but returns an error if there was no complete response.
     pub fn try_send(
         &self,
         method: &str,
@@ -165,7 +165,7 @@ impl Client {
             bytes: bytes.map_err(|error| error.to_string())?,
         })
     }
-    /// Like [`Client::events`], but returns an error if the stream is not available at the moment.
+    /// Like [`Client::events`], but returns an error if the stream is not available.
     pub fn try_events(&self, path: &str, last_id: Option<u64>) -> Result<Events, String> {
         let mut client = self.clone().with("accept", "text/event-stream");
         if let Some(id) = last_id {
@@ -182,7 +182,7 @@ impl Client {
         }
     }
 
-    /// Returns the status, or why there was no response.
+    /// Returns the status of a GET request, or an error if there was no response.
     pub fn try_status(&self, path: &str) -> Result<u16, String> {
         let response = self.sent("GET", path, None);
         response
@@ -229,7 +229,7 @@ impl Client {
     }
 }
 
-/// Returns a browser's form with a file.
+/// Returns the body of a form with a file, as a browser encodes it.
 fn form(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut form = format!(
         "--quire-test\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
@@ -267,7 +267,7 @@ impl Answer {
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
-    /// Checks that this is the contract's error body with this status and code, and returns it.
+    /// Checks that the response is an error in the API's format with this status and code. Returns its body.
     pub fn refused(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         let body = self.json();
@@ -302,7 +302,7 @@ pub struct Event {
 impl Iterator for Events {
     type Item = Event;
 
-    /// Returns the next event and skips comments. `None` at the end of the stream.
+    /// Returns the next event, or `None` at the end of the stream. Comments are skipped.
     fn next(&mut self) -> Option<Event> {
         let (mut id, mut name, mut data) = (None, String::new(), String::new());
         loop {

@@ -1,4 +1,4 @@
-//! The real executable in a separate process, for tests that kill it or inspect its resources.
+//! The real executable in a separate process, for tests that kill it or inspect the resources that it holds.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,14 +8,14 @@ use super::provider::Provider;
 use super::script::providers;
 use super::server::Folder;
 
-/// The running executable; killed on drop if it is still running.
+/// The running executable. It is killed on drop, if it is still running.
 pub struct Executable {
     child: Child,
     pub address: std::net::SocketAddr,
 }
 
 impl Executable {
-    /// Starts the executable with this provider in addition to the demo models.
+    /// Starts the executable with this provider and the demo models.
     pub fn start(folder: &Folder, provider: &Provider, settings: &[(&str, &str)]) -> Self {
         let known_providers = providers(provider);
         let mut all = vec![
@@ -25,7 +25,7 @@ impl Executable {
         all.extend_from_slice(settings);
         Self::with(folder, &all)
     }
-    /// Starts the executable with these settings in addition to the test defaults.
+    /// Starts the executable with these settings and the defaults for tests.
     pub fn with(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let command = Command::new(env!("CARGO_BIN_EXE_quire"));
         Self::from_command(command, folder, settings)
@@ -66,7 +66,7 @@ impl Executable {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-    /// Returns the process's resources: thread names and targets of open files.
+    /// Returns the resources that the process holds: the names of its threads and the targets of its open files.
     pub fn held_resources(&self) -> ProcessResources {
         let folder = format!("/proc/{}", self.child.id());
         let names = |what: &str| {
@@ -78,7 +78,7 @@ impl Executable {
             .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
             .map(|name| name.trim().to_owned())
             .collect();
-        // Socket numbers are arbitrary, so they are removed.
+        // The numbers of sockets are arbitrary, so they are removed.
         let mut files: Vec<String> = names("fd")
             .filter_map(|file| std::fs::read_link(file.path()).ok())
             .map(|link| {
@@ -96,7 +96,7 @@ impl Executable {
     pub fn code(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
-    /// Returns the same client, pointed at this server.
+    /// Returns a copy of a client that uses this server.
     pub fn known(&self, client: &Client) -> Client {
         let mut client = client.clone();
         client.base = format!("http://{}", self.address);
@@ -104,7 +104,7 @@ impl Executable {
     }
 }
 
-/// Resources held by a process, which are compared to find leaks.
+/// The resources of a process, which are compared to find leaks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProcessResources {
     pub threads: Vec<String>,

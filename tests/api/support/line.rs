@@ -1,4 +1,4 @@
-//! A line in a provider's script: the steps it performs for a request.
+//! A line in a provider's script, with the steps that it performs for a request.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use std::time::Duration;
 pub(super) enum Step {
     Wait(Duration),
     Send(Vec<u8>),
-    /// Sends chunks of this many bytes, with a pause after each.
+    /// Sends these bytes in chunks of this size, with a pause after each.
     Dribble(Vec<u8>, usize, Duration),
-    /// Sends this repeatedly until the peer disconnects.
+    /// Sends these bytes repeatedly until the peer disconnects.
     Forever(Vec<u8>),
-    /// Sends nothing more, but keeps the connection open until the peer disconnects.
+    /// Sends nothing more, and keeps the connection open until the peer disconnects.
     Hang,
-    /// Closes before reading the request, so the peer sees a reset.
+    /// Closes the connection without reading the request, so that the peer sees a reset.
     Reset,
 }
 
-/// A line of a provider's script: the response to a call of one model.
+/// A line in a provider's script: the response to a call of one model.
 #[derive(Clone)]
 pub struct ScriptLine {
     pub(super) model: String,
@@ -27,7 +27,7 @@ pub struct ScriptLine {
     pub(super) steps: Vec<Step>,
 }
 
-/// Returns a line for calls to this model; `on("GET models")` is for the model list.
+/// Returns a line for calls of this model. `on("GET models")` is for requests for the model list.
 pub fn on(model: &str) -> ScriptLine {
     ScriptLine {
         model: model.to_owned(),
@@ -48,12 +48,12 @@ pub(super) fn chunk(body: &[u8]) -> Vec<u8> {
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 impl ScriptLine {
-    /// Plays the line this many times.
+    /// Uses the line for this many requests.
     pub fn times(mut self, times: usize) -> Self {
         self.remaining_uses = times;
         self
     }
-    /// Makes the line optional: the test does not fail if it is never requested.
+    /// Makes the line optional, so that the test does not fail if it is never used.
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self
@@ -63,7 +63,7 @@ impl ScriptLine {
         self.steps.push(Step::Wait(pause));
         self
     }
-    /// Adds a response header; call this before the method that defines the response.
+    /// Adds a header to the response. Must be called before the method that defines the response.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers += &format!("{name}: {value}\r\n");
         self
@@ -99,11 +99,11 @@ impl ScriptLine {
         );
         self.raw(head.as_bytes())
     }
-    /// Sends a complete event stream with a proper end.
+    /// Sends a complete event stream that ends properly.
     pub fn sse(self, body: &str) -> Self {
         self.open().raw(&chunk(body.as_bytes())).raw(LAST_CHUNK)
     }
-    /// Like `sse`, in pieces of this many bytes.
+    /// Like [`Self::sse`], but sends the stream in pieces of this many bytes, with a pause after each.
     pub fn sse_in_pieces(self, body: &str, bytes: usize, pause: Duration) -> Self {
         let mut line = self.open();
         line.steps
@@ -114,7 +114,7 @@ impl ScriptLine {
     pub fn cut(self, body: &str) -> Self {
         self.open().raw(&chunk(body.as_bytes()))
     }
-    /// Sends a stream that goes silent after this text; if it is empty, right after the headers.
+    /// Sends a stream that goes silent after this text. If the text is empty, it goes silent after the headers.
     pub fn stall(self, body: &str) -> Self {
         let line = self.open();
         let line = if body.is_empty() {
@@ -124,17 +124,17 @@ impl ScriptLine {
         };
         line.hang()
     }
-    /// Sends nothing more, but keeps the connection open.
+    /// Sends nothing, and keeps the connection open.
     pub fn hang(mut self) -> Self {
         self.steps.push(Step::Hang);
         self
     }
-    /// Resets the connection without reading the request; only for `Provider::acting`.
+    /// Resets the connection without reading the request. Works only with [`Provider::with_script`].
     pub fn reset(mut self) -> Self {
         self.steps.push(Step::Reset);
         self
     }
-    /// Sends a stream that repeats this forever.
+    /// Sends a stream that repeats this text forever.
     pub fn endless(self, body: &str) -> Self {
         let mut line = self.open();
         line.steps.push(Step::Forever(chunk(body.as_bytes())));

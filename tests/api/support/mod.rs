@@ -1,4 +1,4 @@
-//! Utilities shared by the whole-server tests: a server, a client, and a way to send malformed HTTP.
+//! Support for the tests of the whole server: a server, a client, and a way to send malformed HTTP.
 #![allow(dead_code, reason = "not every test needs every part")]
 
 pub mod client;

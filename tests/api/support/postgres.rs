@@ -1,7 +1,7 @@
-//! Servers whose database is on PostgreSQL. If QUIRE_TEST_POSTGRES is set (as `.ci/postgres` does), every server of
-//! these tests gets its own schema on that PostgreSQL server, except for servers whose database is copied. If
-//! QUIRE_TEST_POOLER, the port of a pooler's socket, is also set, each gets its own database instead, because a
-//! pooler does not accept a `search_path`.
+//! Servers whose database is on PostgreSQL. If QUIRE_TEST_POSTGRES is set (as in `.ci/postgres`), every server of these
+//! tests has its own schema on that PostgreSQL server, except for servers whose database is copied. If
+//! QUIRE_TEST_POOLER, the port of a pooler's socket, is also set, every server has its own database instead, because
+//! poolers do not accept a `search_path`.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,12 +11,12 @@ const VARIABLE: &str = "QUIRE_TEST_POSTGRES";
 /// Environment variable with the port of the pooler.
 const POOLER: &str = "QUIRE_TEST_POOLER";
 
-/// Creates a database for a folder, and returns its address; `None` if the database is a file in the folder.
+/// Creates a database for a folder, and returns its address. Returns `None` if the database is a file in the folder.
 pub fn address(folder: &Path) -> Option<String> {
     let server = std::env::var(VARIABLE).ok()?;
     let name = schema(folder);
     if let Ok(port) = std::env::var(POOLER) {
-        // After a restart, the database already exists.
+        // If the server was restarted, the database already exists.
         let _ = psql(&server, &format!("CREATE DATABASE {name}"));
         let pooled = server.replacen("/postgres?", &format!("/{name}?"), 1);
         return Some(format!("{pooled}&port={port}"));

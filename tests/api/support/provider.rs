@@ -1,6 +1,6 @@
-//! A provider that plays a script on a real socket, so that everything between it and the server is real:
-//! it can hang, send slowly, disconnect, return wrong data, and refuse. It fails the test on an unscripted
-//! request, and on a line that was never requested.
+//! A provider that plays a script on a real socket, so that everything between the provider and the server is real. It
+//! can hang, send slowly, disconnect, return wrong data, and refuse requests. It fails the test if a request is not in
+//! the script, or if a line of the script is never used.
 
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,12 +16,12 @@ use super::line::{Step, chunk};
 use super::server::Folder;
 use super::tls::{Certificate, Connection};
 
-/// Maximum wait for something that must happen.
+/// Maximum time to wait for something that must happen.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Interval at which a silent connection is checked.
+/// Interval between checks whether a silent connection has been closed.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// How long a completed call may still count as open here: the peer has closed it, but this side has not noticed
-/// yet.
+/// How long a completed call may still count as open, because this side has not yet noticed that the peer has closed
+/// the connection.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// A request that the provider has received.
@@ -33,19 +33,19 @@ pub struct ReceivedRequest {
     pub body: Value,
 }
 
-/// How the response to a request is chosen.
+/// How the responses to requests are determined.
 enum ResponseSource {
     Script(Vec<ScriptLine>),
-    /// Chosen by the number of the connection.
+    /// Determined by the number of the connection.
     Act(Box<dyn Fn(usize) -> ScriptLine + Send>),
-    /// Computed from each request.
+    /// Determined by the request.
     Answer(Box<dyn Fn(&ReceivedRequest) -> ScriptLine + Send>),
 }
 
 struct State {
     play: ResponseSource,
     connections: usize,
-    /// Number of connections that were closed without sending a request.
+    /// Number of connections that were closed before a request was sent.
     empty_connections: usize,
     asked: Vec<ReceivedRequest>,
     faults: Vec<String>,
@@ -53,9 +53,9 @@ struct State {
     open: usize,
     /// Number of open requests that the script has left hanging.
     hanging: usize,
-    /// Maximum number of concurrent requests. The test fails if there are more.
+    /// Maximum number of concurrent requests. If there are more, the test fails.
     most: usize,
-    /// Models whose caller disconnected mid-response, and when.
+    /// The models whose callers disconnected in the middle of a response, and when they did.
     left: Vec<(String, Instant)>,
 }
 
@@ -66,8 +66,8 @@ struct Shared {
     certificate: Option<Certificate>,
 }
 
-/// A scripted provider. Dropping it fails the test after an unscripted request, or if a line was never
-/// requested.
+/// A scripted provider. When it is dropped, the test fails if a request was not in the script, or if a line of the
+/// script was never used.
 pub struct Provider {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -75,23 +75,23 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Returns a provider that plays these lines; lines for the same model are played in order.
+    /// Starts a provider that plays these lines. Lines for the same model are played in order.
     pub fn script(lines: impl IntoIterator<Item = ScriptLine>) -> Self {
         Self::start(ResponseSource::Script(lines.into_iter().collect()), None)
     }
 
-    /// Like `script`, over TLS, with a certificate that no client trusts yet.
+    /// Like [`Self::script`], but over TLS, with a certificate that clients do not trust by default.
     pub fn over_tls(lines: impl IntoIterator<Item = ScriptLine>) -> Self {
         let play = ResponseSource::Script(lines.into_iter().collect());
         Self::start(play, Some(Certificate::new()))
     }
 
-    /// Returns a provider that responds with the script line that `act` returns for the connection's number.
+    /// Starts a provider that plays the line that `act` returns for the number of the connection.
     pub fn with_script(act: impl Fn(usize) -> ScriptLine + Send + 'static) -> Self {
         Self::start(ResponseSource::Act(Box::new(act)), None)
     }
 
-    /// Returns a provider that responds with the script line that `answer` returns for the request.
+    /// Starts a provider that plays the line that `answer` returns for the request.
     pub fn answering(answer: impl Fn(&ReceivedRequest) -> ScriptLine + Send + 'static) -> Self {
         Self::start(ResponseSource::Answer(Box::new(answer)), None)
     }
@@ -126,7 +126,7 @@ impl Provider {
         }
     }
 
-    /// Returns the base URL for a provider's settings.
+    /// Returns the base URL of the provider, for use in settings.
     pub fn base_url(&self) -> String {
         let scheme = match self.shared.certificate {
             Some(_) => "https",
@@ -135,13 +135,13 @@ impl Provider {
         format!("{scheme}://{}/v1", self.address)
     }
 
-    /// Returns the certificate that a client must trust to connect; `None` without TLS.
+    /// Returns the certificate that clients must trust, or `None` if the provider does not use TLS.
     pub fn authority(&self) -> Option<PathBuf> {
         let path = self.folder.path().join("ca.pem");
         self.shared.certificate.is_some().then_some(path)
     }
 
-    /// Fails the test if there are ever more concurrent requests than this.
+    /// Makes the test fail if there are ever more concurrent requests than this.
     pub fn limit_concurrency(&self, max_calls: usize) {
         self.shared.state.lock().unwrap().most = max_calls;
     }
@@ -151,7 +151,7 @@ impl Provider {
         self.shared.state.lock().unwrap().asked.clone()
     }
 
-    /// Returns the number of connections so far, including those that were reset and have no request.
+    /// Returns the number of connections so far. Includes connections that were reset before a request was read.
     pub fn connections(&self) -> usize {
         self.shared.state.lock().unwrap().connections
     }
@@ -175,7 +175,7 @@ impl Provider {
         });
     }
 
-    /// Waits until this many callers have disconnected without a request.
+    /// Waits until this many connections have been closed without a request.
     pub fn wait_for_empty_connections(&self, count: usize) {
         self.wait(&format!("{count} callers to go unheard"), |state| {
             state.empty_connections >= count
@@ -196,14 +196,14 @@ impl Provider {
         });
     }
 
-    /// Waits until a caller of this model has disconnected mid-response.
+    /// Waits until a caller of this model has disconnected in the middle of a response.
     pub fn wait_for_disconnect(&self, model: &str) {
         self.wait(&format!("the caller of {model} to hang up"), |state| {
             state.left.iter().any(|(left, _)| left == model)
         });
     }
 
-    /// Waits until this many callers have disconnected mid-response, and returns when each did.
+    /// Waits until this many callers have disconnected in the middle of a response. Returns the models and the times.
     pub fn wait_for_disconnects(&self, count: usize) -> Vec<(String, Instant)> {
         self.wait(&format!("{count} callers to hang up"), |state| {
             state.left.len() >= count
@@ -230,7 +230,7 @@ impl Provider {
 impl Drop for Provider {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread, so that it notices the stop.
+        // This wakes the thread that accepts connections, so that it notices the stop.
         let _ = TcpStream::connect(self.address);
         if std::thread::panicking() {
             return;
@@ -264,7 +264,7 @@ impl State {
         }
     }
 
-    /// Returns the scripted steps for a request to this model.
+    /// Returns the steps that the script contains for a request to this model.
     fn line(&mut self, model: &str) -> Vec<Step> {
         let ResponseSource::Script(lines) = &mut self.play else {
             return Vec::new();
@@ -292,7 +292,7 @@ fn serve(socket: TcpStream, shared: &Shared) {
     };
     shared.changed.notify_all();
     if matches!(acted.as_deref(), Some([Step::Reset])) {
-        // Unread bytes would turn the close into a reset.
+        // If bytes were left unread, closing the socket would cause a reset.
         let _ = (&socket).read(&mut [0]);
         return;
     }
@@ -358,7 +358,7 @@ impl Shared {
 }
 
 impl ReceivedRequest {
-    /// Returns the model, or a name such as `GET models` if the request has none.
+    /// Returns the model of a request or, if the request has none, a name such as `GET models`.
     pub fn model(&self) -> String {
         if let Some(model) = self.body["model"].as_str() {
             return model.to_owned();
@@ -395,7 +395,7 @@ fn play(socket: &mut dyn Connection, step: Step, shared: &Shared) -> std::io::Re
             shared.state.lock().unwrap().hanging -= 1;
             return hang_result;
         }
-        // Resets happen before the request is read.
+        // The connection is reset before the request is read.
         Step::Reset => {}
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! An S3 bucket on a real socket: it stores objects, verifies signatures with an independent implementation, and
-//! can be made to fail in the ways buckets fail. Also used by the unit tests of the replica.
+//! An S3 bucket on a real socket. It stores objects, verifies signatures with an independent implementation, and can be
+//! made to fail in the ways in which buckets fail. The unit tests of the replica use it too.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use ring::{digest, hmac};
 
-/// The only valid access key ID.
+/// The only access key ID that is accepted.
 pub const KEY: &str = "AKIATESTTESTTESTTEST";
-/// The secret of that key.
+/// The secret of this access key.
 pub const SECRET: &str = "a/secret+that/nobody=knows";
 /// The only bucket.
 pub const BUCKET: &str = "copies";
@@ -22,42 +22,42 @@ const REGION: &str = "eu-test-1";
 /// A way in which a request to the bucket fails.
 #[derive(Clone)]
 pub enum BucketFault {
-    /// A response with this status, code, and message, before the body is read.
+    /// Sends a response with this status, code, and message before the body is read.
     Says(u16, &'static str, &'static str),
-    /// A response that does not come from an object store, such as a proxy's error page.
+    /// Sends a response that does not come from an object store, such as a proxy's error page.
     Page(u16, &'static str),
-    /// Half of the body is read or sent, then the connection closes.
+    /// Reads or sends half of a body, and then closes the connection.
     Half,
-    /// The request is carried out, but the response is lost.
+    /// Carries out the request, but sends no response.
     Lost,
-    /// A delay before the response.
+    /// Waits before the response.
     Late(Duration),
-    /// Sends no response for this long, and then closes the connection without carrying out the request.
+    /// Waits without sending anything, and then closes the connection without carrying out the request.
     Silence(Duration),
 }
 
 #[derive(Default)]
 struct State {
     files: BTreeMap<String, Vec<u8>>,
-    /// Faults to inject in order, each for the next request with its method.
+    /// Faults to inject. Each is used for the next request with its method, in order.
     troubles: Vec<(&'static str, BucketFault)>,
-    /// A fault for all requests with this method, or for all requests.
+    /// A fault for all requests with this method or, without a method, for all requests.
     outage: Option<(Option<&'static str>, BucketFault)>,
     asked: Vec<String>,
-    /// Names per page of a listing.
+    /// Maximum number of names on a page of a listing.
     page: usize,
     conditions: Conditions,
 }
 
-/// How the store handles conditional requests.
+/// How the bucket handles conditional requests.
 #[derive(Default, Clone, Copy)]
 pub enum Conditions {
-    /// Honors the condition.
+    /// Observes the condition.
     #[default]
     Kept,
     /// Responds that conditional requests are not supported.
     Refused,
-    /// Ignores the condition and stores the object.
+    /// Ignores the condition and carries out the request.
     Ignored,
 }
 
@@ -69,7 +69,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Returns an empty bucket.
+    /// Creates an empty bucket.
     pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -95,7 +95,7 @@ impl Bucket {
         bucket
     }
 
-    /// Returns the environment variables needed to reach the bucket.
+    /// Returns the environment variables that a server needs to use the bucket.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
@@ -105,27 +105,27 @@ impl Bucket {
         ]
     }
 
-    /// Makes the next request with this method fail this way, after the faults already queued.
+    /// Makes the next request with this method fail. If faults are already queued for it, they come first.
     pub fn fail_next(&self, method: &'static str, trouble: BucketFault) {
         self.state.lock().unwrap().troubles.push((method, trouble));
     }
 
-    /// Makes every later request with this method fail this way; every request if no method is given.
+    /// Makes all further requests with this method fail or, without a method, all requests.
     pub fn fail_all(&self, method: Option<&'static str>, trouble: BucketFault) {
         self.state.lock().unwrap().outage = Some((method, trouble));
     }
 
-    /// Ends a simulated outage: requests succeed again.
+    /// Ends an outage, so that requests succeed again.
     pub fn end_outage(&self) {
         self.state.lock().unwrap().outage = None;
     }
 
-    /// Deletes a file behind the server's back.
+    /// Deletes an object directly, without the server's knowledge.
     pub fn delete_behind_server(&self, key: &str) {
         self.state.lock().unwrap().files.remove(key);
     }
 
-    /// Sets the number of names per page of a listing.
+    /// Sets the maximum number of names on a page of a listing.
     pub fn set_page_size(&self, names: usize) {
         self.state.lock().unwrap().page = names;
     }
@@ -146,7 +146,7 @@ impl Bucket {
         state.files.insert(key.to_owned(), bytes.to_owned());
     }
 
-    /// Returns the method and path of each request since the previous call.
+    /// Returns the method and path of each request since the last call.
     pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().asked)
     }
@@ -167,7 +167,7 @@ struct Request {
 }
 
 impl Request {
-    /// Reads the head of a request. Returns `None` when the connection ends.
+    /// Reads the head of a request. Returns `None` if the connection has ended.
     fn read(reader: &mut impl std::io::BufRead) -> Option<Self> {
         let mut lines = Vec::new();
         loop {
@@ -279,7 +279,7 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
             _ => None,
         };
         if let Some(refusal) = refusal {
-            // Read a body that is already being sent; otherwise the response would be lost.
+            // A body that is already being sent must be read, because otherwise the response would be lost.
             if request.header("expect").is_empty() {
                 let mut rest = reader.by_ref().take(request.length() as u64);
                 let _ = std::io::copy(&mut rest, &mut std::io::sink());
@@ -336,7 +336,7 @@ fn record_request(request: &Request, state: &Mutex<State>) -> Option<BucketFault
     Some(state.troubles.remove(position).1)
 }
 
-/// Sends a response with 1/`part` of its body.
+/// Sends a response with the first 1/`part` of its body.
 fn send(mut socket: &TcpStream, request: &Request, answer: Answer, part: usize) {
     let (status, headers, body) = answer;
     let length = match status {

@@ -1,11 +1,11 @@
-//! Utilities shared by the tests of runs: a server that calls a scripted provider, and the provider's answers.
+//! Support for the tests of runs: a server that calls a scripted provider, and answers for the provider.
 
 use serde_json::{Value, json};
 
 use super::provider::Provider;
 use super::{Answer, Client, Server};
 
-/// Returns the stream of a complete answer, one word per piece.
+/// Returns the stream of a complete answer, with one piece per word.
 pub fn answer_stream(text: &str) -> String {
     unfinished_stream(text)
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
@@ -13,7 +13,7 @@ pub fn answer_stream(text: &str) -> String {
            data: [DONE]\n\n"
 }
 
-/// Like [`answer_stream`], without the end of the stream.
+/// Like [`answer_stream`], but without the end of the stream.
 pub fn unfinished_stream(text: &str) -> String {
     let piece = |word: &str| {
         let piece = json!({"choices": [{"index": 0, "delta": {"content": word}}]});
@@ -22,7 +22,7 @@ pub fn unfinished_stream(text: &str) -> String {
     text.split_inclusive(' ').map(piece).collect()
 }
 
-/// Returns the stream of an answer that calls a tool twice, once in pieces.
+/// Returns the stream of an answer that calls a tool twice. One of the calls is sent in pieces.
 pub fn tool_call_stream() -> String {
     let chunk = |delta: Value, finish: Value| {
         let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
@@ -48,13 +48,13 @@ pub fn tool_call_stream() -> String {
     .concat()
 }
 
-/// Returns settings that add this provider as `p`, with any model, to the demo models.
+/// Returns the setting that adds this provider under the name `p`. It accepts any model.
 pub fn providers(provider: &Provider) -> String {
     json!([{"id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*"}])
         .to_string()
 }
 
-/// Returns a server with these settings and this provider.
+/// Starts a server with this provider, the demo models, and these settings.
 pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
     let known_providers = providers(provider);
     let authority = provider.authority();
@@ -68,7 +68,7 @@ pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
     Server::with(&all)
 }
 
-/// Returns the request of a short run: these members, one stage, and a demo model that writes the answer.
+/// Returns a request for a short run: these members answer in a single stage, and a demo model writes the synthesis.
 pub fn short_run(models: &[&str]) -> Value {
     json!({
         "prompt": "How thick is the paper?", "models": models, "ultra_model": "demo/merge",
@@ -85,7 +85,7 @@ pub fn short_run_with(models: &[&str], extra_fields: Value) -> Value {
     body
 }
 
-/// Starts a run that continues without a client, and returns its ID.
+/// Starts a run that does not depend on a client, and returns its ID.
 pub fn begin(client: &mut Client, models: &[&str]) -> String {
     // The cache is off, so that the provider sees every call.
     let extra = json!({"async": true, "cache": "off"});
@@ -98,7 +98,7 @@ pub fn id_of(answer: &Answer) -> String {
     answer.json()["analysis_id"].as_str().unwrap().to_owned()
 }
 
-/// Returns the path of an analysis, or of a resource below it.
+/// Returns the path of an analysis, followed by `what`.
 pub fn analysis_path(id: &str, what: &str) -> String {
     format!("/api/analyses/{id}{what}")
 }

@@ -1,4 +1,4 @@
-//! The real server on a free port, in a separate thread, with a folder that is removed at the end.
+//! The real server on a free port and in a separate thread. Its folder is removed at the end.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -42,10 +42,10 @@ impl Drop for Folder {
     }
 }
 
-/// A variable of these tests, not a server setting: the program that reads documents.
+/// Not a setting of the server but a variable of these tests: the path of the program that reads documents.
 pub const READER: &str = "TEST_READER";
 
-/// A running server. Dropping it stops it, as SIGTERM does.
+/// A running server. Dropping it stops the server as SIGTERM does.
 pub struct Server {
     pub address: SocketAddr,
     pub app: Arc<App>,
@@ -59,15 +59,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server with test settings.
+    /// Starts a server with the default settings for tests.
     pub fn start() -> Self {
         Self::with(&[])
     }
-    /// Starts a server with these settings in addition to the test defaults.
+    /// Starts a server with these settings and the defaults for tests.
     pub fn with(settings: &[(&str, &str)]) -> Self {
         Self::in_folder(Folder::new(), settings)
     }
-    /// Starts a server on the data of an earlier one.
+    /// Starts a server on the data of an earlier server.
     pub fn in_folder(folder: Folder, settings: &[(&str, &str)]) -> Self {
         let config = configured(&folder, settings);
         let (ready_sender, ready) = mpsc::channel();
@@ -92,7 +92,7 @@ impl Server {
             thread: Some(thread),
         }
     }
-    /// Stops the server and waits for it to end. Its data stays in the returned folder.
+    /// Stops the server and waits until it has ended. Returns the folder with its data.
     pub fn stop(mut self) -> Folder {
         self.halt();
         self.folder.take().expect("it has its folder until now")
@@ -101,8 +101,8 @@ impl Server {
     pub fn folder(&self) -> &Path {
         self.folder.as_ref().expect("it has its folder").path()
     }
-    /// Returns the expected number of files in the folder of originals for this number of documents: none if the
-    /// originals are in a database on a server.
+    /// Returns how many files must be in the folder of originals if there are this many documents. There are none if
+    /// the originals are in a database on a server.
     pub fn originals_of(&self, documents: usize) -> usize {
         match self.app.config.database_url.is_some() {
             true => 0,
@@ -113,7 +113,7 @@ impl Server {
     pub fn client(&self) -> Client {
         Client::new(self.address)
     }
-    /// Returns a client with its own account, signed in with a bearer token.
+    /// Creates an account and returns a client that is signed in to it with a bearer token.
     pub fn user(&self, email: &str) -> Client {
         self.client().registered(email)
     }
@@ -128,10 +128,10 @@ impl Server {
             .unwrap();
         socket
     }
-    /// Sends raw bytes and reads until the server closes.
+    /// Sends raw bytes and returns everything that the server sends until it closes the connection.
     pub fn raw(&self, bytes: &[u8]) -> String {
         let mut socket = self.connect();
-        // The server may respond and close before it has read everything.
+        // The server may respond and close the connection before it has read everything.
         let _ = socket.write_all(bytes);
         rest(&mut socket)
     }
@@ -155,7 +155,7 @@ impl Drop for Server {
     }
 }
 
-/// Reads the rest of a connection until it is closed.
+/// Reads from a connection until it is closed.
 pub fn rest(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
@@ -177,7 +177,8 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
         ("PASSWORD_ROUNDS", "1000"),
         ("LOG_LEVEL", "error"),
         ("DISCOVER_LOCAL", "false"),
-        // Off by default, so that tests can count calls without those of the evidence map; its own tests turn it on.
+        // The evidence map is off by default, so that tests can count calls without those of the map. The tests of the
+        // map turn it on.
         ("EVIDENCE", "off"),
         ("RATE_LIMIT", "1000000"),
         ("LOGIN_LIMIT", "100000"),
@@ -204,8 +205,8 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
     };
     quire::log::configure(quire::log::LogLevel::Error, false);
     let mut config = config::load(&layers).expect("settings that hold");
-    // The current process is the test program, which cannot be started to read a document, so the `quire` executable
-    // is.
+    // Documents are read by starting the current program, which is the test program here, so the `quire` executable is
+    // used instead.
     let program = reader.first().map(|(_, program)| *program);
     config.reader = Some(program.unwrap_or(env!("CARGO_BIN_EXE_quire")).into());
     let is_chosen = config.database_url.is_some();

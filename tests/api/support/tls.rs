@@ -1,4 +1,4 @@
-//! TLS for the scripted provider: its own certificate, and the server side of the connection.
+//! TLS for the scripted provider: its certificate, and the server side of connections.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// A plain or TLS connection.
+/// A connection with or without TLS.
 pub trait Connection: Read + Write + Send {
-    /// Sets the timeout of later reads.
+    /// Sets the timeout of all further reads.
     fn set_timeout(&self, length: Duration) -> std::io::Result<()>;
 }
 
@@ -51,7 +51,7 @@ impl Certificate {
         }
     }
 
-    /// Wraps an accepted socket in the server side of TLS; the handshake happens on the first read.
+    /// Wraps an accepted socket in the server side of TLS. The handshake takes place on the first read.
     pub fn accept(&self, socket: TcpStream) -> Box<dyn Connection> {
         let connection = ServerConnection::new(self.config.clone()).unwrap();
         Box::new(StreamOwned::new(connection, socket))

@@ -1,4 +1,4 @@
-//! Tests searching, sharing, and exporting threads, and access to them.
+//! Tests how threads are searched, shared, and exported, and who can access them.
 
 use super::*;
 
@@ -96,7 +96,7 @@ fn threads_are_searched_by_the_texts_of_members() {
     };
     assert_eq!(count("q=herons&in=answers", &mut client), Some(1));
     assert_eq!(count("q=herons&in=questions", &mut client), Some(0));
-    // The word is also found in an older turn, and after importing the account elsewhere.
+    // The word is also found in an older turn, and after the account has been imported elsewhere.
     let first = hit["newest"]["analysis_id"].clone();
     ask_and_wait(
         &mut client,
@@ -113,7 +113,7 @@ fn threads_are_searched_by_the_texts_of_members() {
         assert_eq!(hit["snippet"]["analysis_id"], first, "{found}");
         assert_eq!(hit["snippet"]["member"], "B");
     }
-    // The final answer is shown as the answer, and only once.
+    // The final answer is found as the answer, and only once.
     let by_answer = client.get("/api/threads?q=differ").json();
     assert_eq!(by_answer["threads"][0]["snippet"]["in"], "answer");
 }

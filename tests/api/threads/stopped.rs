@@ -1,8 +1,9 @@
-//! Stopped runs: their partial answers are kept, they can be continued, and answers can be written from their drafts.
+//! Tests stopped runs: their partial answers are kept, they can be continued, and an answer can be written from their
+//! drafts.
 
 use super::*;
 
-/// Stops a run of two members: `a` has answered, `b` is in the middle.
+/// Starts a run of two members, and stops it when `a` has answered and `b` is in the middle of its answer.
 fn stop_halfway(client: &mut Client, provider: &Provider) -> Value {
     let body = json!({
         "prompt": "How thick is it?", "models": ["p/a", "p/b"], "ultra_model": "p/w", "pattern": "gut",
@@ -76,7 +77,7 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
     );
     let body = json!({"continue_of": new["analysis_id"]});
     client.post("/api/analyze", body).refused(409, "CONFLICT");
-    // The full answer becomes the context, and the panel has both members again.
+    // The full answer becomes part of the context, and the panel consists of both members again.
     let body = json!({"prompt": "And then?", "follow_up_to": new["analysis_id"], "models": ["p/b"], "cache": "off"});
     ask_and_wait(&mut client, body);
     let carried_messages = messages_of(&provider.requests().pop().unwrap());

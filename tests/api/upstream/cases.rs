@@ -1,4 +1,4 @@
-//! The provider quirks under test, grouped by kind.
+//! The quirks of providers that are tested, grouped by kind.
 
 use super::*;
 
@@ -122,7 +122,7 @@ pub(super) fn truncated_cases() -> Vec<Case> {
             503,
             "the provider has a temporary problem",
         ),
-        // Fails once. A client that has received nothing yet gets the second answer.
+        // The first call fails. A client that has not received anything yet gets the second answer.
         Case {
             model: "busy-once",
             lines: vec![

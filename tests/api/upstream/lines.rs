@@ -1,4 +1,4 @@
-//! The provider's responses: chunks, events, and complete responses in each API format.
+//! Responses of the provider: chunks, events, and complete responses in each API format.
 
 use super::*;
 

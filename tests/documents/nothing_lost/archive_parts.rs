@@ -1,4 +1,4 @@
-//! Tests that nothing is lost in less common parts of books and archives.
+//! Tests that nothing is lost in the less common parts of e-books and archives.
 
 use super::{check_contains, container};
 

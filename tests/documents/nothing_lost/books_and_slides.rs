@@ -58,7 +58,7 @@ fn presentations_lose_nothing() {
     }
 }
 
-/// Omissions in many chapters are reported in one note.
+/// Omissions in many chapters are summarized in one note.
 #[test]
 fn remarks_about_chapters_are_added_up() {
     let names: Vec<String> = (0..5).map(|n| format!("c{n}.xhtml")).collect();

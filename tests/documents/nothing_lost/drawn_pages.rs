@@ -1,4 +1,4 @@
-//! Tests pages of a PDF file that show content without letters, or hide letters that are in the file.
+//! Tests PDF pages that show content without using letters, or that hide letters that are in the file.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::{check_all, text_and_notes};
 
 const BODY: &str = "BT /F 12 Tf 50 350 Td (Body words of the page here.) Tj ET ";
 
-/// Returns slanted lines across the page, like those of a plan or a diagram.
+/// Returns slanted lines across the page, as in a plan or a diagram.
 fn drawing() -> String {
     let mut lines = String::new();
     for step in 0..60 {
@@ -17,7 +17,7 @@ fn drawing() -> String {
     lines
 }
 
-/// Returns a table's ruling: lines along the axes, and rounded corners.
+/// Returns the lines of a table, parallel to the axes, and rounded corners.
 fn ruling() -> String {
     let mut lines = String::new();
     for step in 0..60 {
@@ -93,7 +93,7 @@ fn pages_name_drawings_and_hidden_words() {
     ]);
 }
 
-/// Text and drawings that only look hidden are read, and no omission is reported.
+/// Text and drawings that only seem to be hidden are read without reporting an omission.
 #[test]
 fn visible_words_and_rulings_raise_no_alarm() {
     let words = "BT /F 12 Tf 50 300 Td (planted) Tj ET ";
@@ -147,7 +147,7 @@ fn visible_words_and_rulings_raise_no_alarm() {
     }
 }
 
-/// A drawing that pages share is decoration.
+/// A drawing that several pages share counts as decoration.
 #[test]
 fn a_repeated_drawing_is_decoration() {
     let content = format!("{BODY}{}", drawing());

@@ -30,13 +30,13 @@ fn emails_lose_no_header_that_people_read() {
         .map(|field| (*field, "a.eml", mail(field), "planted", ""))
         .collect();
     check_all(&planted);
-    // A field that only repeats another one is not shown twice.
+    // A header field that only repeats another one is not included twice.
     let (text, _) = text_and_notes(&mail("Sender: a@b.c\nReply-To: Ann <a@b.c>"), "a.eml");
     assert_eq!(text.matches("a@b.c").count(), 1, "{text}");
 }
 
-/// Some programs attach a file only to the HTML version of an email, while the plain text is the version that
-/// is read.
+/// Some programs attach a file only to the HTML version of an email, although the plain text is the version that is
+/// read.
 #[test]
 fn emails_lose_no_file_of_an_alternative() {
     let mail = |kind: &str, file: &str| {
@@ -174,7 +174,7 @@ fn latex_loses_no_text() {
             "comments",
         ),
     ]);
-    // Expanding a macro that expands to itself must end.
+    // The expansion of a macro that contains itself must end.
     let (text, _) = text_and_notes(&tex("\\def\\a{x\\a\\a}", "\\a", ""), "a.tex");
     assert!(
         text.contains("Body") && text.len() < 200_000,

@@ -1,5 +1,5 @@
-//! Tests that nothing is lost at the margins of office files: masters, headers, form labels, field codes, lists
-//! of choices, and comments.
+//! Tests that nothing is lost in the margins of office files: masters, headers, form labels, field codes, lists of
+//! choices, and comments.
 
 use super::{check_all, container, docx, relations};
 

@@ -1,5 +1,5 @@
-//! Tests that nothing is lost in less common parts of workbooks and presentations: programs, sheets of other
-//! kinds, charts, comments, and notes.
+//! Tests that nothing is lost in the less common parts of workbooks and presentations: macros, special kinds of sheets,
+//! charts, comments, and notes.
 
 use super::{check_contains, container, relations};
 

@@ -1,5 +1,5 @@
-//! Tests that nothing is lost in less common parts of OpenDocument files: embedded objects, programs,
-//! recordings, and notes.
+//! Tests that nothing is lost in the less common parts of OpenDocument files: embedded objects, macros, recordings, and
+//! notes.
 
 use super::{check_contains, container};
 

@@ -1,5 +1,5 @@
-//! Tests that nothing is lost in less common parts of PDF files: programs, recordings, signatures, rich text,
-//! and pictures.
+//! Tests that nothing is lost in the less common parts of PDF files: scripts, recordings, signatures, rich text, and
+//! images.
 
 use super::check_contains;
 use super::pdfs::pdf;

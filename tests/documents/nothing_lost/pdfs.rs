@@ -2,7 +2,8 @@
 
 use super::check_contains;
 
-/// Returns a PDF whose page has this content and these additional entries; more objects start at number 5.
+/// Returns a PDF with one page that has this content. `catalog` and `page` are additional entries of these objects. The
+/// objects in `others` are numbered from 5.
 pub fn pdf(content: &str, catalog: &str, page: &str, others: &[&str]) -> Vec<u8> {
     let mut objects = vec![
         format!("<< /Type /Catalog /Pages 2 0 R {catalog} >>"),

@@ -1,4 +1,4 @@
-//! Tests that nothing is lost in less common parts of notebooks, calendars, address cards, RTF files, tables,
+//! Tests that nothing is lost in the less common parts of notebooks, calendars, address cards, RTF files, tables,
 //! subtitles, and markup.
 
 use super::check_contains;

@@ -1,4 +1,4 @@
-//! Tests that nothing is lost in less common parts of web pages and emails: forms, alternatives, nested
+//! Tests that nothing is lost in the less common parts of web pages and emails: forms, alternative versions, nested
 //! attachments, and hidden parts of a page.
 
 use super::check_contains;
@@ -267,7 +267,7 @@ fn emails_lose_no_part() {
     check_contains("a frame", saved.as_bytes(), "a.mhtml", "planted", "");
 }
 
-/// If a short plain text has all the content of the HTML version, the plain text is kept.
+/// If a short plain text has all of the content of the HTML version, the plain text is used.
 #[test]
 fn a_complete_plain_text_is_preferred() {
     let file = mail("alternative", &[("text/html", "<p>Body. More</p>")]);

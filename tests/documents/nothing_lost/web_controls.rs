@@ -1,4 +1,4 @@
-//! Tests that nothing is lost in controls of web pages, and in words that a page has only in attributes.
+//! Tests that nothing is lost in the controls of web pages, or in text that a page contains only in attributes.
 
 use super::{check_all, text_and_notes};
 
@@ -155,7 +155,7 @@ fn web_pages_lose_no_control() {
             "",
         ),
     ]);
-    // Text that the page already shows is neither repeated nor reported.
+    // Text in an attribute that the page already shows is neither repeated nor reported.
     let (text, notes) = text_and_notes(
         &page(
             "<a href=x title='Home page'>Home page</a><button aria-label='Send'>Send</button><span style='font-size:0.9em;opacity:0.5'>small</span>",
@@ -166,7 +166,7 @@ fn web_pages_lose_no_control() {
         text.matches("Home page").count() == 1 && text.contains("small") && notes.is_empty(),
         "{text} {notes}"
     );
-    // A hidden paragraph ends where HTML ends it, but not in XML.
+    // In HTML, the `div` ends the hidden paragraph. In XML, it does not.
     let hidden = "<p hidden='hidden'>secret<div>block</div></p>";
     let (text, _) = text_and_notes(&page(hidden), "a.html");
     assert!(text.contains("block") && !text.contains("secret"), "{text}");

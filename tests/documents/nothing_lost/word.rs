@@ -157,7 +157,7 @@ fn word_documents_lose_nothing() {
     }
 }
 
-/// A row that was deleted is not part of the text.
+/// A row that is marked as deleted is not part of the text.
 #[test]
 fn deleted_rows_are_left_out() {
     let row = |properties: &str, text: &str| {

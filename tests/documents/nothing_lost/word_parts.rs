@@ -1,5 +1,5 @@
-//! Tests that nothing is lost in less common parts of Word documents: fields, charts, comments, and files of
-//! other kinds.
+//! Tests that nothing is lost in the less common parts of Word documents: fields, charts, comments, and embedded files
+//! of other kinds.
 
 use super::{check_contains, docx};
 

@@ -11,7 +11,7 @@ for name in p/thin p/refused p/broken quire/gut nobody/none; do
 done >"$LLM_USER_PATH/extra-openai-models.yaml"
 
 ask() { "$1" prompt --key "$2" --no-log -m "at:$3" $4 -s "Be brief." "Is it thin?" 2>&1 || echo "(exit $?)"; }
-# The error, without what it is about, and the exit code.
+# Asks, and prints the last two lines of the error and the exit code, without the model's name.
 ends() { ask "$1" "$2" "$3" "$4" | sed -e 's/ - .*//' -e 's/.*Error: p\/[a-z]*: //' | tail -n 2 | tr '\n' ' '; }
 
 echo "whole: $(ask "$1" "$QUIRE_KEY" p/thin --no-stream)"

@@ -1,4 +1,4 @@
-//! Tests recorded provider streams: decoded whole, split anywhere, and cut off.
+//! Tests recorded provider streams: decoded as a whole, split at any position, and cut off.
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn recorded_streams_decode_alike_wherever_they_are_split() {
         for cut in 0..short.len() {
             assert_eq!(decode(short.as_bytes(), cut), unsplit, "{name} at {cut}");
         }
-        // For long recordings, tests only a sample of the cuts in the middle.
+        // For long recordings, only a sample of the cut positions in the middle is tested.
         let unsplit = decode(body.as_bytes(), 0);
         for cut in (0..body.len()).filter(|cut| short.len() < body.len() && cut % 997 == 0) {
             assert_eq!(decode(body.as_bytes(), cut), unsplit, "{name} at {cut}");
@@ -39,7 +39,8 @@ fn recorded_streams_decode_alike_wherever_they_are_split() {
     }
 }
 
-/// Returns the first and last events of a long recording, whose middle is repetitive; a short one is unchanged.
+/// Returns the first and last events of a long recording, whose middle is repetitive. Returns a short recording
+/// unchanged.
 fn without_middle(body: &str) -> String {
     const EDGE: usize = 1_500;
     if body.len() < 7_000 {
@@ -72,8 +73,8 @@ fn recorded_streams_decode_byte_by_byte() {
 
 #[test]
 fn recorded_answers_are_complete() {
-    // The beginning of the text, the number of bytes of reasoning, and four token counts: input, output, cached,
-    // reasoning.
+    // For each recording: the beginning of the text, the number of bytes of reasoning, and the input, output, cached,
+    // and reasoning tokens.
     for (name, begins, thinking_length, counts) in [
         ("azure-router.sse", "", 0, (15, 78, 0, 64)),
         (
