@@ -16,6 +16,7 @@ use crate::store::{Reader, Store, documents, projects, threads, users};
 /// Maximum number of listed projects, both the user's own and shared ones.
 const MAX_SHOWN: u32 = 1_000;
 
+/// A day, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
 
 /// Use cases for projects: list, create, change, and delete.

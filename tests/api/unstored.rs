@@ -19,8 +19,7 @@ fn database(server: &Server) -> rusqlite::Connection {
 
 /// Makes the store refuse all writes of a run from the moment that it records a paid call.
 fn break_store(server: &Server) {
-    let trigger =
-        "CREATE TRIGGER broken BEFORE INSERT ON calls BEGIN SELECT json('{'); END";
+    let trigger = "CREATE TRIGGER broken BEFORE INSERT ON calls BEGIN SELECT json('{'); END";
     database(server).execute_batch(trigger).unwrap();
 }
 
