@@ -81,7 +81,7 @@ impl App {
         self.llm.apply_share();
     }
 
-    /// The limits that apply to all servers together.
+    /// The limits that apply across all servers.
     pub fn limits(&self) -> &SharedLimits {
         self.llm.limits()
     }

@@ -51,7 +51,7 @@ pub(super) fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
     Ok(sockets)
 }
 
-/// The offer of a running server to hand over its listening sockets.
+/// A running server's offer to hand over its listening sockets.
 pub(super) struct Handover {
     listener: UnixListener,
     path: PathBuf,

@@ -109,7 +109,7 @@ pub struct Config {
     pub use_mock: Option<bool>,
     /// How long an answer can be reused; zero turns the cache off.
     pub cache_ttl: Duration,
-    /// Maximum size of all cached answers together, in bytes.
+    /// Maximum total size of all cached answers, in bytes.
     pub cache_bytes: u64,
     /// Whether users share cached answers that use no user's documents or provider keys.
     pub cache_shared: bool,

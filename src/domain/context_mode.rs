@@ -50,9 +50,9 @@ pub struct MemberFit {
 /// Combined length of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DocumentSizes {
-    /// Number of characters in all documents together.
+    /// Total number of characters in all documents.
     pub chars: u64,
-    /// Number of UTF-8 bytes in all documents together.
+    /// Total number of UTF-8 bytes in all documents.
     pub bytes: u64,
 }
 

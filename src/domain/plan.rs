@@ -113,7 +113,7 @@ pub struct Plan {
     /// Maximum age in seconds of a stored answer that may be reused; `None` if the request sets no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_max_age_s: Option<u32>,
-    /// Budget of the run, within which its calls must be reserved; `None` for no limit.
+    /// Budget of the run; a call is made only if its cost can be reserved in it. `None` for no limit.
     pub budget: Option<MicroDollars>,
     /// Images shown to members with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

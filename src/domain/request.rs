@@ -53,7 +53,8 @@ pub struct Request {
     /// Name of a preset. Values in `parameters` take precedence over it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
-    /// Budget of the run in dollars, within which its calls must be reserved.
+    /// Budget of the run in dollars. The cost of each call is reserved before it starts; a call that does not fit is
+    /// not made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
     /// How the answer cache is used for this request.

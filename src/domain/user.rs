@@ -15,7 +15,7 @@ pub enum Role {
     Admin,
     /// Access to the user's own data.
     User,
-    /// A visitor of the offline demo without an account: a few documents and threads, deleted after a day.
+    /// A visitor to the offline demo without an account: a few documents and threads, deleted after a day.
     // No request can assign this role to an account.
     #[serde(skip_deserializing)]
     Guest,

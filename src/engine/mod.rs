@@ -67,8 +67,7 @@ pub struct EngineSettings {
 
 /// Maximum number of runs that may wait for a slot.
 const MAX_WAITING: usize = 64;
-/// Maximum number of active and waiting runs per user, on all servers together. All users without an account
-/// count as one.
+/// Maximum number of active and waiting runs per user, across all servers. All users without an account count as one.
 const MAX_RUNS_PER_USER: usize = 24;
 
 /// Executes all analyses and relayed calls of this process.
@@ -112,7 +111,7 @@ fn nearest_entry(
 
 /// A run to execute.
 pub struct RunSpec {
-    /// ID of the analysis, stored before the run starts.
+    /// ID of the analysis, which must be stored before the run starts.
     pub id: AnalysisId,
     /// The user, who determines the cache scope and is charged for usage; `None` without an account.
     pub user: Option<UserId>,

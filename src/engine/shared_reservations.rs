@@ -52,7 +52,7 @@ impl SharedReservations {
         })
     }
 
-    /// Whether other servers may use the database too, so that reservations must be shared with them.
+    /// Whether reservations must be shared with other servers, because they may use the database too.
     pub fn is_needed(&self) -> bool {
         self.store.membership().is_some()
     }

@@ -38,7 +38,7 @@ pub struct StreamPermit {
     streams: Arc<StreamSlots>,
     user: UserId,
     count: usize,
-    /// The slots counted on all servers together; also freed on drop.
+    /// The slots counted across all servers; also freed on drop.
     lease: Option<SlotLease>,
 }
 
@@ -51,7 +51,7 @@ impl StreamSlots {
         })
     }
 
-    /// Reserves slots for a user, both on this server and on all servers together.
+    /// Reserves slots for a user, both on this server and across all servers.
     ///
     /// # Errors
     /// Returns an error if there are not enough free slots or the server is shutting down.

@@ -256,7 +256,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Records that a page has no text, and why. `picture` is whether the page can be shown to a vision model as an
+    /// Records that a page has no text, and why. `picture` tells whether the page can be shown to a vision model as an
     /// image.
     pub fn add_textless_page(&mut self, page: u32, why: impl Into<String>, picture: bool) {
         let page = page.saturating_add(self.base);

@@ -197,7 +197,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Creates an empty table. `from_sheet` is whether it comes from a spreadsheet rather than from a text document.
+    /// Creates an empty table. `from_sheet` tells whether it comes from a spreadsheet rather than from a text document.
     pub fn new(from_sheet: bool) -> Self {
         Self {
             from_sheet,
@@ -205,7 +205,7 @@ impl Grid {
         }
     }
 
-    /// Adds the next row. `named` is whether the file itself declares the row to be a header.
+    /// Adds the next row. `named` tells whether the file itself declares the row to be a header.
     pub fn row(&mut self, cells: &[String], named: bool, out: &mut String) {
         let filled = cells.len() - cells.iter().rev().take_while(|cell| is_blank(cell)).count();
         let row = StringRecord::from_iter(&cells[..filled]);

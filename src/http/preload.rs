@@ -9,7 +9,7 @@ const ANALYZE_RESULT: &str = "pages/analyze#result";
 /// The header values, one line per page module, from a file that the build script generates.
 static LINKS: &str = include_str!(concat!(env!("OUT_DIR"), "/preloads.txt"));
 
-/// Returns the `Link` header for the page at a path, or `None` if it needs no header. `has_id` is whether the query
+/// Returns the `Link` header for the page at a path, or `None` if it needs no header. `has_id` tells whether the query
 /// contains the ID of an analysis.
 pub fn links(path: &str, has_id: bool, is_signed_in: bool) -> Option<&'static str> {
     let page = match page_module(path, is_signed_in)? {

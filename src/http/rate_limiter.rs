@@ -46,8 +46,8 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request against the rate for all servers together. If the servers do not share limits, counts it
-    /// against this server's share.
+    /// Counts a request against the rate across all servers. If the servers do not share limits, counts it against this
+    /// server's share.
     ///
     /// # Errors
     /// `TooFast`, with the time to wait, if the limit is exceeded.

@@ -185,7 +185,7 @@ impl Route {
         self.allows_guests = true;
         self
     }
-    /// Whether responses may contain private data, so that caches must not store them.
+    /// Whether responses may contain private data and therefore must not be stored in caches.
     pub fn is_private(&self) -> bool {
         let is_open = matches!(self.handler, RouteHandler::Quick(_) | RouteHandler::Open(_));
         !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")

@@ -20,7 +20,7 @@ impl<'a> AdmittedCall<'a> {
     ///
     /// # Errors
     ///
-    /// Returns `Unavailable` if the circuit is open.
+    /// Returns `Unavailable` if the circuit breaker is open.
     pub fn ask(
         entry: &'a RegisteredProvider,
         model: &'a str,

@@ -26,7 +26,7 @@ const MAX_REFUSALS: usize = 8;
 ///
 /// # Errors
 ///
-/// Returns an error if the circuit is open, the call is canceled or times out, or the last attempt fails.
+/// Returns an error if the circuit breaker is open, the call is canceled or times out, or the last attempt fails.
 pub(super) async fn ask(
     attempt: &CallAttempt<'_>,
     meter: &mut UsageMeter<'_>,

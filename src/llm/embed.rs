@@ -24,7 +24,8 @@ impl Llm {
     ///
     /// # Errors
     ///
-    /// Returns an error if the model does not exist, its circuit is open, the queue is full, or the provider fails.
+    /// Returns an error if the model does not exist, its circuit breaker is open, the queue is full, or the provider
+    /// fails.
     pub async fn embed(
         &self,
         user: Option<&UserId>,

@@ -22,8 +22,8 @@ pub struct ProviderStatus {
     /// Whether the provider belongs to one user.
     pub is_own: bool,
     /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`. `throttled` means
-    /// that the provider's rate limit applies to a model; `circuit_open` means that the circuits of all temporarily
-    /// unavailable models are open.
+    /// that the provider's rate limit applies to a model; `circuit_open` means that the circuit breakers of all
+    /// temporarily unavailable models are open.
     pub status: &'static str,
     /// Whether the provider has all required settings.
     pub configured: bool,
@@ -36,8 +36,8 @@ pub struct ProviderStatus {
     pub message: String,
     /// The most recent failed call.
     pub last_failure: Option<LastFailure>,
-    /// Models that are temporarily unavailable, each with its name, the state of its circuit, and the end of the
-    /// provider's rate limit.
+    /// Models that are temporarily unavailable, each with its name, the state of its circuit breaker, and the end of
+    /// the provider's rate limit.
     pub held_models: Vec<(String, CircuitView, Option<Timestamp>)>,
 }
 

@@ -40,8 +40,8 @@ const COUNTER_HEADERS: &[(&str, &str)] = &[
 /// A function that returns the value of the header with this lowercase name.
 pub(super) type Header<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Returns the pause after a refused call: the one that a retry header requires or, without such a header, the one
-/// until an exhausted counter is reset.
+/// Returns how long to pause after a refused call: the time in a retry header or, without one, the time until an
+/// exhausted counter is reset.
 pub(super) fn pause_after_refusal(header: Header, now: Timestamp) -> Option<Duration> {
     let own = header("retry-after-ms")
         .and_then(|text| parse_duration(&format!("{}ms", text.trim())))

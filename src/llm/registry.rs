@@ -76,8 +76,8 @@ pub struct LastFailure {
     pub message: String,
 }
 
-/// The error for a model whose circuit is open because its calls have failed too often. Contains the time at which the
-/// circuit closes, if known.
+/// The error for a model whose circuit breaker is open because its calls have failed too often. Contains the time at
+/// which the circuit breaker closes, if known.
 pub(super) struct OpenCircuit(pub Option<Timestamp>);
 
 impl RegisteredProvider {
@@ -90,7 +90,8 @@ impl RegisteredProvider {
     ///
     /// # Errors
     ///
-    /// Returns an error if the circuit is open. It contains the time at which the circuit closes, if known.
+    /// Returns an error if a circuit breaker is open. It contains the time at which the circuit breaker closes, if
+    /// known.
     pub fn admit(
         &self,
         model: &str,
@@ -286,8 +287,8 @@ impl ProviderRecord {
         self.models.entry(model.to_owned()).or_default()
     }
 
-    /// Returns the models that are temporarily unavailable to a user, each with the state of its circuit and the time
-    /// at which its rate limit ends. All times are wall-clock times.
+    /// Returns the models that are temporarily unavailable to a user, each with the state of its circuit breaker and
+    /// the time at which its rate limit ends. All times are wall-clock times.
     pub fn held_models(
         &self,
         user: Option<&UserId>,

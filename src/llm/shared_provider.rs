@@ -1,4 +1,4 @@
-//! The limits of a provider that servers share through Redis: slots for concurrent calls, open circuits, and pauses.
+//! Per-provider state that servers share through Redis: slots for concurrent calls, open circuit breakers, and pauses.
 //! Without Redis, only this server's queue limits the calls.
 
 use std::sync::Arc;

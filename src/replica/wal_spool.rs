@@ -48,8 +48,8 @@ pub struct SpoolState {
 pub struct SpoolShared(Mutex<SpoolState>);
 
 impl SpoolShared {
-    /// Creates the state for a replica whose last change is `newest`. `has_lost_changes` is whether the
-    /// database may differ from the replica.
+    /// Creates the state for a replica whose last change is `newest`. `has_lost_changes` tells whether the database may
+    /// differ from the replica.
     pub fn new(newest: u64, has_lost_changes: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(SpoolState {
             newest_number: newest,

@@ -106,7 +106,7 @@ pub struct SlotRequest<'a> {
     pub kind: &'a str,
     /// The user, address, or provider to which the limit applies.
     pub subject: &'a str,
-    /// Maximum number of slots for all servers together; 0 for no limit.
+    /// Maximum number of slots across all servers; 0 for no limit.
     pub limit: usize,
     /// Number of slots requested.
     pub count: usize,

@@ -19,8 +19,8 @@ use super::totals::{Amount, KeyPart, PendingTotals};
 /// A read-only connection.
 pub struct Reader(Connection);
 
-/// A read-write connection. The writer thread has one. With PostgreSQL, the thread that renews this server's row has
-/// another one.
+/// A read-write connection. The writer thread owns one; with PostgreSQL, so does the thread that renews this server's
+/// row in `servers`.
 pub struct Writer {
     reader: Reader,
     totals: RefCell<PendingTotals>,
@@ -285,7 +285,7 @@ impl Reader {
 }
 
 impl Writer {
-    /// Opens a read-write connection to a SQLite file. `followed` is whether a replica follows the write-ahead log.
+    /// Opens a read-write connection to a SQLite file. `followed` tells whether a replica follows the write-ahead log.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened or configured.

@@ -17,7 +17,7 @@ use crate::domain::standing::ScoreRecord;
 
 /// Maximum number of experiments that count, newest first.
 const MAX_EXPERIMENTS: u32 = 20;
-/// Maximum number of evaluations that count, in all experiments together.
+/// Maximum total number of evaluations that count, across all experiments.
 const MAX_EVALUATIONS: usize = 2_000;
 
 /// Maximum number of panel votes that count, newest first.

@@ -236,7 +236,7 @@ pub struct StreamSettings<'a> {
     pub model: &'a str,
     /// Whether the prompt template opens the reasoning block, so that the answer only closes it.
     pub expects_close: bool,
-    /// Whether pieces that have been sent cannot be retracted, so that `Delta::Restart` must not be sent.
+    /// Whether pieces that have been sent cannot be retracted; if so, `Delta::Restart` must not be sent.
     pub cannot_retract: bool,
 }
 

@@ -123,8 +123,7 @@ const OLLAMA_OPTIONS: &[&str] = &[
 ///
 /// # Errors
 ///
-/// Returns an error when there are more than 64 such fields, a name is too long, or all of them together exceed 256
-/// KiB.
+/// Returns an error when there are more than 64 such fields, a name is too long, or their total size exceeds 256 KiB.
 pub(super) fn read_fields(
     format: ApiFormat,
     fields: &Map<String, Value>,

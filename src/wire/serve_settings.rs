@@ -52,7 +52,8 @@ pub(super) fn response_settings(
         ),
         ("tools", Value::Array(tools)),
         ("tool_choice", choice),
-        // Responses are not stored, are not run in the background, and have no service tier.
+        // Always the same: responses are never stored, run in the background, or continued from a previous response,
+        // and there is only the default service tier.
         ("store", json!(false)),
         ("background", json!(false)),
         ("service_tier", json!("default")),

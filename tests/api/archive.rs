@@ -212,8 +212,8 @@ fn manifest(client: &mut Client) -> Vec<u8> {
     bytes
 }
 
-/// Returns a compressed archive that consists of a manifest and one more entry. The entry contains `begin`, followed by
-/// repetitions of `piece` up to this many bytes.
+/// Returns a decompression bomb: a gzipped tar archive with the manifest and one more entry, which contains `begin` and
+/// then `piece` repeated until the entry has `size` bytes.
 fn bomb(
     manifest: &[u8],
     kind: tar::EntryType,

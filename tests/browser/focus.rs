@@ -23,7 +23,7 @@ fn focused_element(browser: &Browser) -> Value {
     browser.value("(() => { const here = document.activeElement; return here === document.body ? 'lost' : here.tagName.toLowerCase(); })()")
 }
 
-/// Opens a button's dialog and closes it with Escape. The focus must then be on the button again.
+/// Opens a button's dialog and closes it with Escape. Focus must then return to the button.
 fn open_and_close(browser: &Browser, css: &str) {
     press_enter_on(browser, css);
     browser.wait("dialog");

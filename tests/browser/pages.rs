@@ -141,8 +141,8 @@ pub fn focused(browser: &Browser) -> String {
     name.as_str().unwrap_or_default().to_owned()
 }
 
-/// Presses Tab until the element with this name has the focus. Every element that gets the focus on the way must have a
-/// visible focus indicator.
+/// Presses Tab until the element with this name has focus. Panics if any element that receives focus, including this
+/// one, shows no focus indicator.
 pub fn tab_to(browser: &Browser, name: &str) {
     let mut passed = Vec::new();
     for _ in 0..80 {

@@ -29,7 +29,7 @@ fn palette_and_shortcuts_work_by_keyboard() {
         browser.keys(&[], keys::ENTER);
         browser.wait_text("main h1", "Search");
         assert_eq!(browser.count("dialog"), 0);
-        // Letters are shortcuts, unless a field has the focus.
+        // Letters are shortcuts, unless a field has focus.
         browser.keys(&[], "?");
         browser.wait_text("dialog h2", "Keyboard shortcuts");
         browser.screenshot_window(&format!("shortcuts-{width}"));

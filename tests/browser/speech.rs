@@ -56,7 +56,7 @@ fn a_question_is_dictated_and_its_answer_is_read_aloud() {
     browser.click("[aria-label=Dictate]");
     assert_eq!(pressed(&browser, "Dictate"), json!("true"));
     check_accessibility(&browser, axe().as_deref(), "dictation");
-    // Interim results are not inserted, because the recognition may still change them.
+    // Interim results are not inserted, because the recognizer may still change them.
     browser.run("say('How much', false);", json!([]));
     browser.run("say('How much does the pump');", json!([]));
     browser.run("say(' deliver?');", json!([]));

@@ -31,7 +31,8 @@ const ASK_SCRIPT: &str = "
       shared_thread: `/share/${await share(`/api/threads/${told.thread_id}/share`)}`,
     };";
 
-/// Script that creates the content of the other pages and returns their addresses.
+/// Script that creates a project with all documents, and returns the addresses of three pages: the project, a document,
+/// and a new question about that document.
 const PAGES_SCRIPT: &str = "
     const send = async (path, body) => (await fetch(path, body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json();
     const { documents } = await send('/api/documents');

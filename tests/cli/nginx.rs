@@ -33,7 +33,7 @@ pub fn is_installed() -> bool {
     output.is_ok()
 }
 
-/// Returns a port on which nothing listens.
+/// Returns a free TCP port on 127.0.0.1.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()

@@ -1,5 +1,5 @@
 //! Tests operating several servers: what administrators see of them, updates from earlier versions, and limits that
-//! apply to all servers together.
+//! apply across all servers.
 
 use std::sync::Arc;
 

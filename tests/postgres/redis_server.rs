@@ -89,7 +89,7 @@ impl RedisServer {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Returns the number of slots taken, in all limits together.
+    /// Returns the total number of slots taken, across all limits.
     pub fn slots(&self) -> usize {
         let keys = self.command(&["KEYS", "*:slots:*"]);
         let counts = keys.lines().filter(|key| !key.is_empty());

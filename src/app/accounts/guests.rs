@@ -1,5 +1,5 @@
-//! Guests: visitors of the offline demo who try documents and threads without an account. A guest is a user with a
-//! session in one browser and no way to sign in again; it is deleted with all its data after a day.
+//! Guests: visitors to the offline demo, who can try documents and threads without an account. A guest is a user record
+//! with a session in one browser and no way to sign in again. The record and all its data are deleted after a day.
 
 use std::time::Duration;
 

@@ -93,8 +93,8 @@ impl LoginThrottle {
         self.shared = limits;
     }
 
-    /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit. The limit applies to
-    /// all servers together; if the shared limits are unavailable, this server enforces only its share of it.
+    /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit. The limit applies
+    /// across all servers; if the shared limits are unavailable, this server enforces only its share of it.
     ///
     /// # Errors
     /// `Kind::TooFast`, with the time until the next attempt is allowed.

@@ -55,7 +55,7 @@ impl FirstAdminRule {
         })
     }
 
-    /// Returns the role that a registration with this setup token may get. `is_local` is whether it comes from this
+    /// Returns the role that a registration with this setup token may get. `is_local` tells whether it comes from this
     /// machine, as far as can be determined.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::domain::tools;
 
 /// Maximum number of turns of a conversation that is run again; same as in the API.
 const MAX_TURNS: usize = 2_000;
-/// Maximum length of all turns together, in bytes.
+/// Maximum total length of all turns, in bytes.
 const MAX_TEXT_BYTES: usize = 2_000_000;
 
 /// Rejects a conversation beyond the API's limits, which an imported archive can contain.

@@ -63,7 +63,7 @@ impl Analyses<'_> {
         Ok((meaning.map(Arc::new), Some(record)))
     }
 
-    // Whether a cost budget may apply, so that the price of every call must be known. Any API key counts as a budget.
+    // Whether a cost budget may apply; if so, the price of every call must be known. Any API key counts as a budget.
     async fn has_cost_budget(&self, user: &UserId, new: &CheckedRequest) -> Result<bool> {
         let is_own = new.budget.is_some() || new.context.key.is_some();
         Ok(is_own || self.usage.budget_status(user).await?.limits.limits_cost())

@@ -153,7 +153,7 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
     assigned_drafts
 }
 
-// Whether this model wrote the text. A text by a fallback counts for the model it replaced.
+// Whether this model wrote the text. A text by a fallback counts as written by the model that it replaced.
 fn is_written_by(draft: &StageAnswer, name: &str) -> bool {
     draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
 }

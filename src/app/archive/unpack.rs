@@ -22,9 +22,9 @@ use crate::domain::id::{UserId, ulid};
 use crate::domain::time::Timestamp;
 use crate::store::archive::{self, ArchiveTable, ROW_SCHEMA_VERSION};
 
-/// Maximum size of all entries together, in bytes (16 GiB).
+/// Maximum total size of all entries, in bytes (16 GiB).
 const MAX_BYTES: u64 = 16 << 30;
-/// Maximum number of rows in the tables that have an ID column, all tables together.
+/// Maximum total number of rows in all tables that have an ID column.
 const MAX_IDS: usize = 500_000;
 /// Maximum number of entries. An archive has one per table and one per original document.
 const MAX_FILES: usize = 500_000;

@@ -23,9 +23,9 @@ pub struct Completion {
     pub extras: Extras,
     /// Why the model stopped generating.
     pub finish_reason: Finish,
-    /// Tokens of all calls together.
+    /// Total tokens of all calls.
     pub usage: Usage,
-    /// Cost of all calls together; `None` if the price of any call is unknown.
+    /// Total cost of all calls; `None` if the price of any call is unknown.
     pub cost: Option<MicroDollars>,
     /// Whether every answer came from the cache.
     pub is_cached: bool,

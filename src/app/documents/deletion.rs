@@ -26,7 +26,7 @@ pub(in crate::app) fn mark(folder: &Path, ids: &[DocumentId]) {
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
-/// Removes the markers of documents that are kept after all.
+/// Removes the markers of documents that were marked for deletion but are kept.
 pub(in crate::app) fn unmark(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
         let _ = fs::remove_file(marker_path(folder, id.as_str()));
@@ -103,7 +103,7 @@ pub(in crate::app) fn mark_upload(folder: &Path) {
     }
 }
 
-/// Removes the marker of an upload that is kept after all.
+/// Removes the marker of an upload that was marked for deletion but is kept.
 pub(in crate::app) fn unmark_upload(folder: &Path) {
     let _ = fs::remove_file(folder.join(UPLOAD_MARKER));
 }

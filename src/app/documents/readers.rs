@@ -116,8 +116,8 @@ impl ReaderPool {
         }))
     }
 
-    /// Returns a receiver for the outcome of reading this document. `is_new` is whether it was just uploaded. Must be
-    /// called before `work`.
+    /// Returns a receiver for the outcome of reading this document. `is_new` tells whether it was just uploaded. Must
+    /// be called before `work`.
     pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<ReadOutcome> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.0.lock_state();

@@ -114,7 +114,7 @@ impl<'a> PassageSearch<'a> {
         budget: usize,
     ) -> store::Result<Candidate> {
         let ids = std::slice::from_ref(&document.id);
-        // Each passage costs at least its frame, so the budget has no room for more than this.
+        // Each passage costs at least `PASSAGE_OVERHEAD`, so the budget cannot hold more passages than this.
         let limit = u32::try_from(budget / retrieval::PASSAGE_OVERHEAD + 1)
             .unwrap_or(u32::MAX)
             .min(MAX_SCANNED);

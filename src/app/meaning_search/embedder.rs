@@ -45,8 +45,8 @@ enum StepOutcome {
 }
 
 impl SemanticSearch<'_> {
-    /// Computes missing vectors whenever documents have been read or a user has chosen a model. Never returns;
-    /// sleeps without a timer while nothing is missing.
+    /// Computes missing vectors whenever the reading of a document has ended or a user has chosen a model. After a
+    /// failure, tries again with increasing pauses. Never returns; waits without polling while nothing is missing.
     pub async fn embed_passages(&self) {
         let mut pause = INITIAL_PAUSE;
         loop {

@@ -27,8 +27,8 @@ pub enum MigrationTarget {
 }
 
 impl MigrationTarget {
-    /// Parses the address of a server, the path of a data folder, or the path of a `quire.db` in one. Returns
-    /// `None` for any other address, which would otherwise be taken for the name of a folder.
+    /// Parses the address of a server, the path of a data folder, or the path of a `quire.db` in one. Returns `None`
+    /// for any other address, which would otherwise be mistaken for the name of a folder.
     pub fn parse(text: &str) -> Option<Self> {
         let is_address = ["postgres://", "postgresql://"]
             .iter()

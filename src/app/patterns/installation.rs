@@ -53,7 +53,7 @@ impl InstallationPatterns {
     }
 }
 
-/// Returns the built-in patterns. Tests ensure that they parse and are valid.
+/// Returns the built-in patterns. The build converts them to JSON; tests ensure that they are valid patterns.
 pub(super) fn embedded() -> Vec<Pattern> {
     serde_json::from_str(EMBEDDED_PATTERNS).expect("the build checks the patterns")
 }

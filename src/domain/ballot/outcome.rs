@@ -191,7 +191,7 @@ impl VoteOutcome {
     }
 }
 
-/// Whether these votes are tied and the members' standings do not break the tie, so that the synthesizer must.
+/// Whether these votes are tied and the members' standings do not break the tie, so the synthesizer must break it.
 pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
     decide_vote(ballots).is_some_and(|outcome| outcome.decision == VoteDecision::Draw)
 }

@@ -31,7 +31,7 @@ const ASCII_SYMBOLS: &[(&str, &str)] = &[
     (":=", "≔"),
 ];
 
-/// Symbols that belong to the adjacent number, so that a quotation must not end between the two.
+/// Symbols that belong to the adjacent number; a quotation must not end between the two.
 const BOUND_SYMBOLS: &[char] = &[
     '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
     '!', '|', '′', '″', '△', '▲', '▽', '▼',

@@ -18,7 +18,7 @@ pub(super) use conflict::conflict;
 
 /// Minimum share of a sentence's content words that the quoted words must contain, 0 to 1.
 const MIN_SHARED_WORDS: f64 = 0.4;
-/// Maximum number of differing words that are taken for a substitution.
+/// Maximum number of differing words that still count as a substitution.
 const MAX_SUBSTITUTED_WORDS: usize = 2;
 
 /// Words that begin another part of a sentence.

@@ -113,7 +113,8 @@ impl Power {
             _ => "A configuration that leads the race",
         };
         let budget = &design.budget;
-        // Before a run, only an upper bound on an evaluation's usage is known.
+        // Before a run, only an upper bound on an evaluation's usage is known, so a budget may allow more cases than
+        // computed.
         let is_bound =
             budget.cost.is_some() || budget.tokens.is_some() || budget.latency_ms.is_some();
         let is_exact =

@@ -121,7 +121,7 @@ pub struct Judgment {
     pub second_index: usize,
     /// Which configuration's answer is better, or a tie.
     pub preferred_side: super::pairwise::Preferred,
-    /// The judging model; `None` for a user.
+    /// The model that judged; `None` if a user judged.
     pub judge: Option<String>,
 }
 

@@ -318,7 +318,7 @@ fn parse_stages(
 fn default_task(at: usize, role: StageRole, prompt: &str) -> Task {
     match role {
         StageRole::Synthesizer => Task::Synthesize,
-        // A file cannot define a reading stage, which is added only for long documents.
+        // Never reached: a file cannot define a reading stage, which is added only to read long documents in parts.
         StageRole::Readers => Task::Read,
         StageRole::Members if at == 0 => Task::Answer,
         StageRole::Members if prompt.contains("{reviews}") || prompt.contains("{own_initial}") => {

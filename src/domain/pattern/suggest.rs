@@ -12,7 +12,7 @@ use signs::{KEYWORD_SIGNALS, STRONG_WEIGHT, WEAK_WEIGHT};
 
 /// Maximum number of characters of a question that are examined.
 const MAX_QUESTION_CHARS: usize = 4_000;
-/// Maximum number of shared words that count for a custom pattern.
+/// Maximum number of shared words that count toward a custom pattern's score.
 const MAX_COMMON_WORDS: usize = 3;
 /// The pattern that is ranked first if nothing points to another one.
 const DEFAULT_PATTERN: &str = "confidence";

@@ -48,7 +48,7 @@ impl Journal {
         stored
     }
 
-    /// Checks whether batches with an unknown outcome were stored after all, and if so, removes them from the pending
+    /// Checks whether batches with an unknown outcome were in fact stored, and if so, removes them from the pending
     /// ones.
     async fn has_been_stored(&mut self) -> bool {
         let had_uncertain = self.uncertain_batches > 0;

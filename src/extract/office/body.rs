@@ -215,7 +215,7 @@ impl<'o, 's> BodyText<'o, 's> {
             .filter(|_| self.skipped_table_depth == 0)
     }
 
-    /// Opens a row. `names` is whether the file declares it to be a header row.
+    /// Opens a row. `names` tells whether the file declares it to be a header row.
     pub fn open_row(&mut self, names: bool) {
         if let Some(table) = self.table() {
             table.row.clear();

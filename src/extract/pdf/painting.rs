@@ -83,7 +83,7 @@ impl PagePainting {
     }
 
     /// Handles an operator that concerns paths or colors. Returns false for any other operator. `glyphs` is the number
-    /// of characters drawn so far, and `is_shown` is whether the layer is on.
+    /// of characters drawn so far, and `is_shown` tells whether the layer is on.
     pub fn apply(
         &mut self,
         instruction: &Instruction<'_, '_>,

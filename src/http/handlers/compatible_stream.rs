@@ -78,9 +78,9 @@ impl StreamDialect {
         }
     }
 
-    /// Returns the events for reasoning. `is_own` is whether it is a model's own reasoning, which is always sent. A
-    /// panel's progress is sent as reasoning only on request, and only in chat completions, where clients display it
-    /// without configuration.
+    /// Returns the events for reasoning text. A model's own reasoning (`is_own`) is sent in every format that supports
+    /// it. A panel's progress is sent as reasoning only if requested, and only in chat completions, whose clients
+    /// display it without configuration.
     fn reasoning(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
         match self {
             _ if text.is_empty() => Vec::new(),

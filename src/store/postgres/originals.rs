@@ -61,8 +61,8 @@ pub fn delete_all(db: &Writer, id: &DocumentId) -> Result<()> {
     db.run(sql, [id]).map(drop)
 }
 
-/// Deletes a file whose document was not stored. Keeps the file if the document has a row after all, because only the
-/// answer to its commit was lost.
+/// Deletes a file whose document was not stored. Does nothing if the document exists: its commit can succeed even if
+/// the reply is lost.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -98,8 +98,8 @@ pub fn count_alive(db: &Reader) -> Result<u64> {
     )
 }
 
-/// Checks that an owner has fewer than `most` runs on all servers together, and prevents other servers from adding one
-/// before the end of the transaction.
+/// Checks that an owner has fewer than `most` runs across all servers, and keeps other servers from adding one until
+/// the transaction ends.
 ///
 /// # Errors
 /// `Conflict` with [`TOO_MANY_RUNS`] if the owner has at least `most` runs; another error if the database cannot be

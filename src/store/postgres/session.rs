@@ -364,7 +364,7 @@ impl PostgresSession {
     }
 
     /// Waits for the server's answer. Sends nothing in a broken session: its connection may still be open, and a late
-    /// answer would be taken for the answer to another statement.
+    /// answer would be mistaken for the answer to another statement.
     fn answer<T>(
         &self,
         asking: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,

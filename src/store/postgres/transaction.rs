@@ -47,7 +47,7 @@ impl Transaction {
         self.unsent.take()
     }
 
-    /// Ends the transaction. Returns whether its beginning has been sent, so that the server must be told to end it.
+    /// Ends the transaction. Returns whether its beginning has been sent; if so, the server must be told to end it.
     pub(super) fn end(&self) -> bool {
         self.is_open.set(false);
         self.is_aborted.set(false);

@@ -78,7 +78,7 @@ impl SqliteConnection {
         Ok(Self::new(connection))
     }
 
-    /// Opens a read-write connection, creating the file if needed. `followed` is whether a replica follows the
+    /// Opens a read-write connection, creating the file if needed. `followed` tells whether a replica follows the
     /// write-ahead log.
     ///
     /// # Errors

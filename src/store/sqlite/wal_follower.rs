@@ -15,7 +15,7 @@ const LARGE_LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// A follower of the log. Its methods are called between changes, while the log does not change. They must be fast,
 /// because every change waits for them.
 pub trait WalFollower: Send {
-    /// Reads the entries added to the log since the last call. `foreign` is whether another process has changed the
+    /// Reads the entries added to the log since the last call. `foreign` tells whether another process has changed the
     /// database since then.
     fn read_changes(&mut self, log: &Path, foreign: bool);
     /// Called after the log has been truncated, which happens only after `read_changes`.

@@ -194,8 +194,8 @@ impl OriginalFiles {
         self.current().put(id, file)
     }
 
-    /// Removes a file whose document's row was not stored. Keeps the file if the row exists after all,
-    /// because the response to its commit may have been lost with the connection. Blocks.
+    /// Removes a file whose document's row was not stored. Keeps the file if the row exists: its commit can succeed
+    /// even if the response is lost with the connection. Blocks.
     pub fn discard(&self, id: &DocumentId) {
         let target = id.clone();
         let recorded = self

@@ -74,7 +74,7 @@ fn check_open_files(limits: &str, connections: u64) -> Option<CheckResult> {
 
 fn check_memory(bytes: u64, document: u64) -> Option<CheckResult> {
     let (limit_mib, document_mib) = (bytes >> 20, document >> 20);
-    // Without a limit, version 1 of control groups reports a number larger than any machine's memory.
+    // Without a limit, cgroup v1 reports a number larger than any machine's memory.
     if limit_mib > 1 << 24 {
         return None;
     }
