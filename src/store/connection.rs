@@ -408,22 +408,30 @@ impl Writer {
         drop(self.totals.borrow_mut().take());
     }
 
-    /// Writes all amounts that were added to totals.
+    /// Writes all amounts that were added to totals. The jobs that added them have succeeded, so a row that can never be
+    /// written, such as one whose sum is out of range, is skipped instead of failing all of them.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be written.
+    /// Returns `Full` if the disk is full, and `Busy` if the whole transaction should be retried.
     pub(super) fn write_totals(&self) -> Result<()> {
         let totals = self.totals.borrow_mut().take();
         if totals.is_empty() {
             return Ok(());
         }
-        let write = || self.attempt(|db| totals.write(|sql, values| db.run(sql, values).map(drop)));
-        match write() {
-            // The jobs have succeeded, so the totals are tried once more. A server of an earlier version, which writes
-            // them in another order, may have caused a deadlock, or a user may have been deleted at this moment.
-            Err(StoreError::Busy | StoreError::Missing) if self.in_transaction() => write(),
-            result => result,
+        if self.kind() == EngineKind::Postgres {
+            let write = |sql, values: &[Value<'_>]| self.run(sql, values).map(drop);
+            if self.attempt(|_| totals.write(write)).is_ok() {
+                return Ok(());
+            }
         }
+        // Each row separately. In PostgreSQL, a server of an earlier version, which writes rows in another order, may have
+        // caused a deadlock, or a user may have been deleted at this moment.
+        totals.write(|sql, values| match self.attempt(|db| db.run(sql, values)) {
+            Err(StoreError::Full) => Err(StoreError::Full),
+            Err(StoreError::Busy) => Err(StoreError::Busy),
+            Err(_) if !self.in_transaction() => Err(StoreError::Busy),
+            _ => Ok(()),
+        })
     }
 
     /// Changes rows as [`Writer::run`] does, for a statement that is not worth caching.

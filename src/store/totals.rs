@@ -1,7 +1,7 @@
 //! Totals to which many transactions add, such as a user's usage of a model on a day. The amounts that the jobs of a
 //! transaction add are collected and written at its end: each row once, and the rows in the same order in every
-//! transaction. Servers that add to the same rows therefore never deadlock, and wait for each other only for as long as
-//! a commit takes.
+//! transaction. Servers that add to the same rows therefore never deadlock, and wait for each other only at the end of
+//! their transactions.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

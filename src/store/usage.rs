@@ -260,6 +260,25 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_out_of_range_does_not_fail_other_totals() {
+        with_writer(|db| {
+            users::insert(db, &user(1))?;
+            users::insert(db, &user(2))?;
+            add(db, &user(1).id, 5, &call_charge("a/x", false, 1));
+            db.write_totals()?;
+            db.run("UPDATE usage SET input = ?1", [i64::MAX])?;
+            for n in [1, 2] {
+                add(db, &user(n).id, 5, &call_charge("a/x", false, 1));
+            }
+            assert_eq!(db.write_totals(), Ok(()));
+            for n in [1, 2] {
+                assert_eq!(for_user(db, &user(n).id, 0, 9)?[0].calls, 1);
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
     fn budgets_count_the_servers_money_and_all_tokens() {
         with_writer(|db| {
             let id = user(1).id;

@@ -101,20 +101,18 @@ const REASONING_PATHS: &[&[&str]] = &[
 
 const TOTAL_PATHS: &[&[&str]] = &[&["total_tokens"], &["totalTokens"], &["total_token_count"]];
 
-/// Parses a count, which is a number or a string of digits.
+/// Maximum count that is believed. The sum of many such counts still fits in a column of the database.
+const MAX_COUNT: f64 = 1e15;
+
+/// Parses a count, which is a number or a string of digits. Returns `None` for anything else, and for a count that is
+/// too large to be true.
 pub(super) fn parse_count(value: &Value) -> Option<u64> {
     let float = match value {
-        Value::Number(number) => match number.as_u64() {
-            Some(integer) => return Some(integer),
-            None => number.as_f64()?,
-        },
-        Value::String(text) => match text.trim().parse::<u64>() {
-            Ok(integer) => return Some(integer),
-            Err(_) => text.trim().parse::<f64>().ok()?,
-        },
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse::<f64>().ok()?,
         _ => return None,
     };
-    let is_whole = float >= 0.0 && float.fract() == 0.0 && float <= 1e15;
+    let is_whole = float >= 0.0 && float.fract() == 0.0 && float <= MAX_COUNT;
     is_whole.then_some(float as u64)
 }
 

@@ -65,7 +65,7 @@ impl QueryPart {
     /// For such a part, the index also finds words that differ only in these marks.
     pub fn has_marks(&self) -> bool {
         let mut characters = self.words.iter().flat_map(|word| word.chars());
-        characters.any(scripts::is_mark)
+        characters.any(scripts::is_splitting_mark)
     }
 
     /// Returns whether the text contains the part.

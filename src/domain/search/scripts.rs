@@ -9,11 +9,17 @@ pub(super) fn is_word_character(character: char) -> bool {
 }
 
 /// Whether the character is a combining mark, such as a vowel sign.
-pub(super) fn is_mark(character: char) -> bool {
+fn is_mark(character: char) -> bool {
     matches!(u32::from(character),
         0x0300..=0x036F | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x064B..=0x065F | 0x0900..=0x0963
         | 0x0981..=0x0DF3 | 0x0E31 | 0x0E34..=0x0E3A | 0x0E47..=0x0E4E | 0x0EB1..=0x0EBC
         | 0x0EC8..=0x0ECE | 0x102B..=0x103E | 0x17B4..=0x17D3)
+}
+
+/// Returns whether SQLite's index splits words at the character: at combining marks, except for the accents of European
+/// languages, which it ignores.
+pub(super) fn is_splitting_mark(character: char) -> bool {
+    is_mark(character) && !matches!(character, '\u{0300}'..='\u{036F}')
 }
 
 /// Whether the character is an ideograph, kana, or Hangul, which are indexed as bigrams. Hangul is included because its

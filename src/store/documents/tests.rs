@@ -116,6 +116,10 @@ fn words_that_differ_only_in_vowel_signs_are_different_words() {
         let texts = ["यह किला है", "यह कला है", "कोई काला नहीं"];
         let passages: Vec<_> = (0..).zip(texts).map(|(n, text)| passage(n, text)).collect();
         insert(db, &document, &[(1, texts.join("\n"))], &passages)?;
+        // Accents are ignored, even those that are separate characters.
+        let other = self::document(2, 1);
+        insert(db, &other, &[(1, "café".into())], &[passage(0, "café")])?;
+        assert_eq!(frequency(db, &other, "cafe\u{301}"), Ok(1));
         for word in ["किला", "कला", "काला"] {
             assert_eq!(frequency(db, &document, word), Ok(1), "{word}");
         }

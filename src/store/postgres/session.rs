@@ -238,9 +238,9 @@ impl PostgresSession {
         self.send(self.client.batch_execute(sql))
     }
 
-    /// Begins or ends a transaction, or sets, releases, or restores a savepoint. Waits for the server only to roll a
-    /// transaction back or to commit one of a read-write session; other statements are sent with the next query or
-    /// without waiting.
+    /// Begins or ends a transaction, or sets, releases, or restores a savepoint. Waits for the server only to roll back,
+    /// or to commit a transaction of a read-write session; other statements are sent with the next query or without
+    /// waiting.
     ///
     /// # Errors
     /// Returns an error if the server cannot be reached, or reports an error.
@@ -262,6 +262,11 @@ impl PostgresSession {
                     false => BEGIN_READ,
                 });
                 Ok(())
+            }
+            // Sent at once, so that the locks of what failed are released.
+            _ if sql.starts_with("ROLLBACK TO ") => {
+                self.transaction.add(sql)?;
+                self.send_unsent(&self.transaction.take_unsent())
             }
             _ if is_about_savepoint(sql) => self.transaction.add(sql),
             _ => self.execute_batch(sql),
@@ -347,7 +352,8 @@ impl PostgresSession {
         Ok(statement)
     }
 
-    /// Sends a query after the transaction's unsent statements, and waits for the answer.
+    /// Sends a query after the transaction's unsent statements, and waits for the answer. If one of the unsent statements
+    /// fails, the session must be discarded: the server's transaction and savepoints are then not those of this session.
     fn send<T>(
         &self,
         asking: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
@@ -356,11 +362,34 @@ impl PostgresSession {
         if unsent.is_empty() {
             return self.answer(asking);
         }
-        self.answer(async {
+        // A pooler may refuse BEGIN and keep the connection; the query must not run without a transaction.
+        if self.is_pooled && unsent.starts_with("BEGIN") {
+            self.send_unsent(&unsent)?;
+            return self.answer(asking);
+        }
+        let has_begun = Cell::new(true);
+        let answer = self.answer(async {
             // Both are sent in this order, without waiting for the first answer.
             let (begun, answer) = tokio::join!(biased; self.client.batch_execute(&unsent), asking);
+            has_begun.set(begun.is_ok());
             begun.and(answer)
-        })
+        });
+        self.discard_unless(has_begun.get())?;
+        answer
+    }
+
+    /// Sends the transaction's unsent statements alone.
+    fn send_unsent(&self, unsent: &str) -> Result<()> {
+        let sent = self.answer(self.client.batch_execute(unsent));
+        self.discard_unless(sent.is_ok())
+    }
+
+    fn discard_unless(&self, has_begun: bool) -> Result<()> {
+        if !has_begun {
+            self.mark_broken();
+            return Err(StoreError::Busy);
+        }
+        Ok(())
     }
 
     /// Waits for the server's answer. Sends nothing in a broken session: its connection may still be open, and a late
@@ -378,11 +407,14 @@ impl PostgresSession {
         match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
+                // The server has not seen a query that failed in this process.
+                if error.code().is_some() {
+                    self.transaction.abort();
+                }
                 let (error, is_lasting) = meaning(&error);
                 if is_lasting {
                     self.mark_broken();
                 }
-                self.transaction.abort();
                 Err(error)
             }
             Err(_) => {
@@ -415,7 +447,7 @@ impl PostgresRows<'_> {
 }
 
 fn is_about_savepoint(sql: &str) -> bool {
-    let starts = ["SAVEPOINT ", "RELEASE ", "ROLLBACK TO "];
+    let starts = ["SAVEPOINT ", "RELEASE "];
     starts.iter().any(|start| sql.starts_with(start))
 }
 

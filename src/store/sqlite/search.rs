@@ -98,11 +98,12 @@ pub(in crate::store) fn for_each_scored_passage(
         return db.each(sql, values, |row| Ok(take(row.get(0)?, row.get(1)?)));
     }
     // The index compares only the letters between the marks, so each candidate is compared with its text and heading.
-    let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8), heading, text FROM passages_fts
+    let sql =
+        "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8), heading, text, terms FROM passages_fts
                WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
     db.each(sql, values, |row| {
-        let (heading, text): (String, String) = (row.get(2)?, row.get(3)?);
-        let is_match = part.occurs_in(&text) || part.occurs_in(&heading);
+        let columns: [String; 3] = [row.get(2)?, row.get(3)?, row.get(4)?];
+        let is_match = columns.iter().any(|text| part.occurs_in(text));
         Ok(!is_match || take(row.get(0)?, row.get(1)?))
     })
 }
