@@ -164,7 +164,7 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the running server, which is told to stop only after this process's settings have been checked.
+/// Takes over from the running server, which must stop only after this process's settings have been checked.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,

@@ -44,7 +44,7 @@ const ADDRESS_PHRASES: &[&str] = &[
     "sprachmodell",
 ];
 
-/// Phrases that precede the words a model is told to say.
+/// Phrases that precede the words that an injected instruction tells a model to say.
 const ORDER_PHRASES: &[&str] = &[
     "reply with",
     "respond with",

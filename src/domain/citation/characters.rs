@@ -58,7 +58,7 @@ pub(super) fn is_enclosed(c: Option<char>) -> bool {
     c.is_some_and(|c| matches!(c, '\u{2460}'..='\u{249B}' | '\u{24EA}' | '\u{3251}'..='\u{325F}' | '\u{32B1}'..='\u{32BF}'))
 }
 
-/// Whether the character belongs to a script written without spaces, so that it counts as a word by itself.
+/// Whether the character belongs to a script written without spaces, in which case it counts as a word.
 pub(super) fn is_single_word(c: char) -> bool {
     let is_there = matches!(u32::from(c), 0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3005 | 0x3040..=0x30FF
         | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x2FA1F);

@@ -7,7 +7,7 @@
 //!
 //! The race is a deterministic state machine: the same design and outcomes lead to the same decisions, so a
 //! race is resumed by replaying stored outcomes. It never schedules calls whose declared bounds would exceed
-//! the budget. If a call exceeds its bound and thereby the budget, no more calls are scheduled.
+//! the budget. If a call exceeds its bound and the budget is exceeded too, no more calls are scheduled.
 
 mod budget;
 mod end;

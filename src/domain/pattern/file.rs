@@ -16,7 +16,7 @@ const MAX_SUMMARY: usize = 80;
 pub const MAX_STAGES: usize = 6;
 /// Largest panel size that a pattern can recommend.
 const MAX_PANEL: u32 = 16;
-/// Maximum number of use cases of a pattern, and also of limitations.
+/// Maximum number of use cases of a pattern, and maximum number of its limitations.
 const MAX_ENTRIES: usize = 12;
 
 /// Words that cannot be pattern IDs, because URL paths use them in the position of an ID.

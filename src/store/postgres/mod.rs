@@ -39,7 +39,7 @@ pub(super) use tokio_postgres::Row as PostgresRow;
 /// Writes a row without changing its values.
 pub(super) const REWRITE: &str = "UPDATE quire_schema SET version = version";
 
-/// Plans each statement anew for the current sizes of the tables, until the end of the transaction.
+/// Replans each statement for the current sizes of the tables, until the end of the transaction.
 pub(super) const PLAN_EVERY_TIME: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// Takes the advisory lock with this name, waiting for it if necessary. It is held until the end of the transaction.

@@ -82,7 +82,7 @@ impl SuccessiveHalving {
                 .zip(self.values(parent, self.feedback))
                 .map(|(&case, value)| (value, Trial { arm: parent, case }))
                 .collect();
-        // Shuffle anew for each proposal, so that the model does not always see the same failures.
+        // Shuffled for each proposal, because the model should not always see the same failures.
         Random::new(self.observations.design.seed ^ (self.proposals_made as u64) << 16)
             .shuffle(&mut trials);
         trials.sort_by(|a, b| a.0.total_cmp(&b.0));
