@@ -314,7 +314,9 @@ impl App {
 
 impl From<store::StoreError> for Error {
     fn from(error: store::StoreError) -> Self {
-        use store::StoreError::{Busy, Closed, Conflict, Failed, Full, Missing, Unknown};
+        use store::StoreError::{
+            Busy, Closed, Conflict, Failed, Full, Missing, OutOfRange, Unknown,
+        };
         match error {
             Missing => Error::missing(),
             Conflict(store::servers::NEWER_LEASE) => {
@@ -342,6 +344,7 @@ impl From<store::StoreError> for Error {
                 "this server no longer accepts changes: it is shutting down, or a newer process has taken over",
             )
             .resolve("try again in a moment"),
+            OutOfRange => Error::internal(error),
             Failed(private) => Error::internal(private),
         }
     }

@@ -408,8 +408,8 @@ impl Writer {
         drop(self.totals.borrow_mut().take());
     }
 
-    /// Writes all amounts that were added to totals. The jobs that added them have succeeded, so a row that can never be
-    /// written, such as one whose sum is out of range, is skipped instead of failing all of them.
+    /// Writes all amounts that were added to totals. A row whose sum would exceed the range of its column keeps its value,
+    /// instead of failing the jobs that share the transaction.
     ///
     /// # Errors
     /// Returns `Full` if the disk is full, and `Busy` if the whole transaction should be retried.
@@ -427,10 +427,10 @@ impl Writer {
         // Each row separately. In PostgreSQL, a server of an earlier version, which writes rows in another order, may have
         // caused a deadlock, or a user may have been deleted at this moment.
         totals.write(|sql, values| match self.attempt(|db| db.run(sql, values)) {
+            Ok(_) | Err(StoreError::OutOfRange) => Ok(()),
             Err(StoreError::Full) => Err(StoreError::Full),
-            Err(StoreError::Busy) => Err(StoreError::Busy),
-            Err(_) if !self.in_transaction() => Err(StoreError::Busy),
-            _ => Ok(()),
+            // Nothing has been committed, so the jobs can be repeated.
+            Err(_) => Err(StoreError::Busy),
         })
     }
 

@@ -16,6 +16,8 @@ pub enum StoreError {
     Unknown,
     /// The disk is full.
     Full,
+    /// A number does not fit in its column.
+    OutOfRange,
     /// The store is closed, because this server is stopping or another one has taken over.
     Closed,
     /// Any other failure. The text is only logged.
@@ -33,6 +35,7 @@ impl fmt::Display for StoreError {
             Self::Busy => f.write_str("the database is busy"),
             Self::Unknown => f.write_str("it is unknown whether the change was stored"),
             Self::Full => f.write_str("the disk is full"),
+            Self::OutOfRange => f.write_str("a number is too large to be stored"),
             Self::Closed => f.write_str("the store is closed"),
             Self::Failed(why) => write!(f, "the database failed: {why}"),
         }

@@ -4,8 +4,7 @@
 //!
 //! - A number without a unit is usually returned unchanged; in a percent field, for example, it is assumed to be a
 //!   percentage.
-//! - For a number with a unit, the field must specify that unit or one that it can be converted to, or else
-//!   the question must ask for it.
+//! - For a number with a unit, the field or the question must specify that unit or one that it can be converted to.
 //! - Money is returned in units of its currency if no unit is specified, and in cents if cents are specified.
 
 use serde_json::Value;

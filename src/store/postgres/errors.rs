@@ -18,6 +18,7 @@ pub(super) fn meaning(error: &tokio_postgres::Error) -> (StoreError, bool) {
         // The parent row was deleted while a task still referred to it.
         SqlState::FOREIGN_KEY_VIOLATION => (StoreError::Missing, false),
         SqlState::DISK_FULL => (StoreError::Full, false),
+        SqlState::NUMERIC_VALUE_OUT_OF_RANGE => (StoreError::OutOfRange, false),
         SqlState::QUERY_CANCELED
         | SqlState::LOCK_NOT_AVAILABLE
         | SqlState::T_R_SERIALIZATION_FAILURE

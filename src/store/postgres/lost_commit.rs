@@ -4,7 +4,8 @@
 //! If the commit takes longer than this module waits, for example because it waits for a replica, its outcome is
 //! reported as unknown, and it may still be completed later. Nothing is done twice then, because no change with an
 //! unknown outcome is repeated unless the repetition detects the first one:
-//! - A request fails with a final 503 response: the message asks the client to check first, and its idempotency key is refused.
+//! - A request fails with a final 503 response: the message asks the client to check first, and its idempotency key is
+//!   refused.
 //!   If a run was stored, this server has its lease and drives the run when it next looks for its runs.
 //! - A run's events, answers, and charges are written in one transaction; the numbers of the events are unique. Before
 //!   they are written again, the events are looked for, and once more if the repetition is refused

@@ -21,6 +21,8 @@ impl From<rusqlite::Error> for StoreError {
             (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
                 Self::Conflict("such a row")
             }
+            // A sum beyond the range of integers becomes a float, which an integer column refuses.
+            (_, ffi::SQLITE_CONSTRAINT_DATATYPE) => Self::OutOfRange,
             _ => Self::Failed(error.to_string()),
         }
     }
