@@ -142,39 +142,45 @@ impl UsageRecorder {
         }
     }
 
-    // Writes all calls in a single transaction or, if that fails, each call separately, so that only the failing call
-    // has to wait. Returns the failed calls that should be tried again: those that are not too old and certainly were
-    // not written.
+    // Writes all calls in a single transaction or, if that fails because of one of them, each call separately. Returns
+    // the calls that should be tried again: those that are not too old and certainly were not written.
     async fn write(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
         let batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
         match self.store.write(all).await {
-            Ok(()) => return Vec::new(),
+            Ok(()) => Vec::new(),
             Err(StoreError::Unknown) => {
                 report_unknown(group.len());
-                return Vec::new();
+                Vec::new()
             }
-            Err(_) => {}
+            Err(error) => {
+                // New calls stop waiting for this attempt.
+                self.lock_state().has_failed = true;
+                match is_unavailable(&error) {
+                    true => keep_recent(group, &error),
+                    false => self.write_separately(group).await,
+                }
+            }
         }
+    }
+
+    // Writes each call in a transaction of its own, so that only the failing call has to wait.
+    async fn write_separately(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
         let mut failed = Vec::new();
-        for mut call in group {
+        let mut calls = group.into_iter();
+        while let Some(call) = calls.next() {
             let batch = call.batch.clone();
-            let Err(error) = self.store.write(move |db: &Writer| batch.store(db)).await else {
-                continue;
-            };
-            if error == StoreError::Unknown {
-                report_unknown(1);
-                continue;
+            match self.store.write(move |db: &Writer| batch.store(db)).await {
+                Ok(()) => {}
+                Err(StoreError::Unknown) => report_unknown(1),
+                Err(error) => {
+                    failed.extend(keep_recent([call], &error));
+                    // Each further attempt would fail too, and may take seconds.
+                    if is_unavailable(&error) {
+                        failed.extend(keep_recent(calls.by_ref(), &error));
+                    }
+                }
             }
-            let is_late = clock::instant().saturating_duration_since(call.ended_at) > MAX_AGE;
-            if is_late || !std::mem::replace(&mut call.is_reported, true) {
-                let (error, what) = (format!("{error:?}"), if is_late { "no" } else { "yes" });
-                log::error(
-                    "call could not be recorded",
-                    &[("fault", &error), ("retries", &what)],
-                );
-            }
-            failed.extend((!is_late).then_some(call));
         }
         failed
     }
@@ -182,6 +188,33 @@ impl UsageRecorder {
     fn lock_state(&self) -> MutexGuard<'_, SettlementState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns whether writing failed because of the store and not because of what was written.
+fn is_unavailable(error: &StoreError) -> bool {
+    use StoreError::{Busy, Closed, Full};
+    matches!(error, Busy | Closed | Full)
+}
+
+/// Returns the calls that are not too old to be tried again. Logs the first failure of each call.
+fn keep_recent(
+    calls: impl IntoIterator<Item = SettledCall>,
+    error: &StoreError,
+) -> Vec<SettledCall> {
+    let now = clock::instant();
+    let mut recent = Vec::new();
+    for mut call in calls {
+        let is_late = now.saturating_duration_since(call.ended_at) > MAX_AGE;
+        if is_late || !std::mem::replace(&mut call.is_reported, true) {
+            let (error, retries) = (format!("{error:?}"), if is_late { "no" } else { "yes" });
+            log::error(
+                "call could not be recorded",
+                &[("fault", &error), ("retries", &retries)],
+            );
+        }
+        recent.extend((!is_late).then_some(call));
+    }
+    recent
 }
 
 /// Logs that calls may not have been recorded. They are not recorded again, because they might then be counted twice.

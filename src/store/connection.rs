@@ -344,6 +344,31 @@ impl Writer {
         result
     }
 
+    /// Commits the transaction, or rolls it back if `result` is an error.
+    ///
+    /// # Errors
+    /// Returns the error of `result`, or an error if the transaction cannot be committed.
+    pub(super) fn end_transaction<T, E: From<StoreError>>(
+        &self,
+        result: std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let ended = result.and_then(|value| {
+            self.run_control("COMMIT")?;
+            Ok(value)
+        });
+        if ended.is_err() {
+            self.roll_back();
+        }
+        ended
+    }
+
+    /// Rolls back the transaction if one is open. Marks the connection as broken if that fails.
+    pub(super) fn roll_back(&self) {
+        if self.in_transaction() && self.run_control("ROLLBACK").is_err() {
+            self.mark_broken();
+        }
+    }
+
     /// Limits how long to wait for a reply from the database server, after which the connection counts as lost.
     pub(super) fn limit_answers(&self, timeout: Duration) {
         if let Connection::Postgres(session) = &self.reader.0 {

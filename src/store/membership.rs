@@ -211,8 +211,7 @@ fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
 fn change_in_time<T>(db: &Writer, change: impl FnOnce(&Writer) -> Result<T>) -> Result<T> {
     db.run_control("BEGIN")?;
     let result = db.run_batch(LOCK_TIMEOUT).and_then(|()| change(db));
-    db.run_control(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-    result
+    db.end_transaction(result)
 }
 
 /// Returns the status of a database server, and of the servers that use the database.

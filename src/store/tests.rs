@@ -144,6 +144,31 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
 }
 
 #[test]
+fn a_job_that_ignores_an_error_fails_at_most_itself() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let ignore_error: Change = Box::new(|db| {
+        users::insert(db, &user(2))?;
+        let _ = db.run_batch("INSERT INTO nowhere VALUES (1)");
+        Ok(2)
+    });
+    let jobs = vec![add_change(1), ignore_error, add_change(3)];
+    let answers = run_as_group(&store, jobs);
+    let [first, ignored, last] = answers.as_slice() else {
+        panic!("{answers:?}");
+    };
+    assert_eq!((first, last), (&Ok(1), &Ok(3)));
+    // PostgreSQL rejects all statements after the error, and SQLite none.
+    let kind = store.read_now(|db| Ok(db.kind())).expect("the engine");
+    let stored = match kind {
+        connection::EngineKind::Sqlite => vec!["Person 1", "Person 2", "Person 3"],
+        connection::EngineKind::Postgres => vec!["Person 1", "Person 3"],
+    };
+    assert_eq!(ignored.is_ok(), stored.len() == 3, "{ignored:?}");
+    assert_eq!(numbers(&store), stored);
+}
+
+#[test]
 fn a_commit_without_space_is_reported_until_one_succeeds() {
     for floor in [0, 1] {
         let folder = Folder::new();

@@ -23,6 +23,15 @@ pub(super) struct CommitResult {
     pub(super) answer: Box<dyn FnOnce(Result<()>) + Send>,
 }
 
+impl CommitResult {
+    /// Turns a success into a failure.
+    fn fail(&mut self, error: StoreError) {
+        let answer = std::mem::replace(&mut self.answer, Box::new(|_| ()));
+        self.result = Err(error.clone());
+        self.answer = Box::new(move |_| answer(Err(error)));
+    }
+}
+
 /// A caller's change. If it receives an error instead of a connection, it passes the error on.
 pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> CommitResult + Send>;
 
@@ -189,18 +198,23 @@ fn run_transaction(
     for job in jobs {
         let kept = run_job(db, job, &mut verdicts);
         if let Err(error) = kept {
-            return (verdicts, Err(rollback_error(db, error)));
+            db.roll_back();
+            return (verdicts, Err(error));
         }
     }
     if let Err(error) = db.write_totals() {
-        return (verdicts, Err(rollback_error(db, error)));
+        db.roll_back();
+        return (verdicts, Err(error));
     }
     let commit = db
         .run_control("COMMIT")
         .or_else(|error| match db.lost_commit() {
             // The commit may have been executed; only the reply is missing.
             Some(mark) => lost_commit::settle(&mark, reopen),
-            None => Err(rollback_error(db, error)),
+            None => {
+                db.roll_back();
+                Err(error)
+            }
         });
     (verdicts, commit)
 }
@@ -229,16 +243,18 @@ fn run_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<(
             _ => StoreError::Failed("the transaction was lost".into()),
         });
     }
-    db.end_job(went.is_ok());
-    if went.is_err() {
+    let mut is_kept = went.is_ok();
+    if is_kept && let Err(error) = db.run_control("RELEASE job") {
+        // The job ignored an error of the database server, which has since rejected its statements.
+        is_kept = false;
+        if let Some(verdict) = verdicts.last_mut() {
+            verdict.fail(error);
+        }
+    }
+    db.end_job(is_kept);
+    if !is_kept {
         db.run_control("ROLLBACK TO job")?;
+        db.run_control("RELEASE job")?;
     }
-    db.run_control("RELEASE job")
-}
-
-fn rollback_error(db: &Writer, error: StoreError) -> StoreError {
-    if db.in_transaction() && db.run_control("ROLLBACK").is_err() {
-        db.mark_broken();
-    }
-    error
+    Ok(())
 }

@@ -26,10 +26,7 @@ pub(in crate::store) fn migrate(
 ) -> std::result::Result<(), OpenError> {
     for _ in 0..LOCK_ATTEMPTS {
         db.run_control("BEGIN")?;
-        let created = create_locked(db, sqlite_schema);
-        let is_done = matches!(created, Ok(true));
-        db.run_control(if is_done { "COMMIT" } else { "ROLLBACK" })?;
-        match created {
+        match db.end_transaction(create_locked(db, sqlite_schema)) {
             Ok(true) => return Ok(()),
             // Tries again instead of waiting for the lock, so that no transaction stays open while another process
             // works.

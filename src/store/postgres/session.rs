@@ -282,7 +282,13 @@ impl PostgresSession {
             _ => None,
         });
         self.mark.replace(mark);
-        self.execute_batch("COMMIT")?;
+        let committed = self.execute_batch("COMMIT");
+        // PostgreSQL gives the reasons for which it refuses a commit. Any other error may come from a pooler that has
+        // lost the server, which may have committed: query the outcome.
+        if matches!(committed, Err(StoreError::Failed(_))) {
+            self.mark_broken();
+        }
+        committed?;
         self.transaction.end();
         Ok(())
     }
@@ -368,12 +374,19 @@ impl PostgresSession {
             return self.answer(asking);
         }
         let has_begun = Cell::new(true);
+        let ran_alone = Cell::new(false);
         let answer = self.answer(async {
             // Both are sent in this order, without waiting for the first answer.
             let (begun, answer) = tokio::join!(biased; self.client.batch_execute(&unsent), asking);
             has_begun.set(begun.is_ok());
+            ran_alone.set(begun.is_err() && answer.is_ok());
             begun.and(answer)
         });
+        // If BEGIN was canceled, the query ran without a transaction, and what it changed is stored.
+        if ran_alone.get() && self.writes {
+            self.mark_broken();
+            return Err(StoreError::Unknown);
+        }
         self.discard_unless(has_begun.get())?;
         answer
     }
