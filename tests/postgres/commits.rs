@@ -11,7 +11,10 @@ use serde_json::json;
 use super::cluster::Cluster;
 use super::members::{server_settings, wait_for};
 use super::operation::OtherSession;
-use super::proxy::{CUT_AFTER, CUT_BEFORE, CUT_OFF, CUT_OFF_CALL, CUT_SENT, FORWARD, Proxy};
+use super::proxy::{
+    CUT_AFTER, CUT_BEFORE, CUT_OFF, CUT_OFF_CALL, CUT_SENT, FAIL_COMMIT, FORWARD, Proxy,
+    SPOIL_BEGIN,
+};
 use super::store::{close, open, user};
 use super::support::Server;
 use super::support::provider::{Provider, on};
@@ -52,6 +55,32 @@ fn a_commit_whose_answer_is_lost_is_reported_as_it_was() {
     // A change that changes nothing cannot be lost.
     proxy.set(CUT_AFTER);
     assert_eq!(store.write_now(|_| Ok(())), Err(StoreError::Busy));
+    close(&store);
+}
+
+#[test]
+fn a_commit_that_a_pooler_calls_failed_is_reported_as_it_was() {
+    let cluster = Cluster::start();
+    let proxy = Proxy::start(&cluster);
+    let store = proxy.open(&cluster);
+    assert_eq!(add(&store, 1), Ok(()));
+    proxy.set(FAIL_COMMIT);
+    assert_eq!(add(&store, 2), Ok(()), "it was stored");
+    assert_eq!(count(&cluster), 2);
+    assert_eq!(add(&store, 3), Ok(()));
+    close(&store);
+}
+
+#[test]
+fn a_change_that_ran_without_its_transaction_is_not_called_undone() {
+    let cluster = Cluster::start();
+    let proxy = Proxy::start(&cluster);
+    let store = proxy.open(&cluster);
+    assert_eq!(add(&store, 1), Ok(()));
+    proxy.set(SPOIL_BEGIN);
+    assert_eq!(add(&store, 2), Err(StoreError::Unknown));
+    assert_eq!(count(&cluster), 2);
+    assert_eq!(add(&store, 3), Ok(()));
     close(&store);
 }
 

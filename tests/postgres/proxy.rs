@@ -34,6 +34,13 @@ pub const HOLD: u8 = 6;
 pub const CUT_OFF_CALL: u8 = 7;
 /// Hold all messages back until another fault is set, like a network that loses all packets.
 pub const BLACK_HOLE: u8 = 8;
+/// Forward a commit, but return an error in place of its answer, like a pooler that has lost the server.
+pub const FAIL_COMMIT: u8 = 9;
+/// Make the statement that begins the next transaction invalid, so that what is sent with it runs without a transaction.
+pub const SPOIL_BEGIN: u8 = 10;
+/// An error of the class "system error", followed by "ready for queries, not in a transaction".
+const COMMIT_ERROR: &[u8] =
+    b"E\x00\x00\x00\x27SERROR\0C58000\0Mthe server is gone\0\0Z\x00\x00\x00\x05I";
 /// Statement that a transaction contains if it records a call.
 const CALL: &[u8] = b"INSERT INTO calls";
 
@@ -127,6 +134,10 @@ fn wait_while_black(fault: &AtomicU8) {
     }
 }
 
+fn position(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    bytes.windows(text.len()).position(|part| part == text)
+}
+
 fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
     let Ok(server) = UnixStream::connect(socket) else {
         return;
@@ -142,7 +153,13 @@ fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
         let mut has_call = false;
         while let Ok(length @ 1..) = from_client.read(&mut bytes) {
             wait_while_black(&seen);
-            has_call |= bytes[..length].windows(CALL.len()).any(|part| part == CALL);
+            has_call |= position(&bytes[..length], CALL).is_some();
+            if seen.load(Ordering::SeqCst) == SPOIL_BEGIN
+                && let Some(start) = position(&bytes[..length], b"BEGIN;")
+            {
+                bytes[start] = b'P';
+                seen.store(FORWARD, Ordering::SeqCst);
+            }
             if bytes[..length] == *COMMIT {
                 let cut = match seen.load(Ordering::SeqCst) {
                     HOLD | REFUSE | BLACK_HOLE => FORWARD,
@@ -173,7 +190,12 @@ fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
         let mut bytes = vec![0; 64 << 10];
         while let Ok(length @ 1..) = from_server.read(&mut bytes) {
             wait_while_black(&also_seen);
-            if *kept.lock().unwrap() != FORWARD || to_client.write_all(&bytes[..length]).is_err() {
+            let answer = match *kept.lock().unwrap() {
+                FORWARD => &bytes[..length],
+                FAIL_COMMIT => COMMIT_ERROR,
+                _ => break,
+            };
+            if to_client.write_all(answer).is_err() {
                 break;
             }
         }
