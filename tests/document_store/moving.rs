@@ -3,7 +3,9 @@
 
 use super::cluster::Cluster;
 use super::support::Client;
-use super::support::s3::Bucket;
+use std::time::Duration;
+
+use super::support::s3::{Bucket, BucketFault};
 use super::support::server::Folder;
 use super::{content, files, key_of, settings, start, upload, wait_for};
 
@@ -40,6 +42,42 @@ fn files_of_the_folder_move_to_the_bucket_and_back() {
     let server = start(&folder, &[]);
     let mut client = server.known(&client);
     assert_eq!(content(&mut client, &ids[0]), texts[0]);
+}
+
+#[test]
+fn a_server_killed_while_it_moves_a_file_loses_nothing() {
+    let (bucket, folder) = (Bucket::new(), Folder::new());
+    let in_bucket = settings(&bucket, &[]);
+    // The bucket belongs to this installation from now on, so the file is the first object that moves.
+    let server = start(&folder, &in_bucket);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    upload(&mut client, "The toll is due in June.");
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(0));
+    let server = start(&folder, &[]);
+    let text = "The levy is due in May. ".repeat(100_000);
+    let id = upload(&mut server.known(&client), &text);
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(0));
+    let original = folder.path().join("data/documents").join(&id);
+    // First, the bucket receives nothing; then it stores the file but never says so.
+    let silence = BucketFault::Silence(Duration::from_secs(600));
+    for (fault, is_stored) in [(silence, false), (BucketFault::Lost, true)] {
+        bucket.requests();
+        bucket.fail_all(Some("PUT"), fault);
+        let server = start(&folder, &in_bucket);
+        let is_sent = |request: &String| request.starts_with("PUT") && request.contains(&id);
+        wait_for("the file is sent", || {
+            bucket.requests().iter().any(is_sent)
+                && bucket.files().contains_key(&key_of(&id)) == is_stored
+        });
+        server.kill();
+        assert!(std::fs::read_to_string(&original).unwrap() == text);
+    }
+    bucket.end_outage();
+    let server = start(&folder, &in_bucket);
+    wait_for("it moves", || !original.exists());
+    assert!(content(&mut server.known(&client), &id) == text);
 }
 
 #[test]

@@ -52,19 +52,7 @@ impl Pair {
     }
 
     fn try_send(&mut self, server: usize, id: &str, number: usize, bytes: &[u8]) -> Answer {
-        let line = "quire-test-boundary";
-        let mut body = Vec::new();
-        for (name, value) in [("sessionId", id), ("chunkIndex", &number.to_string())] {
-            let head = format!("content-disposition: form-data; name=\"{name}\"");
-            body.extend(format!("--{line}\r\n{head}\r\n\r\n{value}\r\n").bytes());
-        }
-        let head = "content-disposition: form-data; name=\"chunk\"; filename=\"blob\"";
-        body.extend(format!("--{line}\r\n{head}\r\n\r\n").bytes());
-        body.extend(bytes);
-        body.extend(format!("\r\n--{line}--\r\n").bytes());
-        let kind = format!("multipart/form-data; boundary={line}");
-        let path = "/api/upload-document-chunk";
-        self.clients[server].send("POST", path, Some((&kind, &body)))
+        send_part(&mut self.clients[server], id, number, bytes)
     }
 
     fn has_no_parts(&self) -> bool {
@@ -103,6 +91,21 @@ fn each_piece_of_a_part_has_a_transaction_of_its_own_and_a_failed_attempt_leaves
     assert!(content(&mut pair.clients[0], &document) == text);
 }
 
+fn send_part(client: &mut Client, id: &str, number: usize, bytes: &[u8]) -> Answer {
+    let line = "quire-test-boundary";
+    let mut body = Vec::new();
+    for (name, value) in [("sessionId", id), ("chunkIndex", &number.to_string())] {
+        let head = format!("content-disposition: form-data; name=\"{name}\"");
+        body.extend(format!("--{line}\r\n{head}\r\n\r\n{value}\r\n").bytes());
+    }
+    let head = "content-disposition: form-data; name=\"chunk\"; filename=\"blob\"";
+    body.extend(format!("--{line}\r\n{head}\r\n\r\n").bytes());
+    body.extend(bytes);
+    body.extend(format!("\r\n--{line}--\r\n").bytes());
+    let kind = format!("multipart/form-data; boundary={line}");
+    client.send("POST", "/api/upload-document-chunk", Some((&kind, &body)))
+}
+
 fn part(text: &str, number: usize) -> &[u8] {
     let start = number * PART_BYTES;
     &text.as_bytes()[start..text.len().min(start + PART_BYTES)]
@@ -135,6 +138,44 @@ fn parts_alternate_between_servers_one_is_killed_and_the_other_completes() {
     assert_eq!(files(&pair.folders[1], "uploads"), 0);
     // The document may not have been read completely yet.
     wait_for("no copy remains", || files(&pair.folders[1], "tmp") == 0);
+}
+
+#[test]
+fn a_part_that_two_servers_receive_at_once_is_never_a_mixture() {
+    let mut pair = Pair::start();
+    for round in 0..4 {
+        let id = pair.announce(&"x".repeat(3 * PART_BYTES));
+        let [here, there] = pair.clients.each_mut();
+        std::thread::scope(|scope| {
+            for (client, letter) in [(here, b'a'), (there, b'b')] {
+                let id = id.as_str();
+                scope.spawn(move || {
+                    for number in 0..3 {
+                        let answer = send_part(client, id, number, &vec![letter; PART_BYTES]);
+                        assert_eq!(answer.status, 200, "{}", answer.text());
+                    }
+                });
+            }
+        });
+        let finished =
+            pair.clients[round % 2].post("/api/finalize-document-upload", json!({"sessionId": id}));
+        assert_eq!(finished.status, 200, "{}", finished.text());
+        let document = finished.json()["document_id"].as_str().unwrap().to_owned();
+        let text = content(&mut pair.clients[0], &document);
+        assert_eq!(text.len(), 3 * PART_BYTES);
+        for number in 0..3 {
+            let part = part(&text, number);
+            assert!(part.iter().all(|byte| *byte == part[0]), "part {number}");
+        }
+        assert!(pair.has_no_parts());
+        // The same bytes may be uploaded again in the next round, which must not find this document.
+        assert_eq!(
+            pair.clients[0]
+                .delete(&format!("/api/documents/{document}"))
+                .status,
+            200
+        );
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl RedisServer {
         server
     }
 
-    /// Starts the server's process, without the data of an earlier one.
+    /// Starts the server's process with what an earlier one has saved on request (`SAVE`).
     pub fn begin(&mut self) {
         let port = self.port.to_string();
         let child = Command::new("redis-server")
@@ -50,7 +50,7 @@ impl RedisServer {
         });
     }
 
-    /// Kills the server's process, which loses all data.
+    /// Kills the server's process, which loses all data that it has not saved.
     pub fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();

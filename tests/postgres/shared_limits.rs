@@ -303,6 +303,33 @@ fn without_redis_the_limits_are_divided_until_it_is_back() {
 }
 
 #[test]
+fn old_data_that_is_restored_in_redis_blocks_calls_only_until_its_leases_end() {
+    let (cluster, mut redis) = (Cluster::start(), RedisServer::start(&[]));
+    let provider = Provider::script([on("slow").times(9).optional().stall("")]);
+    let listed = limited(&provider, 2);
+    let mut pair = SharedPair::start(&cluster, &redis, &[("QUIRE_PROVIDERS", &listed)]);
+    let running = [0, 1].map(|_| begin(&mut pair.client, &["p/slow"]));
+    provider.wait_hanging(2);
+    wait_for("they are slots in Redis", || redis.slots() == 2);
+    assert_eq!(redis.command(&["SAVE"]), "OK");
+    for id in running {
+        let cancel = format!("/api/analyses/{id}/cancel");
+        let answer = pair.client.post(&cancel, json!({}));
+        assert!(answer.status < 300, "{}", answer.text());
+    }
+    wait_for("they are free", || redis.slots() == 0);
+    redis.kill();
+    pair.wait_until_shared(false);
+    // Redis starts with what it saved: both slots, although their calls have ended.
+    redis.begin();
+    pair.wait_until_shared(true);
+    begin(&mut pair.elsewhere, &["p/slow"]);
+    wait_for("its call runs", || {
+        running_and_waiting(&pair.servers[1]) == (1, 0) && redis.slots() == 1
+    });
+}
+
+#[test]
 fn the_certificate_of_redis_is_verified() {
     let names = vec!["127.0.0.1".to_owned()];
     let certificate = rcgen::generate_simple_self_signed(names).unwrap();
