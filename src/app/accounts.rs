@@ -67,7 +67,7 @@ pub struct AccountSettings {
 pub struct Accounts {
     pub(super) store: Store,
     /// Store handle for signing in, signing out, and deleting, which must work even when the disk is full.
-    pub(super) freeing_store: Store,
+    pub(super) store_with_reserve: Store,
     pub(super) files: UserFiles,
     registration: Registration,
     setup: FirstAdminRule,
@@ -169,7 +169,7 @@ impl Accounts {
     /// Creates the account use cases. The password-hashing thread starts with the first password.
     pub fn new(store: Store, settings: &AccountSettings) -> Self {
         Self {
-            freeing_store: store.for_freeing(),
+            store_with_reserve: store.with_reserve(),
             store,
             files: settings.files.clone(),
             registration: settings.registration,
@@ -270,7 +270,7 @@ impl Accounts {
             .peer
             .map(|peer| login_limits::network(peer).to_string());
         let is_created = self
-            .freeing_store
+            .store_with_reserve
             .write(move |db| {
                 // A password change during the verification ends all sessions, so no session may start after it.
                 let user = users::by_id(db, &session.user)?;
@@ -312,7 +312,7 @@ impl Accounts {
         let (now, session) = (origin.now, id.clone());
         let reused = origin.audit_entry(None, "session.reused", id.as_str());
         let user = self
-            .freeing_store
+            .store_with_reserve
             .write(move |db| {
                 let Some((session, user)) = sessions::find_active(db, &session)? else {
                     return Ok(None);
@@ -383,7 +383,7 @@ impl Accounts {
             origin.now,
             origin.audit_entry(None, "session.ended", session.as_str()),
         );
-        self.freeing_store
+        self.store_with_reserve
             .write(move |db| {
                 let Some((_, user)) = sessions::find_active(db, &session)? else {
                     return Ok(());
@@ -408,7 +408,7 @@ impl Accounts {
     /// Returns an error if the store fails.
     pub async fn delete_expired(&self, now: Timestamp) -> Result<()> {
         let deleted = self
-            .freeing_store
+            .store_with_reserve
             .write(move |db| sessions::delete_expired(db, now))
             .await?;
         if deleted > 0 {
@@ -456,7 +456,7 @@ impl Accounts {
     ) -> Result<()> {
         let entry = origin.audit_entry(None, "login.failed", &account.unwrap_or_default());
         Ok(self
-            .freeing_store
+            .store_with_reserve
             .write(move |db| audit::append(db, &entry))
             .await?)
     }

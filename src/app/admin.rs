@@ -129,7 +129,11 @@ impl Accounts {
         origin: &RequestOrigin,
     ) -> Result<()> {
         let entry = origin.audit_entry(actor, "account.deleted", id.as_str());
-        let (store, files, id) = (self.freeing_store.clone(), self.files.clone(), id.clone());
+        let (store, files, id) = (
+            self.store_with_reserve.clone(),
+            self.files.clone(),
+            id.clone(),
+        );
         let work = move || delete_with_files(&store, &files, &id, entry);
         let deleted = tokio::task::spawn_blocking(work).await;
         self.caller_cache.clear();

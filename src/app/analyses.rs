@@ -229,7 +229,7 @@ impl Analyses<'_> {
         self.stop(id, "deleted by its owner").await?;
         let (user, id) = (caller.user.clone(), id.clone());
         let entry = audit_entry(now, Some(&user), "analysis.delete", &id);
-        let store = self.store.for_freeing();
+        let store = self.store.with_reserve();
         let deleted = store.write(move |db| {
             audit::append(db, &entry)?;
             analyses::delete(db, Some(&user), &id)

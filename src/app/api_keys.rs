@@ -131,7 +131,7 @@ impl Accounts {
         }
         let entry = origin.audit_entry(Some(&caller.user), "key.deleted", id.as_str());
         let user = caller.user.clone();
-        let deleted = self.freeing_store.write(move |db| {
+        let deleted = self.store_with_reserve.write(move |db| {
             let deleted = api_keys::delete(db, &user, &id)?;
             if deleted {
                 audit::append(db, &entry)?;

@@ -65,7 +65,7 @@ impl CacheService<'_> {
     pub async fn clear(&self, selection: CacheSelection) -> Result<usize> {
         Ok(self
             .store
-            .for_freeing()
+            .with_reserve()
             .write(move |db| cached_answers::clear(db, &selection))
             .await?)
     }
@@ -78,7 +78,7 @@ impl CacheService<'_> {
         let key = key.to_owned();
         match self
             .store
-            .for_freeing()
+            .with_reserve()
             .write(move |db| cached_answers::delete(db, &key))
             .await?
         {

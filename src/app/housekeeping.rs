@@ -61,7 +61,7 @@ impl App {
                 .await?;
         }
         let max_bytes = self.config.cache_bytes;
-        let store = self.store.for_freeing();
+        let store = self.store.with_reserve();
         if !store.is_embedded() {
             store.write(originals::delete_left_over).await?;
             store.write(servers::delete_unused_leases).await?;

@@ -131,7 +131,7 @@ pub(super) fn settings(config: &Config) -> llm::LlmSettings {
         idle_timeout: config.limits.token_timeout,
         retries: config.limits.retries,
         models: config.models.clone(),
-        allowed_networks: config.outbound_allow.clone(),
+        allowed_networks: config.outbound_allowlist.clone(),
         authorities: config.authorities.clone(),
         ..llm::LlmSettings::default()
     }

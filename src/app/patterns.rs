@@ -190,7 +190,7 @@ impl Patterns<'_> {
         self.find_own(caller, id).await?;
         let entry = origin.audit_entry(Some(&caller.user), "pattern.deleted", id);
         let id = id.to_owned();
-        let store = self.store.for_freeing();
+        let store = self.store.with_reserve();
         let pending_write = store.write(move |db| {
             patterns::delete(db, &id)?;
             audit::append(db, &entry)

@@ -174,7 +174,7 @@ impl Projects<'_> {
     /// `Missing` if the project is not the caller's. Also returns any error from the store.
     pub async fn delete(&self, caller: &Caller, id: &ProjectId) -> Result<()> {
         let (user, id) = (caller.user.clone(), id.clone());
-        let store = self.store.for_freeing();
+        let store = self.store.with_reserve();
         let deleted = store.write(move |db| projects::delete(db, &user, &id));
         Ok(deleted.await?)
     }

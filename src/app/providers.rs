@@ -254,7 +254,7 @@ impl Providers<'_> {
             }
             Ok(deleted)
         };
-        if !self.store.for_freeing().write(delete).await? {
+        if !self.store.with_reserve().write(delete).await? {
             return Err(Error::missing());
         }
         self.reload().await

@@ -144,7 +144,7 @@ impl Recipes<'_> {
             Role::User | Role::Guest => self.find_own(caller, id).await?,
         };
         let entry = origin.audit_entry(Some(&caller.user), "recipe.deleted", recipe.id.as_str());
-        let store = self.store.for_freeing();
+        let store = self.store.with_reserve();
         let pending_write = store.write(move |db| {
             recipes::delete(db, &recipe.id)?;
             audit::append(db, &entry)

@@ -223,7 +223,7 @@ impl Threads<'_> {
             target: id.as_str().to_owned(),
             ..AuditEntry::default()
         };
-        let store = self.store.for_freeing();
+        let store = self.store.with_reserve();
         let deleted = store.write(move |db| {
             audit::append(db, &entry)?;
             threads::delete(db, &user, &id)

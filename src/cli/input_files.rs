@@ -127,7 +127,7 @@ impl InputFile {
                 let max_bytes = config.limits.max_upload + 1;
                 let authorities = config.authorities.clone();
                 let web_file =
-                    open_web_file(address, max_bytes, &config.outbound_allow, authorities);
+                    open_web_file(address, max_bytes, &config.outbound_allowlist, authorities);
                 let (name, content) = web_file.or_else(|why| self.unreadable_error(why))?;
                 opened_input(&name, content)
             }

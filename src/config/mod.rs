@@ -91,7 +91,7 @@ pub struct Config {
     /// Proxies whose X-Forwarded headers are trusted.
     pub trusted_proxies: Vec<Network>,
     /// Private networks that providers added by non-administrators may be in.
-    pub outbound_allow: Vec<Network>,
+    pub outbound_allowlist: Vec<Network>,
     /// Whether non-administrators may add providers with custom URLs.
     pub allow_user_base_urls: bool,
     /// Whether to look for local model servers on this machine.
@@ -387,7 +387,7 @@ fn build_config(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config
         cors_origins: checker.origins("CORS_ORIGINS"),
         public_url: checker.public_url("PUBLIC_URL"),
         trusted_proxies: checker.networks("TRUSTED_PROXIES"),
-        outbound_allow: checker.networks("OUTBOUND_ALLOW"),
+        outbound_allowlist: checker.networks("OUTBOUND_ALLOW"),
         allow_user_base_urls: checker.switch("ALLOW_USER_BASE_URLS").unwrap_or(false),
         discover_local: checker.switch("DISCOVER_LOCAL").unwrap_or(true),
         authorities: None,

@@ -41,12 +41,12 @@ pub const RESERVED_PATHS: &[&str] = &[
 ];
 
 /// The expected form of the setting, for the error message.
-const EXPECTED_FORM: &str = "a URL such as https://example.org/quire, whose path has only letters, digits, and -._~, and does not begin with a path of Quire's own, such as /api";
+const EXPECTED_FORMAT: &str = "a URL such as https://example.org/quire, whose path has only letters, digits, and -._~, and does not begin with a path of Quire's own, such as /api";
 
 impl Checker {
     /// Parses `PUBLIC_URL`, and records an error if it is invalid.
     pub fn public_url(&mut self, name: &str) -> Option<String> {
-        self.read(name, parse, EXPECTED_FORM)
+        self.read(name, parse, EXPECTED_FORMAT)
     }
 }
 

@@ -70,12 +70,13 @@ pub(super) fn redis(checker: &mut Checker) -> Option<RedisConfig> {
 
 /// Parses `redis://user:password@host:port/number`. The error never contains a part of the address.
 fn parse(address: &str, prefix: String) -> Result<RedisConfig, &'static str> {
-    const FORM: &str = "must look like redis://user:password@host:6379/0, or rediss:// for TLS";
-    let (scheme, rest) = address.split_once("://").ok_or(FORM)?;
+    const EXPECTED_FORMAT: &str =
+        "must look like redis://user:password@host:6379/0, or rediss:// for TLS";
+    let (scheme, rest) = address.split_once("://").ok_or(EXPECTED_FORMAT)?;
     let is_encrypted = match scheme {
         "redis" => false,
         "rediss" => true,
-        _ => return Err(FORM),
+        _ => return Err(EXPECTED_FORMAT),
     };
     // The password may contain `@` unencoded, so split at the last one.
     let (credentials, rest) = match rest.rsplit_once('@') {
@@ -86,7 +87,7 @@ fn parse(address: &str, prefix: String) -> Result<RedisConfig, &'static str> {
         return Err("must not have parameters after the number of the database");
     }
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (host, port) = split_port(authority).ok_or(FORM)?;
+    let (host, port) = split_port(authority).ok_or(EXPECTED_FORMAT)?;
     let database = match path.trim_end_matches('/') {
         "" => 0,
         number => number

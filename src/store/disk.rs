@@ -5,7 +5,7 @@ use super::disk_reserve::{DiskState, DiskWatch};
 
 impl Store {
     /// Starts to reserve disk space. With fewer than `floor` free bytes, nothing large is accepted; half of `floor` is
-    /// kept in reserve for [`Store::for_freeing`]. 0 reserves nothing. Blocks.
+    /// kept in reserve for [`Store::with_reserve`]. 0 reserves nothing. Blocks.
     pub fn reserve_disk_space(&self, floor: u64) {
         if let Some(folder) = self.0.path.parent() {
             let _ = self

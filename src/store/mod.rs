@@ -401,7 +401,7 @@ impl Store {
 
     /// Returns a handle for changes that a full disk must not prevent, such as deletions. The disk reserve is released
     /// for them.
-    pub fn for_freeing(&self) -> Self {
+    pub fn with_reserve(&self) -> Self {
         Self(Arc::clone(&self.0), WriteKind::FreesSpace)
     }
 

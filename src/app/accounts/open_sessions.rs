@@ -33,7 +33,7 @@ impl Accounts {
         let id = SessionId::parse(id).ok_or_else(Error::missing)?;
         let entry = origin.audit_entry(Some(&caller.user), "session.ended", id.as_str());
         let (user, now) = (caller.user.clone(), origin.now);
-        let was_ended = self.freeing_store.write(move |db| {
+        let was_ended = self.store_with_reserve.write(move |db| {
             let is_own = sessions::by_id(db, &id)?.is_some_and(|session| session.user == user);
             if !is_own || !sessions::revoke(db, &id, now)? {
                 return Ok(false);
@@ -64,7 +64,7 @@ impl Accounts {
             caller.user.as_str(),
         );
         let (caller, now) = (caller.clone(), origin.now);
-        let ended_count = self.freeing_store.write(move |db| {
+        let ended_count = self.store_with_reserve.write(move |db| {
             let ended_count =
                 sessions::revoke_all_of(db, &caller.user, now, caller.session.as_ref())?;
             audit::append(db, &entry)?;

@@ -247,7 +247,7 @@ impl ChildReader {
         let outcome = self.run(&reader_arguments(&job)?, file.into(), seconds, |out| {
             read_frames(out, self.budget.text, &self.progress, take)
         })?;
-        Ok(outcome.unwrap_or_else(|early| self.killed_exit(&early)))
+        Ok(outcome.unwrap_or_else(|early| self.exit_after_kill(&early)))
     }
 
     /// Renders a page that has no text. Returns the image's media type and base64-encoded bytes, or `None` if the page
@@ -321,7 +321,7 @@ impl ChildReader {
         }
     }
 
-    fn killed_exit(&self, early: &EarlyExit) -> ChildExit {
+    fn exit_after_kill(&self, early: &EarlyExit) -> ChildExit {
         let (memory, cpu) = (self.budget.memory >> 20, self.budget.cpu_s);
         let status = early.status;
         let why = match status.signal() {

@@ -33,7 +33,7 @@ impl DocumentService {
     /// `Missing` if the user has no such document.
     pub async fn delete(&self, user: &UserId, id: &DocumentId) -> Result<()> {
         self.show(user, id).await?;
-        let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
+        let (store, user, id) = (self.store.with_reserve(), user.clone(), id.clone());
         let originals = self.originals.clone();
         let work = move || {
             let (folder, ids) = (originals.folder(), [id.clone()]);

@@ -186,7 +186,7 @@ impl UploadParts {
         let folder = self.folder_of(&id);
         deletion::mark_upload(&folder);
         self.store
-            .for_freeing()
+            .with_reserve()
             .write_now(move |db| uploads::delete(db, &user, &id))?;
         remove(&folder)
     }

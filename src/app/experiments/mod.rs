@@ -322,7 +322,7 @@ impl Experiments<'_> {
         self.cancel(caller, id).await?;
         let entry = origin.audit_entry(Some(&caller.user), "experiment.delete", id.as_str());
         let (user, id) = (caller.user.clone(), id.clone());
-        let store = self.0.store.for_freeing();
+        let store = self.0.store.with_reserve();
         let deleted = store.write(move |db| {
             audit::append(db, &entry)?;
             experiments::delete(db, &user, &id)

@@ -71,7 +71,7 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let path = super::database(folder);
     migration_check::check(folder, &path)?;
     if config.database_url.is_some() {
-        return check_no_file(&path);
+        return ensure_no_file(&path);
     }
     let Some(damage) = find_damage(&path).map_err(Error::internal)? else {
         journal_check::check(&path)?;
@@ -97,7 +97,7 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
 
 /// Refuses a data folder that has its own database when `DATABASE_URL` is set, because the database on the
 /// server would silently take its place.
-fn check_no_file(path: &Path) -> Result<()> {
+fn ensure_no_file(path: &Path) -> Result<()> {
     match path.exists() {
         false => Ok(()),
         true => {

@@ -184,7 +184,7 @@ impl SemanticSearch<'_> {
     async fn delete_vectors(&self, user: &UserId, kept_model: Option<String>) -> Result<()> {
         loop {
             let (user, kept_model) = (user.clone(), kept_model.clone());
-            let store = self.store.for_freeing();
+            let store = self.store.with_reserve();
             let deleted = store
                 .write(move |db| passage_vectors::delete_batch(db, &user, kept_model.as_deref()));
             if !deleted.await? {

@@ -216,11 +216,11 @@ impl RequestedNumber {
     fn to_whole_units(&self, quantity: &Quantity) -> Option<Ratio> {
         let all = self.field.units.iter().chain(&self.question.units);
         let mut money = all.filter(|unit| unit.is_money);
-        let only = money
+        let only_unit = money
             .next()
-            .filter(|only| money.all(|unit| unit == *only))?;
+            .filter(|only_unit| money.all(|unit| unit == *only_unit))?;
         let fits = quantity.unit.base_symbol == "cent"
-            && ["usd", "eur"].contains(&only.base_symbol.as_str());
+            && ["usd", "eur"].contains(&only_unit.base_symbol.as_str());
         quantity
             .amount
             .checked_div(Ratio::from_integer(100))

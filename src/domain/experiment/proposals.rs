@@ -12,7 +12,7 @@ const GOOD_FRACTION: f64 = 0.25;
 /// Selects up to `max_count` configurations (but at least two) for the first round, including the current one. If not
 /// all can be selected, repeatedly adds the one that shares the fewest values with those already selected (a Latin
 /// design).
-pub(super) fn first_configurations(design: &Design, max_count: usize) -> Vec<usize> {
+pub(super) fn initial_configurations(design: &Design, max_count: usize) -> Vec<usize> {
     let arms = &design.arms;
     let mut chosen_arms = vec![design.current];
     let mut rest: Vec<usize> = (0..arms.len())

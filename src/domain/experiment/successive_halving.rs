@@ -286,7 +286,7 @@ impl SuccessiveHalving {
         let arms = self.observations.design.arms.len();
         if self.observations.design.search.is_some() {
             let max_count = (self.remaining_evaluations() / 2).clamp(1, INITIAL_CONFIGURATIONS + 1);
-            self.begin_search(proposals::first_configurations(
+            self.begin_search(proposals::initial_configurations(
                 &self.observations.design,
                 max_count,
             ));
@@ -298,12 +298,14 @@ impl SuccessiveHalving {
             // If the budget does not cover all configurations, start with the current one and as many others
             // as possible.
             let max_count = (self.remaining_evaluations() / 2).max(2);
-            self.round.arms = proposals::first_configurations(&self.observations.design, max_count);
+            self.round.arms =
+                proposals::initial_configurations(&self.observations.design, max_count);
             self.round.end_case = 1;
         } else {
             self.phase = RacePhase::Explore;
             let max_count = (self.remaining_evaluations() / 3).clamp(2, INITIAL_CONFIGURATIONS + 1);
-            self.round.arms = proposals::first_configurations(&self.observations.design, max_count);
+            self.round.arms =
+                proposals::initial_configurations(&self.observations.design, max_count);
             self.round.end_case = FIRST_TRY_CASES
                 .min((self.remaining_evaluations() / (3 * max_count)).max(1))
                 .min(self.observations.case_order.len());

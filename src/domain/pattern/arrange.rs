@@ -47,11 +47,11 @@ pub fn stages_at_depth(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
 mod tests {
     use super::*;
     use crate::domain::chat::Task;
-    use crate::domain::pattern::StageText;
+    use crate::domain::pattern::StageDefinition;
 
     fn pattern(arrangement: Arrangement, names: &[&str]) -> Pattern {
         let last = names.len() - 1;
-        let stage = |(index, name): (usize, &&str)| StageText {
+        let stage = |(index, name): (usize, &&str)| StageDefinition {
             name: (*name).into(),
             role: match index == last && last > 0 {
                 true => StageRole::Synthesizer,

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Arrangement, Pattern, StageText, reading};
+use super::{Arrangement, Pattern, StageDefinition, reading};
 use crate::domain::analysis::StageRole;
 use crate::domain::chat::Task;
 use crate::domain::prompt;
@@ -246,7 +246,7 @@ fn parse_stages(
     tree: &Map<String, Value>,
     arrangement: Arrangement,
     faults: &mut Vec<PatternError>,
-) -> Vec<StageText> {
+) -> Vec<StageDefinition> {
     let list = match tree.get("stages") {
         Some(Value::Array(list)) if !list.is_empty() => list,
         Some(Value::Array(_)) | None => {
@@ -303,7 +303,7 @@ fn parse_stages(
             .keyword_field("task")
             .unwrap_or_else(|| default_task(at, role, &prompt));
         let help = fields.text_field("help", 300, Some(""));
-        stages.push(StageText {
+        stages.push(StageDefinition {
             name,
             role,
             task,

@@ -45,13 +45,13 @@ pub struct Pattern {
     /// When not to use the pattern, shown to users.
     pub limitations: Vec<String>,
     /// The stages of the pattern, in the order of execution.
-    pub stages: Vec<StageText>,
+    pub stages: Vec<StageDefinition>,
 }
 
 /// A stage as defined in its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StageText {
+pub struct StageDefinition {
     /// Name of the stage. The built-in patterns use `initial`, `meta`, `hyper`, and `ultra`.
     pub name: String,
     /// Who takes part in the stage.
@@ -82,7 +82,7 @@ impl Pattern {
 
     /// Converts the stages to the form stored in a plan.
     pub fn plan_stages(&self) -> Vec<Stage> {
-        let stage = |text: &StageText| Stage {
+        let stage = |text: &StageDefinition| Stage {
             name: text.name.clone(),
             role: text.role,
             task: text.task,

@@ -24,7 +24,7 @@ const RANK_OFFSET: f64 = 10.0;
 /// Weight of the semantic ranking if keyword matches are strong. The keyword ranking has a weight of 1.
 const SEMANTIC_WEIGHT: f64 = 0.35;
 /// Weight of the semantic ranking if keyword matches are weak.
-const SEMANTIC_WEIGHT_WHEN_WEAK: f64 = 2.0;
+const SEMANTIC_WEIGHT_FOR_WEAK_MATCHES: f64 = 2.0;
 /// Weight of the keyword ranking of the rewritten question.
 const REWRITING_WEIGHT: f64 = 0.7;
 
@@ -45,7 +45,7 @@ impl<T: Ord + Clone> Rankings<T> {
     /// Combines the rankings. Returns the items, best first, with their scores.
     pub fn fuse(&self) -> Vec<(T, f64)> {
         let meaning = match self.is_weak {
-            true => SEMANTIC_WEIGHT_WHEN_WEAK,
+            true => SEMANTIC_WEIGHT_FOR_WEAK_MATCHES,
             false => SEMANTIC_WEIGHT,
         };
         let mut scores: BTreeMap<&T, f64> = BTreeMap::new();

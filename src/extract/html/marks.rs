@@ -16,7 +16,7 @@ enum MarkEffect {
     Note,
 }
 
-struct OpenMark {
+struct UnclosedMark {
     name: String,
     effect: MarkEffect,
     start: usize,
@@ -27,7 +27,7 @@ struct OpenMark {
 /// Open elements whose text is superscript, subscript, struck out, or a note reference.
 #[derive(Default)]
 pub struct InlineMarks {
-    open_marks: Vec<OpenMark>,
+    open_marks: Vec<UnclosedMark>,
 }
 
 impl InlineMarks {
@@ -60,7 +60,7 @@ impl InlineMarks {
                 .open_marks
                 .iter()
                 .any(|outer| outer.name == "a" && outer.start == start);
-        self.open_marks.push(OpenMark {
+        self.open_marks.push(UnclosedMark {
             name: name.to_owned(),
             effect,
             start,
@@ -73,7 +73,7 @@ impl InlineMarks {
         let Some(at) = self.open_marks.iter().rposition(|mark| mark.name == name) else {
             return;
         };
-        let OpenMark {
+        let UnclosedMark {
             effect,
             start,
             has_link,

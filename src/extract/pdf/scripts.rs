@@ -14,7 +14,7 @@ const SIZE_RATIO: std::ops::RangeInclusive<f64> = 0.4..=0.86;
 /// Height of a superscript's baseline above the line, in multiples of the line's size.
 const SUPERSCRIPT_HEIGHT: std::ops::Range<f64> = 0.14..0.8;
 /// Depth of a subscript's baseline below the line, in multiples of the line's size.
-const SUBSCRIPT_DEPTH: std::ops::Range<f64> = 0.07..0.5;
+const SUBSCRIPT_DROP: std::ops::Range<f64> = 0.07..0.5;
 
 /// Returns whether characters are superscript or subscript relative to their line. With `is_raised`, the file itself
 /// raises or lowers them, and their size is ignored.
@@ -25,7 +25,7 @@ pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool)
     let height = (y - line_y) / line_size.max(0.01);
     if SUPERSCRIPT_HEIGHT.contains(&height) {
         Some(Script::Superscript)
-    } else if SUBSCRIPT_DEPTH.contains(&-height) {
+    } else if SUBSCRIPT_DROP.contains(&-height) {
         Some(Script::Subscript)
     } else {
         None

@@ -62,7 +62,7 @@ impl Counts {
 
 // Simulates a judge that is right nine times out of ten. When it is wrong, it makes the worst possible error: it says
 // that different answers agree, or that a statement with the same meaning is unrelated.
-fn judge_reply_for(pair: &Pair, random: &mut Random) -> (&'static str, &'static str) {
+fn simulated_judge_reply(pair: &Pair, random: &mut Random) -> (&'static str, &'static str) {
     let is_right = random.next_u64() % 100 < JUDGE_ACCURACY;
     match (pair.label.as_str(), is_right) {
         ("contradiction", true) => ("denies", "contradicts"),
@@ -75,8 +75,8 @@ fn judge_reply_for(pair: &Pair, random: &mut Random) -> (&'static str, &'static 
 fn judge_pair(pair: &Pair, seed: u64) -> (EvidenceMap, bool) {
     let plan = plan(2, &[&pair.second], seed);
     let mut random = Random::new(seed);
-    let (stance_of_second, _) = judge_reply_for(pair, &mut random);
-    let (_, verdict) = judge_reply_for(pair, &mut random);
+    let (stance_of_second, _) = simulated_judge_reply(pair, &mut random);
+    let (_, verdict) = simulated_judge_reply(pair, &mut random);
     let synthesis = format!("{} [D1:p1].", pair.first.trim_end_matches('.'));
     let judge = json!({ "claims": [{ "text": pair.first, "answer": synthesis, "stances": [
         stance(&plan, 2, 0, "asserts", &pair.first), stance(&plan, 2, 1, stance_of_second, &pair.second) ] }] });
