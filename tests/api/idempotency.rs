@@ -6,7 +6,9 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
-use crate::support::script::{answer_stream, server, unfinished_stream};
+use crate::support::script::{
+    answer_stream, server, short_run_with, unfinished_stream, wait_until_ended,
+};
 use crate::support::server::Folder;
 
 #[test]
@@ -105,4 +107,42 @@ fn an_answer_that_cannot_be_stored_is_still_delivered() {
     let second = client.post("/v1/chat/completions", body);
     assert_eq!(second.status, 409, "{}", second.text());
     assert_eq!(provider.requests().len(), 1);
+}
+
+#[test]
+fn an_analysis_is_started_once_for_each_key() {
+    let provider =
+        Provider::answering(|_: &ReceivedRequest| on("").sse(&answer_stream("It is thin.")));
+    let server = server(&provider, &[]);
+    let client = server.user("ada@example.com");
+    let ask = |key: &str, path: &str, body: &serde_json::Value| {
+        let mut client = client.fresh().with("idempotency-key", key);
+        client.post(path, body.clone())
+    };
+    let count = || {
+        let list = client.fresh().get("/api/analyses").json();
+        list["analyses"].as_array().unwrap().len()
+    };
+    let waiting = short_run_with(&["p/a", "p/b"], json!({}));
+    let detached = short_run_with(&["p/a", "p/b"], json!({ "async": true }));
+    for (key, body, status) in [("one", &waiting, 200), ("two", &detached, 202)] {
+        let first = ask(key, "/api/analyze", body);
+        assert_eq!(first.status, status, "{}", first.text());
+        let again = ask(key, "/api/analyze", body);
+        assert_eq!((again.status, again.text()), (status, first.text()));
+        assert_eq!(again.header("idempotent-replayed"), "true");
+        assert_eq!(again.header("location"), first.header("location"));
+    }
+    assert_eq!(count(), 2);
+    assert_eq!(ask("two", "/api/analyze", &waiting).status, 400);
+    let id = ask("two", "/api/analyze", &detached).json()["analysis_id"].clone();
+    let id = id.as_str().unwrap();
+    wait_until_ended(&mut client.fresh(), id);
+    for (key, action) in [("three", "rerun"), ("four", "retry")] {
+        let path = format!("/api/analyses/{id}/{action}");
+        let first = ask(key, &path, &json!({}));
+        assert_eq!(first.status, 202, "{}", first.text());
+        assert_eq!(ask(key, &path, &json!({})).text(), first.text());
+    }
+    assert_eq!(count(), 4);
 }

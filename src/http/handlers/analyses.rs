@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::analysis_shape::{self as shape, ResultsShape};
+use super::idempotent::with_idempotency_key;
 use super::{thread_shape, usage};
 use crate::app::analyses::{AnalysisForecast, AnalysisReport, CancelOnDrop, RunWatch, StartedRun};
 use crate::app::{Error, Kind};
@@ -29,7 +30,7 @@ use crate::http::sse;
 pub(super) const THREAD_HEADER: HeaderName = HeaderName::from_static("x-quire-thread");
 
 /// `POST /analyze`, `/api/analyze`: runs an analysis. Responds with the result, with a stream of events, or with 202 if
-/// the run is detached.
+/// the run is detached. Unless events are streamed, an `Idempotency-Key` is respected.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid request; `SignInNeeded` without a caller; `BudgetExceeded` if the budget
@@ -53,8 +54,25 @@ async fn run(
     results_shape: ResultsShape,
 ) -> Result<Reply, ApiError> {
     let request: Request = cx.json().await?;
-    let accepts_events = cx.wants_events();
-    let (streamed, detached) = (request.stream || accepts_events, request.detached);
+    let streamed = request.stream || cx.wants_events();
+    let owner = caller.clone().filter(|_| !streamed);
+    let Some(owner) = owner else {
+        return run_once(&cx, caller, request, streamed, results_shape).await;
+    };
+    let fields = serde_json::to_string(&request).map_err(Error::internal)?;
+    let text = || format!("{results_shape:?} {fields}");
+    let work = run_once(&cx, caller, request, streamed, results_shape);
+    with_idempotency_key(&cx, &owner, text, work).await
+}
+
+async fn run_once(
+    cx: &RequestContext,
+    caller: Option<Caller>,
+    request: Request,
+    streamed: bool,
+    results_shape: ResultsShape,
+) -> Result<Reply, ApiError> {
+    let detached = request.detached;
     let analyses = cx.app.analyses();
     let StartedRun {
         id,
@@ -70,7 +88,7 @@ async fn run(
         )
         .await?;
     if detached && !streamed {
-        return accepted_reply(&cx, caller.as_ref(), &id).await;
+        return accepted_reply(cx, caller.as_ref(), &id).await;
     }
     // The run belongs to the connection unless it is detached: if the client disconnects, the run and its calls stop.
     if streamed {
@@ -79,7 +97,7 @@ async fn run(
             Some(caller) => analyses.thread_position(caller, &id).await?,
             None => None,
         };
-        let reply = stream_events(&cx, watch, guard.take());
+        let reply = stream_events(cx, watch, guard.take());
         return Ok(match position {
             Some(position) => reply.header(THREAD_HEADER, position.thread.as_str()),
             None => reply,
@@ -148,7 +166,11 @@ async fn accepted_reply(
         "analysis_id": id, "status": "running", "events_url": format!("{results}/events"), "results_url": results,
     });
     let position = match caller {
-        Some(caller) => cx.app.analyses().thread_position(caller, id).await?,
+        // The run has started: if its thread cannot be read, an error would invite the client to start another run.
+        Some(caller) => {
+            let position = cx.app.analyses().thread_position(caller, id).await;
+            position.unwrap_or_default()
+        }
         None => None,
     };
     shape::add_thread_position(&mut body, position.as_ref());
@@ -345,8 +367,12 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
         let forecast = analyses.estimate_rerun(&caller, &id, request).await?;
         return Ok(Reply::json(&shape::rerun_forecast_json(&forecast)));
     }
-    let started = analyses.rerun(&caller, &id, request, clock::now()).await?;
-    accepted_reply(&cx, Some(&caller), &started.id).await
+    let fields = serde_json::to_string(&request).map_err(Error::internal)?;
+    let work = async {
+        let started = analyses.rerun(&caller, &id, request, clock::now()).await?;
+        accepted_reply(&cx, Some(&caller), &started.id).await
+    };
+    with_idempotency_key(&cx, &caller, || format!("rerun {id} {fields}"), work).await
 }
 
 /// `POST /api/analyses/{id}/retry`: starts a detached run of an analysis without changes.
@@ -354,12 +380,12 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// # Errors
 /// `Missing` if the caller has no such analysis; otherwise, same as [`start`].
 pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let started = cx
-        .app
-        .analyses()
-        .retry(&caller, &id_param(&cx)?, clock::now())
-        .await?;
-    accepted_reply(&cx, Some(&caller), &started.id).await
+    let id = id_param(&cx)?;
+    let work = async {
+        let started = cx.app.analyses().retry(&caller, &id, clock::now()).await?;
+        accepted_reply(&cx, Some(&caller), &started.id).await
+    };
+    with_idempotency_key(&cx, &caller, || format!("retry {id}"), work).await
 }
 
 /// `GET /api/analyses/{id}/export?format=`: downloads an analysis as JSON, CSV, Markdown, or HTML.

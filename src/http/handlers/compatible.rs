@@ -9,9 +9,9 @@ use super::compatible_shape::{
     ClientApi, add_result_headers, chunk_frame, invalid_field, response_body, vendor_id,
 };
 use super::compatible_stream::{CompletionStream, StreamDialect};
+use super::idempotent::with_idempotency_key;
 use super::{compatible_files, compatible_several};
 use crate::app::completions::{Completion, estimated_tokens};
-use crate::app::idempotency::IdempotencyLookup;
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::user::Caller;
@@ -109,78 +109,18 @@ pub(super) async fn respond(
         run_one(&cx, caller, single, api).await
     };
     if stream {
-        return Ok(work.await?.0);
+        return work.await;
     }
     with_idempotency_key(&cx, &owner, || format!("{api:?} {body}"), work).await
 }
 
-/// Runs `work` only once per `Idempotency-Key`, and returns the stored response to later requests with the same key.
-/// Streams are not stored.
-///
-/// # Errors
-/// `BadRequest` if the key is malformed or was used for a different request; `Conflict` if the request with this key is
-/// still running or its outcome is unknown; and any error of `work`.
-pub(super) async fn with_idempotency_key(
-    cx: &RequestContext,
-    caller: &Caller,
-    request: impl FnOnce() -> String,
-    work: impl Future<Output = Result<(Reply, String), ApiError>>,
-) -> Result<Reply, ApiError> {
-    let Some(key) = cx.header(HeaderName::from_static("idempotency-key")) else {
-        return Ok(work.await?.0);
-    };
-    let claim = match cx
-        .app
-        .idempotency()
-        .claim(caller, key, &request(), cx.now)
-        .await?
-    {
-        IdempotencyLookup::Claimed(claim) => claim,
-        IdempotencyLookup::StoredResponse(headers, body) => {
-            let reply = Reply::bytes(body, "application/json")
-                .header(HeaderName::from_static("idempotent-replayed"), "true");
-            let valid = headers.iter().filter_map(|(name, value)| {
-                Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
-            });
-            return Ok(valid.fold(reply, |reply, (name, value)| reply.header(name, value)));
-        }
-    };
-    let (reply, text) = match work.await {
-        Ok(response) => response,
-        Err(error) => {
-            match error.is_final() {
-                true => cx.app.idempotency().block_key(&claim),
-                false => cx.app.idempotency().release(claim).await,
-            }
-            return Err(error);
-        }
-    };
-    let kept_headers = reply.headers().iter().filter_map(|(name, value)| {
-        let name = name.as_str();
-        let value = value.to_str().ok()?;
-        (name.starts_with("x-quire-")).then(|| (name.to_owned(), value.to_owned()))
-    });
-    let kept_headers: Vec<_> = kept_headers.collect();
-    if cx
-        .app
-        .idempotency()
-        .store_response(claim, &kept_headers, text, clock::now())
-        .await
-    {
-        return Ok(reply);
-    }
-    // The answer is already paid for, so it is returned even though it cannot be replayed.
-    let name = HeaderName::from_static("x-quire-idempotency");
-    Ok(reply.header(name, "not-stored"))
-}
-
-/// Runs one request. Returns the response and, unless it is a stream, its body.
+/// Runs one request.
 async fn run_one(
     cx: &RequestContext,
     caller: Caller,
     request: ChatRequest,
     api: ClientApi,
-) -> Result<(Reply, String), ApiError> {
+) -> Result<Reply, ApiError> {
     let (stream, usage, progress) = (request.stream, request.usage, request.progress);
     let mut frame = chunk_frame(cx, &request);
     let completions = cx.app.completions();
@@ -226,7 +166,7 @@ async fn run_one(
         let dialect = StreamDialect::new(api, frame, usage, progress);
         let mut stream = CompletionStream::new(cx, started, watch, dialect);
         stream.wait_for_first_token().await?;
-        return Ok((with_headers(stream.reply(cx), &ignored), String::new()));
+        return Ok(with_headers(stream.reply(cx), &ignored));
     }
     // Held until the run ends. If the client disconnects, this future is dropped with the guard, which stops the run.
     let _guard = started.run.guard;
@@ -238,8 +178,7 @@ async fn run_one(
     };
     let completion = Completion::from_outcome(&outcome, started.is_passthrough)?;
     frame.completed = Some(clock::now().millis() / 1_000);
-    let text = response_body(api, &frame, &completion).to_string();
-    let reply = Reply::bytes(text.clone(), "application/json");
+    let reply = Reply::json(&response_body(api, &frame, &completion));
     ignored.extend(
         completion
             .dropped_fields
@@ -247,5 +186,5 @@ async fn run_one(
             .map(|name| openai::sanitize_field_name(name)),
     );
     let reply = add_result_headers(reply, cx, &completion);
-    Ok((with_headers(reply, &ignored), text))
+    Ok(with_headers(reply, &ignored))
 }

@@ -68,8 +68,7 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
     Ok(samples.collect())
 }
 
-/// Runs all requests and combines their answers. Returns the response and, unless it is a stream, its body. If only
-/// some runs fail, the response contains the other answers, the header `x-quire-incomplete`, and the field
+/// Runs all requests and combines their answers. If only some runs fail, the response contains the other answers, the header `x-quire-incomplete`, and the field
 /// `incomplete`.
 ///
 /// # Errors
@@ -80,7 +79,7 @@ pub(super) async fn run(
     caller: Caller,
     requests: Vec<ChatRequest>,
     api: ClientApi,
-) -> Result<(Reply, String), ApiError> {
+) -> Result<Reply, ApiError> {
     let requested_count = requests.len();
     let (stream, usage) = requests
         .first()
@@ -110,18 +109,14 @@ pub(super) async fn run(
             format!("{answered_count} of {requested_count}"),
         ));
     }
-    let (reply, text) = match stream {
-        true => (stream_reply(cx, &body, usage), String::new()),
-        false => {
-            let text = body.to_string();
-            (Reply::bytes(text.clone(), "application/json"), text)
-        }
+    let reply = match stream {
+        true => stream_reply(cx, &body, usage),
+        false => Reply::json(&body),
     };
     let reply = compatible_shape::add_result_headers(reply, cx, &sum);
-    let reply = headers.iter().fold(reply, |reply, (name, value)| {
+    Ok(headers.iter().fold(reply, |reply, (name, value)| {
         reply.header(HeaderName::from_static(name), value)
-    });
-    Ok((reply, text))
+    }))
 }
 
 /// Runs all requests, a few at a time. If the client disconnects, this future is dropped, and all runs stop.

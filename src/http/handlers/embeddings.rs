@@ -4,8 +4,8 @@ use base64::Engine as _;
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
-use super::compatible::with_idempotency_key;
 use super::compatible_shape::invalid_field;
+use super::idempotent::with_idempotency_key;
 use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
@@ -27,12 +27,12 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     with_idempotency_key(&cx, &caller, request, respond(&cx, &caller, parsed)).await
 }
 
-/// Computes the embeddings. Returns the response, and its body to be stored for idempotent replays.
+/// Computes the embeddings.
 async fn respond(
     cx: &RequestContext,
     caller: &Caller,
     request: EmbeddingRequest,
-) -> Result<(Reply, String), ApiError> {
+) -> Result<Reply, ApiError> {
     let (model, is_base64) = (request.model.clone(), request.is_base64);
     let result = cx.app.embeddings().embed(caller, request).await?;
     let ignored = result
@@ -52,9 +52,8 @@ async fn respond(
         })
         .collect();
     let usage = json!({ "prompt_tokens": result.tokens, "total_tokens": result.tokens });
-    let text =
-        json!({ "object": "list", "data": rows, "model": model, "usage": usage }).to_string();
-    let mut reply = Reply::bytes(text.clone(), "application/json");
+    let body = json!({ "object": "list", "data": rows, "model": model, "usage": usage });
+    let mut reply = Reply::json(&body);
     if let Some(cost) = result.cost {
         let cost = format!("{:.6}", cost.dollars());
         reply = reply.header(HeaderName::from_static("x-quire-cost-usd"), &cost);
@@ -62,7 +61,7 @@ async fn respond(
     if !ignored.is_empty() {
         reply = reply.header(HeaderName::from_static("x-quire-ignored"), &ignored);
     }
-    Ok((reply, text))
+    Ok(reply)
 }
 
 fn base64_le(vector: &[f32]) -> String {

@@ -24,6 +24,7 @@ pub mod experiments;
 pub mod gemini;
 pub mod health;
 pub mod history;
+mod idempotent;
 pub mod mcp;
 pub mod meaning_search;
 pub mod metrics;
