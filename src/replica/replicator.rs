@@ -1,4 +1,5 @@
-//! Handle of the replication thread: starts it, reports its status, and stops it. The rounds are in `worker`.
+//! Handle to the replication thread: starts it, reports its status, and stops it. The rounds of replication are in
+//! `worker`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,7 +15,7 @@ use super::worker::ReplicatorWorker;
 use crate::clock;
 use crate::store::Store;
 
-/// Handle of the replication thread.
+/// Handle to the replication thread.
 pub struct Replicator {
     status: Arc<Mutex<ReplicaStatus>>,
     shared: Arc<SpoolShared>,

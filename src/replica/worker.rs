@@ -23,7 +23,7 @@ use crate::store::Store;
 const FOREIGN_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum age of the newest snapshot of a changed database.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// Number of changes since the last snapshot up to which no new snapshot is made because of their size.
+/// Minimum number of changes since the last snapshot before their total size can trigger a new one.
 const MIN_SNAPSHOT_CHANGES: u32 = 64;
 /// Cost of downloading one more file during a restore, in bytes that could be downloaded in the same time.
 const FILE_COST_BYTES: u64 = 200 * 1024;

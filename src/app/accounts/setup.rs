@@ -25,8 +25,8 @@ pub enum FirstAdminRule {
 pub(in crate::app) enum AdminClaim {
     /// Administrator if no account exists yet; otherwise an ordinary account.
     FirstAccount,
-    /// An ordinary account. Refused while no account exists, because the first one would become the administrator and
-    /// the request may come from another machine.
+    /// The request may come from another machine. It gets an ordinary account, but is refused while no account exists,
+    /// because the first one would become the administrator.
     NotLocal,
     /// An ordinary account.
     Ordinary,

@@ -231,7 +231,7 @@ impl Experiments<'_> {
                 }
             });
             pending_write.await?;
-            // An experiment that was just starting is registered by now, or will notice that it is canceled.
+            // An experiment that was still starting has either been registered by now, or will see the cancellation.
             self.stop_and_wait(id).await;
         }
         Ok(self.find(&caller.user, id).await?.state)

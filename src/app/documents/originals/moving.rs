@@ -185,7 +185,8 @@ impl OriginalFiles {
         failures.result()
     }
 
-    /// Copies a file to the place for new ones. Returns whether a complete copy is there.
+    /// Copies a document's file to where new files are stored. Returns whether a copy that matches the document's
+    /// recorded hash is there.
     fn move_file(&self, id: &DocumentId, path: &Path) -> Result<bool> {
         let Some(recorded) = self.recorded_hash(id)? else {
             return Ok(false);
