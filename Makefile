@@ -46,6 +46,8 @@ test: tools  ## install what tests need, then run all of them
 
 tested-%:
 	@BROWSER=1 $(LINTED) cargo test $(if $(filter lib,$*),--lib,--test $*)
+	@# The store's unit tests again, on PostgreSQL.
+	@$(if $(filter lib,$*),$(LINTED) .ci/postgres cargo test --lib store::,:)
 
 check: fmt lint unit  ## what must be green before a commit, without the browser
 
@@ -114,7 +116,8 @@ ON_FILE  := archive::an_administrator_takes_a_copy_of_the_database limits::opera
 	openapi::responses_match_the_openapi_document unstored::a_streamed_completion unstored::a_waiting_panel \
 	unstored::a_whole_completion waiting::the_queue_of_a_user_is_bounded
 
-postgres: tools  ## the API's tests on PostgreSQL, except those that need the SQLite file, and all on it through PgBouncer too
+postgres: tools  ## the store's and the API's tests on PostgreSQL, except those that need the SQLite file, and all on it through PgBouncer too
+	.ci/postgres cargo test --lib store::
 	.ci/postgres cargo test --test api -- $(addprefix --skip ,$(ON_FILE))
 	POOLER=1 .ci/postgres cargo test --test api -- $(addprefix --skip ,$(ON_FILE))
 	QUIRE_TEST_POOLER=1 cargo test --test postgres
