@@ -91,7 +91,8 @@ pub enum Objective {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uses: Option<u64>,
     },
-    /// No single configuration, but the Pareto front of quality, cost, and latency. The race itself compares scores.
+    /// The Pareto front of quality, cost, and latency instead of a single configuration. During the race,
+    /// configurations are compared by score alone.
     Pareto,
 }
 

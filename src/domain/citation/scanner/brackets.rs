@@ -45,7 +45,7 @@ impl MeaningfulBrackets {
                         .signs
                         .extend([at, end].map(|at| (at, plain(chars[at].1))));
                     brackets.bracketed_positions.extend(at + 1..=end);
-                    // Continue inside, because an expression may contain other brackets.
+                    // Continue inside the brackets, because an expression may contain nested ones.
                     at += 1;
                 }
                 None => at += 1,
