@@ -118,7 +118,7 @@ struct LeaseState {
     stopping: bool,
 }
 
-/// Handle of a thread that checks the lease every two seconds until the last clone of the handle is dropped.
+/// Handle to a thread that checks the lease every two seconds until the last clone of the handle is dropped.
 #[derive(Clone)]
 pub struct Lease(Arc<LeaseThread>);
 

@@ -99,7 +99,7 @@ pub enum SlotOutcome {
     Away(SlotLease),
 }
 
-/// A request for slots of a limit.
+/// A request for slots under a concurrency limit.
 #[derive(Debug, Clone, Copy)]
 pub struct SlotRequest<'a> {
     /// The kind of limit, such as `streams`.
