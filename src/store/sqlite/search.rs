@@ -97,7 +97,8 @@ pub(in crate::store) fn for_each_scored_passage(
                    WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
         return db.each(sql, values, |row| Ok(take(row.get(0)?, row.get(1)?)));
     }
-    // The index compares only the letters between the marks, so each candidate is compared with its text and heading.
+    // The index ignores combining marks such as vowel signs, so it also finds passages that differ in them. Check
+    // whether the heading, text, or terms of each candidate contain the exact words.
     let sql =
         "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8), heading, text, terms FROM passages_fts
                WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
