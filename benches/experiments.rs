@@ -144,8 +144,8 @@ fn simulate_label_judge(right: f64) -> (f64, f64) {
     (f64::from(covered_count) / (2 * RUNS) as f64, width / alone)
 }
 
-/// Returns the mean regret of the race's leader, and that of the best setting after an even split of all
-/// evaluations.
+/// Returns the regret of the race's leader, and the regret of the setting with the best mean when the evaluations are
+/// split evenly among all settings. Both are summed over all runs.
 fn measure_regrets(settings: usize, evaluations: u64) -> (f64, f64) {
     let (mut race, mut even_split) = (0.0, 0.0);
     for seed in 0..RUNS {

@@ -275,7 +275,7 @@ fn install_program_filters() {
     deny_calls([deny(&libc::SYS_clone3)].into(), libc::ENOSYS);
 }
 
-/// Bit in a system call's number that marks the x32 variant of the call.
+/// Bit in a system call number that marks the x32 variant of the call.
 #[cfg(target_arch = "x86_64")]
 const X32_CALL_BIT: libc::c_long = 0x4000_0000;
 

@@ -1,6 +1,6 @@
-//! Measures the effect of additional servers on the same machine: the rates of requests and analyses, and the
-//! CPU time per request and per analysis, including that of the database server. On two cores, more servers
-//! cannot do more at once; what matters is that they do not use more CPU time for the same work.
+//! Measures the effect of additional servers on the same machine: the rates of requests and analyses, and the CPU time
+//! per request and per analysis, which includes the CPU time of the database server. On two cores, more servers cannot
+//! do more at once; what matters is that they do not use more CPU time for the same work.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,7 +12,7 @@ use crate::support::family::ticks_of_family;
 use crate::support::pressure::measure_all;
 use crate::support::{Program, post};
 
-/// Number of analyses to measure, and of those that run at the same time.
+/// Number of analyses to measure. [`AT_ONCE`] of them run at the same time.
 const ANALYSES: usize = 120;
 const AT_ONCE: usize = 16;
 /// Length of a clock tick, in microseconds.

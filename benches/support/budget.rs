@@ -84,7 +84,7 @@ impl Report {
         );
     }
 
-    /// Prints a row with the reason for a missing figure in place of the figure.
+    /// Prints a row that says why the figure is missing.
     pub fn add_unmeasured(&self, name: &str, why: &str) {
         println!("{name:<38} not measured: {why}");
     }

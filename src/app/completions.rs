@@ -215,8 +215,8 @@ impl Completions<'_> {
         Ok(models.chain(writer).collect())
     }
 
-    // Returns the fields that no provider receives: a panel calls several providers, and not every provider uses the
-    // client's API format.
+    // Returns the request fields that are not passed on to any provider. A panel passes on none of the fields that
+    // Quire does not interpret, because it calls several providers, and not all of them use the client's API format.
     fn unsupported_fields(&self, caller: &Caller, chat_request: &ChatRequest) -> Vec<String> {
         let kind = self.llm.kind_of(Some(&caller.user), &chat_request.model);
         let is_forwarded = |name: &str| {
@@ -235,7 +235,7 @@ impl Completions<'_> {
                 || is_effort(name))
         });
         let mut ignored: Vec<String> = names.map(|name| sanitize_field_name(name)).collect();
-        // Skip tool results, whose name is known from the call.
+        // The name in a tool result is not lost, because it is known from the call.
         let has_speaker_name = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
         if kind != Some(ApiFormat::OpenAi) && chat_request.turns.iter().any(has_speaker_name) {
             ignored.push("messages.name".to_owned());

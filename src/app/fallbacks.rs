@@ -13,7 +13,7 @@ use crate::store::{Store, audit, settings};
 
 /// Name of the setting that stores the fallback chains.
 const SETTING_NAME: &str = "fallbacks";
-/// Maximum number of models that have a chain, and of models in a chain.
+/// Maximum number of chains, and maximum number of models in a chain.
 const MAX_CHAINS_AND_MODELS: (usize, usize) = (100, 3);
 
 /// Fallback chains, keyed by the full ID of the planned model.

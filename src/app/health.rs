@@ -239,7 +239,7 @@ impl ProcessStats {
         Self {
             memory_kib: line(&status, "VmRSS:"),
             cpu: cpu(&stat),
-            // Excluding the one opened to count them.
+            // Leave out the file that was opened to count the others.
             open_files: files.map_or(0, |files| files.count().saturating_sub(1)),
             threads: line(&status, "Threads:"),
         }

@@ -74,7 +74,7 @@ pub struct App {
     engine: Engine,
     // The language model client.
     llm: Llm,
-    // Derives the fences around documents in prompts.
+    // Secret from which the fences around documents in prompts are derived.
     secret: String,
     // Encrypts provider keys.
     vault: Vault,

@@ -57,8 +57,8 @@ pub(super) fn import(call: &CommandCall) -> Outcome {
     report(call, file, &count_rows(&counts))
 }
 
-/// Returns a session on the server that the settings name, if any. Fails if `--user` names an account other than that
-/// of the API key.
+/// Returns a session on the server that the settings name, if any. Fails if `--user` names a different account than the
+/// one that the API key belongs to.
 fn named_server(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFailure> {
     let server = RemoteSession::from_settings(call, &call.config()?)?;
     if let (Some(server), Some(email)) = (&server, call.value("user")) {

@@ -1,5 +1,5 @@
 //! `quire help` and `quire version`. The help on commands and settings is generated from their tables; the topics are
-//! those of the manual.
+//! the chapters of the manual.
 
 use super::args::CommandCall;
 use super::screen::print_wrapped;

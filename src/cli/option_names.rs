@@ -1,4 +1,4 @@
-//! Replaces the names of request fields in error messages with those of the command-line options.
+//! Replaces the names of request fields in error messages with the names of the corresponding command-line options.
 
 /// Request fields with the options that set them.
 const FIELD_OPTIONS: &[(&str, &str)] = &[

@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-/// Distance, in seconds, from which a time is formatted as a date.
+/// Minimum distance from now, in seconds, at which a time is shown as a date.
 const DATE_THRESHOLD: u64 = 31 * DAY;
 
 /// Formats a time relative to now, past or future.

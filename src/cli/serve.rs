@@ -178,7 +178,7 @@ async fn take_over(
     })?;
     let expected = [Some(config.port), config.ui_port].into_iter().flatten();
     let expected = expected.map(|port| SocketAddr::new(config.host, port));
-    // This process may be configured to listen on other addresses than its predecessor.
+    // This process may be configured to listen on other addresses than the process that it replaces.
     let is_expected_socket = |socket: &StdListener, expected: SocketAddr| {
         let actual_address = socket.local_addr().unwrap_or(expected);
         actual_address.ip() == expected.ip()

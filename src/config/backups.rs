@@ -34,7 +34,7 @@ pub struct ReplicaConfig {
 }
 
 /// Returns the address of the database on a PostgreSQL server; `None` for a database in the data folder. Any other
-/// address, such as the predecessor's `sqlite:///file`, is ignored with a warning.
+/// address, such as `sqlite:///file` in the settings of Quire's predecessor, is ignored with a warning.
 pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
     let address = checker.configured("DATABASE_URL")?;
     if !is_of_postgres(&address) {

@@ -239,7 +239,7 @@ pub struct ProviderConfig {
 /// Which models of a provider can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderModels {
-    /// Whichever models are requested: any name is passed on.
+    /// All models: any requested name is passed on.
     Any,
     /// Only the listed models.
     List(Vec<String>),

@@ -139,7 +139,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     out
 }
 
-// Writes the citations of the final answer. Those of the members' answers are left out.
+// Writes the citations of the final answer, but not the citations of the members' answers.
 fn write_citations(out: &mut String, citations: &Citations) {
     let answer_citations = || citations.items.iter().filter(|item| item.member.is_none());
     if answer_citations().next().is_none() {

@@ -211,7 +211,7 @@ pub struct EvidencePlan {
     /// Whether there is no judge because no model of the run can judge.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lacks_judge: bool,
-    /// Why there is no judge, as shown to users; empty if there is one.
+    /// The reason why there is no judge, as shown to users; empty if there is one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }

@@ -38,7 +38,7 @@ pub struct Request {
     /// IDs of the documents to use as context.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub document_ids: Vec<String>,
-    /// One more document, in the predecessor's form; validation appends it to the list.
+    /// One more document, in the field that Quire's predecessor used; validation appends it to the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_id: Option<String>,
     /// Context mode: how the documents are put into prompts.

@@ -22,8 +22,8 @@ impl Drop for JobCounter {
 }
 
 impl Engine {
-    /// Spawns a job, for which a stopping engine waits. The job is expected to end once one of its runs is refused or
-    /// left for the next start.
+    /// Spawns a job. A stopping engine waits for it to end, which is expected once one of its runs is refused or left
+    /// for the next start.
     pub fn spawn_job(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.shared.jobs.fetch_add(1, Ordering::Relaxed);
         let count = JobCounter(self.shared.clone());

@@ -312,7 +312,7 @@ impl BudgetReservation {
         }
     }
 
-    /// Adds the budget of an API key, from which calls must be paid too.
+    /// Adds the budget of an API key, which calls must then also stay within.
     pub fn with_key(mut self, key: Option<Box<dyn KeyFunds>>) -> Self {
         self.key = key;
         self

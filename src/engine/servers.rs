@@ -41,8 +41,8 @@ fn key(command: &StoredCommand) -> (i64, RunLease) {
     (command.id, command.lease)
 }
 
-/// Returns the reason for which a run was canceled through a server that does not execute it; `None` if it was not.
-/// Requires a database server.
+/// Returns why a run was canceled through a server that does not execute it; `None` if it was not. Requires a database
+/// server.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -13,7 +13,7 @@ use super::{FileInput, Unreadable, read, read_contained_file};
 const MAX_FILES: usize = 20_000;
 /// Maximum ratio of unpacked to packed size of a gzip file.
 const MAX_RATIO: usize = 300;
-/// Unpacked size in bytes up to which the ratio is not checked.
+/// Maximum unpacked size, in bytes, for which the ratio is not checked.
 const MIN_RATIO_CHECK_BYTES: usize = 16 << 20;
 /// Path fragments that identify system files and entries that only hold metadata of the archive.
 const SYSTEM_FILES: &[&str] = &["/._", ".DS_Store", "PaxHeader", "@LongLink"];

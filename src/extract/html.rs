@@ -43,7 +43,7 @@ const VOID_ELEMENTS: &[&str] = &[
 const UNCLOSED_ELEMENTS: &[&str] = &[
     "p", "li", "dt", "dd", "tr", "td", "th", "option", "rt", "rp",
 ];
-/// The text of a web page.
+/// The title and text of a web page, and notes about what was changed or omitted.
 #[derive(Debug, PartialEq, Default)]
 pub struct RenderedPage {
     /// The page's title.
@@ -209,9 +209,9 @@ struct DroppedElement {
     is_unclosed: bool,
     /// Whether the element also ends at the next block, as an HTML paragraph does.
     ends_at_block: bool,
-    /// Whether the open element inside is a menu's selected option or the text of a drawing.
+    /// Whether the selected option of a menu, or a text in a drawing, is open inside the element.
     is_choice_open: bool,
-    /// Whether the text of a drawing or of a selected option has been written.
+    /// Whether the text of a selected option has been written.
     has_choice: bool,
     /// Whether a menu has options besides the selected one.
     has_other_options: bool,
@@ -240,7 +240,8 @@ impl DroppedElement {
         self.has_text && is_rest && !is_not_displayed(&self.name)
     }
 
-    /// Returns the text of a menu's selected option or of a drawing, which the page displays.
+    /// Returns the token's text if the page displays it even though the element is dropped: the selected option of a
+    /// menu, or a text in a drawing (`svg`).
     fn visible_text(&mut self, token: &Token) -> Option<String> {
         match token {
             Token::Open { name, .. } if self.name == "svg" => {

@@ -99,7 +99,8 @@ impl<'a> Output<'a> {
         self.next_page - self.base
     }
 
-    /// Runs `read` for the file `name` inside the current one. Its pages follow the previous pages, under its name.
+    /// Runs `read` for the file `name` inside the current one. The pages of this file continue the numbering, and their
+    /// titles begin with its name.
     pub(super) fn read_contained<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let previous_base = std::mem::replace(&mut self.base, self.next_page - 1);
         self.path.push(name.to_owned());

@@ -15,7 +15,7 @@ pub fn is_subtitles(text: &str) -> bool {
         || start_time(first).is_some()
 }
 
-/// Returns the subtitles with one cue per line, and notes for the user.
+/// Returns the subtitles with one cue per line, and notes that tell the user what was omitted.
 pub fn render(text: &str) -> (String, Vec<String>) {
     let (mut out, mut comments) = (String::new(), 0);
     for block in text.split("\n\n") {

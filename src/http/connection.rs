@@ -282,7 +282,8 @@ impl ActivitySocket {
         };
         if let Some(refusal) = refusal {
             self.is_closed = true;
-            // After a malformed body, the input simply ends, so that the request's handler gets the error.
+            // Pass the placeholder to hyper in place of the refused request, so that the client gets an error response.
+            // After a malformed body, the input just ends instead, so that the handler of that request gets the error.
             if refusal != HeadRefusal::Body {
                 let _ = self.activity.refusal.set(refusal);
                 let mut ready = std::mem::take(&mut self.ready).to_vec();

@@ -16,7 +16,7 @@ use crate::domain::user::{Caller, Role};
 /// `Forbidden`, with the setting to change if the page is in fact Quire's own.
 pub(super) fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
     let is_forged = is_unsafe(&cx.request.method) && auth::is_cross_site(&cx.request, &cx.app);
-    // The MCP specification requires servers to check the origin, whatever the credential is.
+    // The MCP specification requires servers to check the origin, regardless of the credential.
     if is_forged || (route.path == "/mcp" && auth::has_cross_site_origin(&cx.request, &cx.app)) {
         let error = Error::new(Kind::Forbidden, "this request was sent by another site");
         let resolution = "Send it from Quire's own pages. If you did, set PUBLIC_URL to the address that people \
@@ -39,7 +39,7 @@ pub(super) fn check_key_scope(
     if route.path == "/api/users/me/api-keys/{id}" && cx.param("id") == key.id.as_str() {
         return Ok(());
     }
-    // Routes for administrators require the `admin` scope, whatever their path is.
+    // Routes for administrators require the `admin` scope, regardless of their path.
     let needed = match route.handler {
         RouteHandler::Admin(_) => &[KeyScope::Admin],
         _ => KeyScope::for_path(route.path),

@@ -4,7 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::domain::id::UserId;
 
-/// The origin of a call, to which failures are attributed that the request may have caused.
+/// The origin of a call: its user and its prompt. If a call fails in a way that the request itself may have caused, the
+/// failure is attributed to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallOrigin {
     /// Hash of the user's ID. All calls without a user have the same hash.

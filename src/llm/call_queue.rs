@@ -156,7 +156,7 @@ impl CallQueue {
     /// not divided.
     pub fn divide_among_servers(&self, servers: u32) {
         self.lock_slots().servers = (servers as usize).max(1);
-        // A larger share may let queued calls start right away.
+        // If this server's share of the limits has grown, queued calls may be able to start right away.
         loop {
             let Some(next) = self.lock_slots().next() else {
                 return;

@@ -1,5 +1,5 @@
-//! The cancellation state of a call, through which any holder can end the call at any time, whatever it is waiting for.
-//! It does not know about sockets: when a call ends early, its connection is dropped with it.
+//! The cancellation state of a call, through which any holder can end the call at any time, no matter what it is
+//! waiting for. It does not know about sockets: when a call ends early, its connection is dropped with it.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

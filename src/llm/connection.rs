@@ -22,7 +22,7 @@ use crate::clock;
 
 /// Maximum size of a response head, and of the buffer into which it is read, in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// Number of bytes from which a piece is returned without waiting for more.
+/// Size, in bytes, at which a piece is returned without waiting for more.
 const PIECE_BYTES: usize = 4 * 1024;
 
 /// Deadlines for receiving a response head.

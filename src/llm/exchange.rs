@@ -31,7 +31,7 @@ pub(super) struct FailedExchange {
     pub error: CallError,
     /// The field that the model rejected, if that is why the request failed.
     pub refused_field: Option<String>,
-    /// Whether a retry cannot help, whatever the kind of error.
+    /// Whether a retry cannot help, regardless of the kind of error.
     pub is_permanent: bool,
     /// Whether the address guard rejected the address (see `address_guard`).
     pub is_not_public: bool,

@@ -5,13 +5,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 
-/// Maximum pause. A header that requires a longer one is ignored, because it is not credible.
+/// Maximum pause that a provider's headers may request. A longer one is considered implausible and ignored.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
-/// Maximum pause after a successful call, if a counter is exhausted.
+/// Maximum pause after a successful call whose headers report an exhausted counter.
 const MAX_PAUSE_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
 
-/// Rate-limit headers in pairs: the remaining number, and when it is reset. OpenAI and compatible vendors send a
-/// duration, Anthropic sends a date.
+/// Pairs of rate-limit headers: the remaining requests or tokens, and when that counter is reset. OpenAI and compatible
+/// vendors send the reset as a duration, Anthropic as a date.
 const COUNTER_HEADERS: &[(&str, &str)] = &[
     (
         "x-ratelimit-remaining-requests",
@@ -50,7 +50,7 @@ pub(super) fn pause_after_refusal(header: Header, now: Timestamp) -> Option<Dura
         .filter(is_plausible)
 }
 
-/// Returns the pause after a successful call, or `None` unless a counter is exhausted.
+/// Returns how long to pause after a successful call; `None` if no counter is exhausted.
 pub(super) fn pause_after_answer(header: Header, now: Timestamp) -> Option<Duration> {
     exhausted_counter_pause(header, now).map(|wait| wait.min(MAX_PAUSE_BEFORE_REFUSAL))
 }

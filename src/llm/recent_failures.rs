@@ -1,5 +1,5 @@
-//! Tracks for which users the last call to a model has failed recently. Such a model can still be called, but is shown
-//! as failing and is not selected by default. Pure: takes the time as a parameter.
+//! Tracks the users whose last call to a model has failed recently. Such a model can still be called, but is shown as
+//! failing and is not selected by default. Pure: takes the time as a parameter.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

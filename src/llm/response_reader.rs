@@ -13,7 +13,7 @@ use crate::wire::{AnswerDecoder, json_lines};
 
 /// Maximum size of an event or an error body, in bytes.
 pub(super) const MAX_EVENT_BYTES: usize = 1 << 20;
-/// Size, in bytes, from which a text is processed on another thread, because parsing it takes milliseconds.
+/// Minimum size, in bytes, of a text that is processed on another thread, because parsing it takes milliseconds.
 pub(super) const LARGE_TEXT: usize = 256 << 10;
 
 /// Receives the pieces of an answer.

@@ -41,7 +41,7 @@ pub(super) struct SharedProvider {
     name: String,
     /// Held by the only call that asks Redis for a slot. This server's other calls wait for it in FIFO order.
     turn: Mutex<()>,
-    /// Notified when a call made by this server ends.
+    /// Notified when one of this server's calls ends.
     freed: Arc<Notify>,
 }
 

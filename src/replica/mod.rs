@@ -1,5 +1,5 @@
-//! Continuous replica of the stored data in another place, in Litestream's format (LTX), so that its tools can also
-//! restore it. Does not choose the data to store.
+//! Continuous replica of the stored data in another folder or in a bucket. It has Litestream's format (LTX), so that
+//! Litestream's tools can also restore it. This module does not choose the data to store.
 
 pub mod documents;
 pub mod encrypted;

@@ -31,9 +31,10 @@ pub struct ReplicaLease {
 /// How the previous process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviousHolder {
-    /// There was none, it used this data folder and has ended, or it sent everything and released the replica.
+    /// There was no previous process, it used this data folder and has ended, or it sent everything and released the
+    /// replica.
     Released,
-    /// It did not answer: it crashed, or is unreachable.
+    /// The previous process did not answer: it crashed, or is unreachable.
     Unresponsive,
 }
 

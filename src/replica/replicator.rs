@@ -1,5 +1,5 @@
-//! Handle to the replication thread: starts it, reports its status, and stops it. The rounds of replication are in
-//! `worker`.
+//! Handle to the replication thread: starts it, reports its status, and stops it. The replication rounds that the
+//! thread runs are in `worker`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -26,7 +26,8 @@ pub struct Replicator {
 }
 
 impl Replicator {
-    /// Starts the thread. `shared` is the state that it shares with the spool of the write-ahead log.
+    /// Starts the replication thread. `shared` is the state that the thread shares with the spool of the write-ahead
+    /// log.
     ///
     /// # Errors
     /// Returns an error if the thread cannot be started.

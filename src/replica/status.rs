@@ -32,7 +32,7 @@ pub struct ReplicaStatus {
     pub display_address: String,
     /// Sync interval: how long acknowledged data may exist only in the data folder while nothing fails.
     pub sync_interval: Duration,
-    /// Time up to which everything stored is in the replica; `None` while that is unknown.
+    /// Time before which everything that was stored is in the replica; `None` while it is unknown.
     pub replicated_until: Option<Timestamp>,
     /// When the last snapshot was sent; `None` if none has been sent since this process started.
     pub snapshot_at: Option<Timestamp>,

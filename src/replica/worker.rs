@@ -23,7 +23,8 @@ use crate::store::Store;
 const FOREIGN_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum age of the newest snapshot of a changed database.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// Minimum number of changes since the last snapshot before their total size can trigger a new one.
+/// A new snapshot is made because of the size of the changes only if more than this many files of changes have been
+/// written since the last snapshot.
 const MIN_SNAPSHOT_CHANGES: u32 = 64;
 /// Cost of downloading one more file during a restore, in bytes that could be downloaded in the same time.
 const FILE_COST_BYTES: u64 = 200 * 1024;
@@ -31,10 +32,10 @@ const FILE_COST_BYTES: u64 = 200 * 1024;
 const LARGE_LOG_BYTES: u64 = 64 * 1024 * 1024;
 /// Maximum pause between retries.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// Pause before the next listing, as a multiple of the last one's duration, so that listing a large replica puts
+/// Pause before the next listing, as a multiple of the last listing's duration, so that listing a large replica puts
 /// little load on the machine.
 const LISTING_PAUSE_FACTOR: u32 = 20;
-/// Maximum pause between listings that results from their duration.
+/// Maximum pause between listings that follows from [`LISTING_PAUSE_FACTOR`].
 const MAX_LISTING_PAUSE: Duration = Duration::from_secs(60);
 
 /// Fingerprint of the log that changes with every commit, by this process or another.
@@ -82,7 +83,7 @@ pub(super) struct ReplicatorWorker {
 }
 
 impl ReplicatorWorker {
-    /// Creates the state before the first round.
+    /// Creates the initial state of the replication thread, before its first round.
     pub fn new(
         settings: ReplicatorSettings,
         (shared, store, lease_owner): (Arc<SpoolShared>, Store, ReplicaLease),

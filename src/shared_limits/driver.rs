@@ -161,8 +161,8 @@ impl CommandFlow {
         }
     }
 
-    /// Appends scheduled renewals to `bytes` until [`MAX_RENEWALS`] of them await a reply, whatever the number of other
-    /// commands.
+    /// Appends scheduled renewals to `bytes` until [`MAX_RENEWALS`] renewals await a reply. Other commands that await a
+    /// reply do not count toward this limit.
     fn send_renewals(&mut self, inner: &LimitsInner, bytes: &mut Vec<u8>) {
         while self.awaited_renewals < MAX_RENEWALS
             && let Some(key) = self.renewals.pop_front()

@@ -16,7 +16,7 @@ pub(super) const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The slots that this server holds, by key.
 pub(super) struct HeldSlots {
-    /// Name of this server, with which its slots in Redis begin; unique to the server.
+    /// Unique name of this server. The names of its slots in Redis begin with it.
     server: String,
     state: Mutex<SlotTable>,
 }
@@ -65,7 +65,7 @@ impl HeldSlots {
         }
     }
 
-    /// Returns the keys of which this server holds slots.
+    /// Returns the keys under which this server holds slots.
     pub fn keys(&self) -> Vec<Arc<str>> {
         self.lock_table().by_key.keys().cloned().collect()
     }

@@ -302,7 +302,7 @@ pub fn insert_row(
         // Any text can be indexed, so this is not the row's fault. The document's preceding rows must be kept.
         Err(error) if table.name == "passages" => Err(error),
         Err(_) => {
-            // In the other tables that are indexed, only this row has the ID.
+            // In each indexed table except `passages`, this is the only row with this ID.
             let id_column = table.parent.unwrap_or("id");
             let sql = format!(
                 "DELETE FROM {} WHERE {id_column} = ?1 AND user_id = ?2",

@@ -21,8 +21,8 @@ pub struct ThreadFilter {
     pub pinned: Option<bool>,
     /// Only archived threads if true, only unarchived ones if false.
     pub archived: Option<bool>,
-    /// Only threads that have a share link, to the thread or to one of its turns, if true; only those without one if
-    /// false.
+    /// If true, only threads that have a share link, to the thread or to one of its turns; if false, only threads
+    /// without one.
     pub shared: Option<bool>,
     /// Only threads with a turn that matches this filter. Its `search` field is ignored.
     pub turn: Option<HistoryFilter>,

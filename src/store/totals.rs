@@ -22,7 +22,7 @@ pub(super) enum KeyPart {
 pub(super) enum Amount {
     /// A number that is added to the column.
     Sum(i64),
-    /// A number that replaces the column's value if that is smaller.
+    /// A number that replaces the column's value if it is greater than that value.
     Latest(i64),
 }
 

@@ -126,8 +126,8 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
     let plan: String = db.query_one("SELECT plan FROM analyses WHERE id = ?1", [id], |row| {
         row.get(0)
     })?;
-    // A plan that cannot be parsed has no panel, because one invalid old row must not prevent the database from
-    // opening.
+    // A plan that cannot be parsed counts as a plan without a panel, because one invalid old row must not prevent the
+    // database from opening.
     let stages = serde_json::from_str::<PlannedStages>(&plan).unwrap_or_default();
     let is_panel = |stage: usize| {
         let stage = stages.stages.get(stage);

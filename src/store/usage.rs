@@ -43,7 +43,8 @@ pub struct DailyUsage {
 pub struct UserUsage {
     /// The account that was charged.
     pub user: UserId,
-    /// Total over all models; `model` is empty, and `day` is the newest.
+    /// Total over all models and days of the period. Its `model` is empty, and its `day` is the user's last day with
+    /// usage.
     pub sum: DailyUsage,
 }
 

@@ -107,7 +107,7 @@ pub fn count(db: &Reader) -> Result<u64> {
     )
 }
 
-/// Counts the guests.
+/// Returns the number of accounts whose role is `guest`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -119,7 +119,7 @@ pub fn count_guests(db: &Reader) -> Result<u64> {
     )
 }
 
-/// Lists the guests created before this time.
+/// Lists the guest accounts created before this time.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

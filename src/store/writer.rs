@@ -44,7 +44,7 @@ pub(super) enum WriteJob {
     Between(Box<dyn FnOnce(&Writer) + Send>),
     /// Checkpoint the whole log.
     Checkpoint(Box<dyn FnOnce(Result<()>) + Send>),
-    /// Let the follower read the log.
+    /// Make the follower read the log, then call the function with the result.
     NotifyFollower(Box<dyn FnOnce(Result<()>) + Send>),
     /// Empty the log and hold the database in that state.
     HoldFile(Box<dyn FnOnce(Result<HeldSnapshot>) + Send>),

@@ -3,7 +3,7 @@
 /// Message for a request with images to a model that does not accept images.
 pub(super) const NO_IMAGES: &str = "the model does not accept images";
 /// Returns the reason for a refusal, if the provider's message is unambiguous. The reason is in Quire's own words,
-/// because not every user may see those of the provider.
+/// because not every user may see the provider's words.
 pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
     const REASON_TABLE: &[(&[&str], &str)] = &[
         (

@@ -96,7 +96,7 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
     Ok(request)
 }
 
-// Converts the requested format to that of the chat API, where a schema must have a name.
+// Converts the requested format to the format of the chat API, which requires a name for a schema.
 fn wanted_format(format: &Value) -> Option<Value> {
     (format["type"] == "json_schema").then(|| {
         let inner = json!({ "name": "answer", "schema": format["schema"], "strict": true });

@@ -117,7 +117,7 @@ fn chat_settings(config: &Value) -> Map<String, Value> {
     chat
 }
 
-/// Converts a schema to the usual form. Google writes the names of types in uppercase.
+/// Converts a schema to standard JSON Schema, in which type names are lowercase. Google writes them in uppercase.
 fn to_common_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -171,7 +171,7 @@ fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, Req
         Value::Null => return Ok(Vec::new()),
         Value::String(words) => return Ok(text(words)),
         Value::Object(fields) if fields.contains_key("parts") => &content["parts"],
-        // Clients send an empty turn of the model back in this form.
+        // This is an empty turn of the model, sent back by a client.
         Value::Object(fields) if fields.keys().all(|name| name == "role") => {
             return Ok(Vec::new());
         }
@@ -394,7 +394,7 @@ fn encode_frame(frame: &ChunkFrame, parts: Vec<Value>) -> Value {
     })
 }
 
-// Encodes usage. This API counts thinking tokens separately from those of the answer.
+// Encodes usage. Unlike a chat completion, this API counts thinking tokens separately from the tokens of the answer.
 fn encode_usage(usage: &Usage) -> Value {
     json!({
         "promptTokenCount": usage.input, "cachedContentTokenCount": usage.cached,

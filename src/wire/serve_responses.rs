@@ -131,7 +131,7 @@ fn with_input_param(mut error: RequestError) -> RequestError {
     error
 }
 
-// Converts the requested format to that of the chat API, which nests the schema one level deeper.
+// Converts the requested format to the format of the chat API, which nests the schema one level deeper.
 fn parse_format(format: &Value) -> Option<Value> {
     match format["type"].as_str()? {
         "json_schema" => Some(json!({

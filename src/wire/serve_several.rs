@@ -3,8 +3,7 @@
 
 use serde_json::{Value, json};
 
-/// Joins complete answers, each given with its index. The ID is that of the first answer, and `usage` is the total
-/// usage.
+/// Joins complete answers, each given with its index. The result has the ID of the first answer and the total usage.
 pub fn join_answers(answers: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
     let (mut choices, mut first) = (Vec::new(), None);
     for (index, mut answer) in answers {

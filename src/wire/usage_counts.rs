@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::domain::chat::Usage;
 use crate::domain::money::MicroDollars;
 
-/// Usage reported so far. Each field of a later report replaces that of an earlier one.
+/// Usage reported so far. A field in a later report replaces the same field of an earlier one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct UsageCounts {
     pub input: Option<u64>,
@@ -70,7 +70,7 @@ const CACHED_PATHS: &[&[&str]] = &[
     &["inputTokensDetails", "cachedTokens"],
     &["cachedContentTokenCount"],
 ];
-/// Those of the `CACHED_PATHS` whose tokens are, by the vendor's definition, part of the prompt's tokens.
+/// Subset of [`CACHED_PATHS`] whose tokens are, by the vendor's definition, included in the prompt's tokens.
 const CACHED_WITHIN_PATHS: &[&[&str]] = &[
     &["prompt_tokens_details", "cached_tokens"],
     &["input_tokens_details", "cached_tokens"],

@@ -191,7 +191,7 @@ fn an_administrator_takes_a_copy_of_the_database() {
     other.get("/api/admin/backup").refused(403, "FORBIDDEN");
 }
 
-/// Maximum memory that an import may use, whatever the file contains, in bytes.
+/// Maximum memory that an import may use, in bytes, regardless of what the file contains.
 const MAX_IMPORT_MEMORY: u64 = 256 << 20;
 
 /// Returns the value of a line in /proc/PID/status in bytes. The file contains it in KB.

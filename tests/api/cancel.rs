@@ -1,6 +1,6 @@
 //! Tests cancellation: within a quarter of a second after a client disconnects, its connection to the provider is
-//! closed, whatever the state of the call and the kind of client. The time is measured by the provider's own clock,
-//! over plain HTTP and over TLS. `cargo test --test api cancel:: -- --nocapture` prints it.
+//! closed, in any state of the call and for any kind of client. The time is measured by the provider's own clock, over
+//! plain HTTP and over TLS. `cargo test --test api cancel:: -- --nocapture` prints it.
 
 use std::time::{Duration, Instant};
 

@@ -174,7 +174,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
         (&json!("entails"), &json!(1))
     );
 
-    // The map's cost is part of the run's cost, and its calls are in the call log.
+    // The cost of the evidence map is part of the run's cost, and the calls that built the map are in the call log.
     let calls = ada.get("/api/usage/calls").json();
     let costs = |of: &dyn Fn(&Value) -> bool| -> f64 {
         let calls = calls["calls"]

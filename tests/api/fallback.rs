@@ -1,5 +1,5 @@
-//! Tests runs in which something is missing: a member that needs a fallback, an answer in the required format, a model
-//! that can see an image, or time before the deadline.
+//! Tests runs that do not go as planned: a member needs a fallback, the answer does not have the requested format, a
+//! model does not accept images, or the time of a stage runs out.
 
 use serde_json::{Value, json};
 

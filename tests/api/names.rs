@@ -101,7 +101,7 @@ fn ignored_speaker_names_are_reported() {
     let answer = client.post(CHAT_PATH, chat_request("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "messages.name");
-    // For the result of a tool, the name is that of the tool in the call.
+    // The name in a tool result is not reported as ignored, because the call contains it too.
     let mut body = chat_request("p/any");
     body["messages"] = json!([
         { "role": "user", "content": "Warm?" },

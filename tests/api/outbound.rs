@@ -346,8 +346,8 @@ fn only_listed_routes_make_outbound_calls() {
     assert_eq!(provider.requests().len(), request_count);
 }
 
-/// Starts a server and stores a provider of the user for each of these URLs directly in the database, as if its name
-/// had resolved to a public address when it was saved, or as if an older version had stored it.
+/// Starts a server and stores one of the user's providers for each of these URLs directly in the database. This is the
+/// state if the name resolved to a public address when the provider was saved, or if an older version stored it.
 fn server_with_user_providers(urls: &[String]) -> (Server, Client, Client) {
     let settings = [("ALLOW_USER_BASE_URLS", "true"), ("USE_MOCK", "true")];
     let server = Server::with(&settings);

@@ -1,4 +1,4 @@
-//! Tests compatibility with clients of the product's predecessor.
+//! Tests compatibility with clients of Quire's predecessor.
 
 use serde_json::json;
 

@@ -31,7 +31,7 @@ fn wipe(folder: &Folder) {
     fs::remove_dir_all(folder.path().join("data")).unwrap();
 }
 
-/// Returns the time up to which everything that was stored is also in the replica.
+/// Returns the time before which everything that was stored is also in the replica.
 fn replicated_until(client: &mut Client) -> String {
     let health = client.get("/health").json();
     health["replica"]["whole_at"]

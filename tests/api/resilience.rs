@@ -142,7 +142,8 @@ fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
             .1
             .map_err(|error| error.kind)
     };
-    // Only one prompt keeps failing, so only this prompt is blocked, and its user can still ask other questions.
+    // Only one prompt fails, so its user can still ask other questions: a user is blocked only if several of that
+    // user's prompts fail.
     for _ in 0..8 {
         assert_eq!(ask(&ada, "POISON"), Err(CallErrorKind::Overloaded));
     }

@@ -20,7 +20,7 @@ const API_PATHS: [&str; 4] = [
 /// format.
 const STATUS_CASES: &[(u16, u16, &str, &str)] = &[
     (400, 400, "invalid_request_error", "invalid_request_error"),
-    // The refused key is that of this server, not that of the client.
+    // The vendor refused this server's key, not the client's.
     (401, 502, "api_error", "api_error"),
     (402, 402, "insufficient_quota", "billing_error"),
     (403, 502, "api_error", "api_error"),

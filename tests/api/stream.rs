@@ -62,7 +62,7 @@ fn stage_and_member(event: &Event) -> (String, String) {
     (word("stage"), word("model"))
 }
 
-/// Joins the texts in a stream, as a page does. If a member restarts, its text begins anew.
+/// Joins the texts in a stream, as a page does. If a member restarts, its text starts over.
 pub fn texts(events: &[Event]) -> (BTreeMap<(String, String), String>, String) {
     let (mut members, mut synthesis) = (BTreeMap::new(), String::new());
     for event in events {

@@ -1,4 +1,4 @@
-//! Tests a disk that reports an I/O error (EIO) once when a file is synced. Whichever file this happens to, nothing is
+//! Tests a disk that reports an I/O error (EIO) once when a file is synced. No matter which file fails, nothing is
 //! acknowledged that is not stored, and everything works afterward. A preloaded library makes the call fail in the real
 //! executable.
 
@@ -215,7 +215,6 @@ fn check_documents(client: &mut Client, stored: &[(String, usize)]) {
     }
 }
 
-/// Returns the number of files in a folder.
 fn file_count(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, |entries| entries.flatten().count())
 }
@@ -252,7 +251,8 @@ fn an_upload_survives(of: &str, expected: usize) {
 
 #[test]
 fn a_document_whose_file_cannot_be_synced_is_refused() {
-    // The first failing sync is that of the incoming bytes, the second is that of the folder that contains the name.
+    // In the first case, the file with the incoming bytes cannot be synced; in the second, the folder in which the
+    // finished file is stored.
     an_upload_survives("/data/tmp/", 1);
     an_upload_survives("/data/documents", 1);
 }

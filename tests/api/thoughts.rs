@@ -1,5 +1,5 @@
-//! Tests thinking blocks on APIs whose requests do not mention them. A model that thinks unasked requires its blocks
-//! back together with the results of tools, whichever API the client uses.
+//! Tests thinking blocks on APIs whose requests do not mention them. A model that thinks without being asked requires
+//! its blocks back together with the results of tools, regardless of the API that the client uses.
 
 use serde_json::{Value, json};
 

@@ -241,7 +241,8 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
         assert_eq!(status, expected, "{model}: {lines:?}");
         assert!(lines.concat().contains(words), "{model}: {lines:?}");
         let waits = head.to_ascii_lowercase().contains("retry-after: ");
-        // The provider's own status is passed on. An answer that has broken off causes Quire's own status.
+        // These statuses are the provider's own, and the client is told when to retry. If an answer broke off, the
+        // status is Quire's own, without a time to retry.
         let passes = matches!(expected, 429 | 500 | 503..) || words == FAULT;
         assert_eq!(waits, passes, "{model}: {head}");
         return;

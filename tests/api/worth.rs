@@ -310,8 +310,8 @@ fn the_report_states_the_verdict_and_missing_votes() {
         [&overall["interval"][0], &overall["interval"][1]].map(|end| end.as_f64().unwrap());
     let rate = overall["win_rate"].as_f64().unwrap();
     assert!(0.3 < interval[0] && interval[0] < rate && rate < interval[1] && interval[1] < 1.0);
-    // Every call has 11 input and 7 output tokens, so this is the ratio between the price of the panel's three calls
-    // and that of the single draft.
+    // Every call has 11 input and 7 output tokens, so this is the price of the panel's three calls divided by the price
+    // of the single draft.
     let multiple = overall["cost_multiple"].as_f64().unwrap();
     assert!(1.5 < multiple && multiple < 4.0, "{multiple}");
 

@@ -251,7 +251,8 @@ fn imports_go_down_only() {
                     ));
                 }
             }
-            // An import through the crate root counts like any other import.
+            // Importing a layer through the crate root by a relative path (`super::super::`) would bypass the check
+            // above, so it is a violation.
             if let Some(head) = imported_names(&line, "super::super::")
                 .iter()
                 .find(|head| layers.contains_key(head.as_str()) && *head != layer)

@@ -16,9 +16,9 @@ pub struct Sample {
     pub source: String,
     pub origin: String,
     pub licence: String,
-    /// The kind that the reader must report, exactly as written here. `None` if it is not checked.
+    /// The document kind that the reader must report, exactly as written here; `None` if it is not checked.
     pub kind: Option<String>,
-    /// Number of pages, with and without text.
+    /// Number of pages, including those without text.
     pub pages: Option<usize>,
     pub encoding: Option<String>,
     #[serde(default)]

@@ -39,8 +39,8 @@ fn create_folder(folder: &Path) {
     }
 }
 
-/// Returns the folder of the server's programs: the one in QUIRE_TEST_POSTGRES_PROGRAMS, or that of the newest
-/// installed version.
+/// Returns the folder of the server's programs: the one in QUIRE_TEST_POSTGRES_PROGRAMS or, by default, the folder of
+/// the newest installed version.
 fn programs() -> PathBuf {
     if let Some(folder) = std::env::var_os("QUIRE_TEST_POSTGRES_PROGRAMS") {
         return PathBuf::from(folder);

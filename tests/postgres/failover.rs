@@ -17,7 +17,7 @@ use super::support::provider::{Provider, on};
 use super::support::script::{analysis_path, answer_stream, begin, providers};
 use super::support::{Client, Server};
 
-/// Statement that writes enough rows of one kilobyte to exceed the replication lag at which `doctor` warns.
+/// SQL that writes 80 MB in rows of 1 KB, which is more than the replication lag at which `doctor` warns (64 MB).
 const FILLER: &str =
     "CREATE TABLE filler AS SELECT repeat('levy ', 200) AS text FROM generate_series(1, 80000);";
 /// Minimum number of changes that each client makes before the failover, and number that it makes afterward.

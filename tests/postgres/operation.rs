@@ -19,7 +19,7 @@ use super::support::script::{begin, providers, short_run};
 
 /// The advisory lock that a server held before several servers could share a database.
 const EARLIER_LOCK: &str = "1366649202, hashtext(current_schema())";
-/// Reverts the tables for several servers to those of the previous version.
+/// SQL that reverts the tables for several servers to their form in the previous version.
 pub(super) const EARLIER_TABLES: &str = "ALTER TABLE quire_schema DROP COLUMN server_steps;
     DROP TABLE upload_bytes;
     ALTER TABLE servers DROP COLUMN version; ALTER TABLE leases DROP COLUMN owner;";
@@ -147,7 +147,7 @@ fn a_server_that_has_lost_the_database_to_one_of_an_earlier_version_must_stop() 
 fn a_start_that_waits_for_tables_in_use_does_not_delay_running_servers() {
     let cluster = Cluster::start();
     let store = member(&cluster, 1);
-    // The tables are those of the previous version, and another program such as pg_dump is reading them for a long
+    // The tables have the form of the previous version, and another program such as pg_dump is reading them for a long
     // time.
     assert_eq!(cluster.run(EARLIER_TABLES), "");
     let sql = "BEGIN; LOCK TABLE servers, leases IN ACCESS SHARE MODE; SELECT 1";

@@ -156,7 +156,8 @@ fn a_renewal_that_waits_longer_than_the_lease_is_not_written_expired() {
         CREATE TRIGGER note AFTER INSERT OR UPDATE ON servers FOR EACH ROW EXECUTE FUNCTION note();";
     assert_eq!(cluster.run(note), "");
     let (other, _) = OtherSession::begin(&cluster, "BEGIN; SELECT 1 FROM servers FOR UPDATE");
-    // A renewal is sent at most 2 seconds later, so by now, what it was going to write has also expired.
+    // The next renewal is sent at most 2 seconds after the last one and waits for the lock. Once the row has been
+    // expired for longer than that, the value that this renewal would write has expired too.
     wait_for("its row has expired for long", || {
         let expired = "NOT EXISTS (SELECT 1 FROM servers WHERE until > quire_now() - 4000)";
         holds(&cluster, expired)

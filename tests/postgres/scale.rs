@@ -45,7 +45,7 @@ struct PersonRecord {
     documents: Vec<(String, String)>,
     /// Number of runs that the budget did not allow to start or to finish.
     refused: usize,
-    /// Number of runs for which the response was lost when a server was killed.
+    /// Number of runs whose response was lost when a server was killed.
     unknown: usize,
 }
 
@@ -53,7 +53,6 @@ struct PersonRecord {
 struct Chance(u64);
 
 impl Chance {
-    /// Returns a number below `most`.
     fn below(&mut self, most: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -70,7 +70,8 @@ fn a_run_has_one_driver_and_the_writes_of_an_earlier_one_are_refused() {
         Err(StoreError::Conflict(_))
     ));
     assert_eq!(check(&other, &run, *lease), Ok(()));
-    // A command from another server reaches the new driver, even if it is sent twice only once.
+    // A command from another server reaches the server that has taken over the run, and only once, even if it is sent
+    // twice.
     let (id, target) = (run.clone(), boot(&other));
     let sent = other.write_now(move |db| {
         servers::send_command(db, &id, "skip_model", "p/slow")?;

@@ -78,7 +78,7 @@ fn two_servers_share_a_rate_limit_exactly() {
     let (cluster, redis) = (Cluster::start(), RedisServer::start(&[]));
     let mut pair = SharedPair::start(&cluster, &redis, &[("RATE_LIMIT", "5")]);
     let started = Instant::now();
-    // One server allows more than half of the limit, which is more than its share would be.
+    // One server admits four requests, which is more than its share would be if the limit were divided.
     let mut passed = 0;
     for _ in 0..4 {
         passed += usize::from(pair.client.get("/api/models").status == 200);
@@ -129,7 +129,7 @@ fn a_provider_gets_no_more_calls_from_two_servers_than_it_allows() {
     let provider = Provider::script([on("slow").times(4).optional().stall("")]);
     let listed = limited(&provider, 2);
     let mut pair = SharedPair::start(&cluster, &redis, &[("QUIRE_PROVIDERS", &listed)]);
-    // Both slots go to one server, which is more than its share would be.
+    // Both slots go to one server, which would have only one if the limit were divided.
     let first = begin(&mut pair.client, &["p/slow"]);
     begin(&mut pair.client, &["p/slow"]);
     provider.wait_hanging(2);

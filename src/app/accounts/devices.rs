@@ -17,8 +17,8 @@ const MAX_ACCOUNTS: usize = 4;
 const SEPARATOR: char = '~';
 
 impl Accounts {
-    /// Returns the device that a device cookie identifies, for whichever account; `None` if it contains no token issued
-    /// by this installation.
+    /// Returns the device that a device cookie identifies, without checking its account; `None` if the cookie contains
+    /// no token issued by this installation.
     pub fn known_device_session(&self, cookie: &str) -> Option<SessionId> {
         let mut tokens = self.tokens_in_cookie(cookie);
         tokens.find_map(|token| SessionId::parse(token.device))

@@ -24,7 +24,7 @@ pub(super) struct Attempt {
     counted_keys: Vec<ThrottleKey>,
     /// The turn to wait for before the password is checked; `None` if there is no need to wait.
     pub turn: Option<LoginTurn>,
-    /// The queue in which the password is checked.
+    /// Which of the two queues for password checks the attempt joins.
     pub priority: PasswordPriority,
 }
 

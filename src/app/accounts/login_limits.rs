@@ -49,7 +49,7 @@ pub enum ThrottleKey {
     Device(SessionId),
 }
 
-/// Name of these limits among all those that are shared with other servers.
+/// Kind of these limits, which distinguishes them from the other limits shared with other servers.
 const SHARED_KIND: &str = "sign-in";
 
 impl ThrottleKey {

@@ -1,7 +1,7 @@
-//! Queues for sign-in attempts beyond the strict limit, from a network or device that has signed in to the account
-//! before: one attempt every 3 s, newest first. A full queue refuses its oldest attempt, so that a burst of
-//! guesses does not keep the owner out. A flood of more than ten new attempts per 3 s does keep out all others in
-//! the same queue, but each device has its own queue.
+//! Queues for sign-in attempts over the strict limit (per account and network) that come from a network or device that
+//! has signed in to the account before. Each queue lets one attempt proceed every 3 s, newest first. A full queue
+//! refuses its oldest attempt, so that a burst of guesses does not keep the owner out. A flood of more than ten new
+//! attempts per 3 s still keeps out everyone else in that queue, but each device has its own queue.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ const MAX_WAITING: usize = 10;
 /// Maximum wait: longer than a full queue needs if no newer attempt arrives.
 const MAX_WAIT: Duration = Duration::from_secs(33);
 
-/// The queues of all devices, and of all account and network pairs.
+/// All queues: one per device, and one per pair of account and network.
 #[derive(Default)]
 pub(super) struct LoginTurns {
     queues: Mutex<HashMap<ThrottleKey, LoginQueue>>,
@@ -33,7 +33,7 @@ struct LoginQueue {
     waiters: VecDeque<oneshot::Sender<()>>,
 }
 
-/// The place of a waiting attempt in a queue.
+/// A waiting attempt: its queue, and the channel that receives its turn.
 #[derive(Debug)]
 pub(super) struct LoginTurn {
     queue: ThrottleKey,
@@ -64,7 +64,8 @@ impl LoginTurns {
         }
     }
 
-    /// Waits for the turn. Each waiting attempt also grants turns that are due, whether its own or another's.
+    /// Waits for the attempt's turn. While waiting, it also grants each turn that is due, because nothing else does;
+    /// the turn may go to another attempt.
     ///
     /// # Errors
     /// `Kind::TooFast` if newer attempts took every turn for too long.
@@ -88,7 +89,7 @@ impl LoginTurns {
         }
     }
 
-    /// Lets the newest waiting attempt proceed if a turn is due. Returns the time of the next turn.
+    /// Lets the newest waiting attempt in this queue proceed if a turn is due. Returns the time of the next turn.
     fn grant_turn(&self, key: &ThrottleKey, now: Instant) -> Instant {
         let mut queues = self.queues();
         let Some(queue) = queues.get_mut(key) else {

@@ -1,6 +1,6 @@
 //! Decides which account becomes the first administrator. If only this machine can connect, it is the first account.
-//! Otherwise, it is only an account registered with the setup token: a stranger who registers first, or after the disk
-//! has vanished, gets an ordinary account.
+//! Otherwise, it is the account that registers with the setup token, so that a stranger who registers first, or after
+//! the disk has vanished, gets an ordinary account.
 
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
@@ -25,10 +25,10 @@ pub enum FirstAdminRule {
 pub(in crate::app) enum AdminClaim {
     /// Administrator if no account exists yet; otherwise an ordinary account.
     FirstAccount,
-    /// The request may come from another machine. It gets an ordinary account, but is refused while no account exists,
-    /// because the first one would become the administrator.
+    /// An ordinary account, because the request may come from another machine. Refused if no account exists yet,
+    /// because the first account would become the administrator.
     NotLocal,
-    /// An ordinary account.
+    /// An ordinary account, even if it is the first: the installation requires a setup token, and the request has none.
     Ordinary,
     /// Administrator, because the setup token is correct.
     Setup,

@@ -273,7 +273,7 @@ impl Analyses<'_> {
     ) -> MemberNeeds {
         let model = self.llm.find(Some(user), &member.model);
         let model = model.unwrap_or_default();
-        // The fallbacks' known context windows: the smallest window applies, including that of the member.
+        // The known context windows of the fallbacks. The smallest window among them and the member's own applies.
         let windows = member.fallbacks.iter().filter_map(|fallback| {
             let fallback_model = self.llm.find(Some(user), &fallback.model)?;
             (fallback_model.context_window > 0).then_some(fallback_model.context_window)

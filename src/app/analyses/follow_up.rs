@@ -351,8 +351,8 @@ fn requested_position(
     Ok(Ok((Some(row.id), newest)))
 }
 
-// Returns the analysis that supplies the settings and the documents of the turn `model`, on which the request is
-// modeled. If that turn asked only a single model, an earlier turn supplies the settings.
+// Returns the analysis that supplies the settings, and the documents of the turn `model`. The settings are those of
+// that turn or, if it asked only a single model, of the newest earlier turn that asked a panel.
 fn settings_of(
     db: &Reader,
     user: &UserId,

@@ -113,7 +113,6 @@ impl Analyses<'_> {
         Ok(self.assemble(user, new, parts))
     }
 
-    // Assembles the plan from its parts and the request.
     fn assemble(&self, user: Option<&UserId>, new: &CheckedRequest, parts: PlanParts) -> Plan {
         let PlanParts {
             pattern,

@@ -1,4 +1,4 @@
-//! Resumes or ends runs that no server is executing. Also stops runs, whichever server executes them.
+//! Resumes or ends runs that no server is executing. Also stops runs, no matter which server is executing them.
 
 use std::time::Duration;
 

@@ -207,7 +207,7 @@ impl ArchivePaths {
     }
 
     /// Imports a file for a user: an archive, or conversations exported by other programs. Importing the same file
-    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains. Blocks.
+    /// twice changes nothing. Uses at most 256 MiB of memory, regardless of what the file contains. Blocks.
     ///
     /// # Errors
     /// `BadRequest` for any other file; `TooLarge` if the file, or one row or conversation in it, exceeds a limit.

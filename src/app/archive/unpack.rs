@@ -42,8 +42,8 @@ type TarReader = Archive<GzDecoder<BufReader<File>>>;
 /// What an import knows about the IDs in its archive.
 #[derive(Default)]
 struct KnownIds {
-    /// IDs to replace, with their replacements: those in use by another user, and those of items that the user already
-    /// has under another ID.
+    /// IDs to replace, with their replacements. They are IDs that another user already has, and IDs of items that this
+    /// user already has under another ID.
     renamed: BTreeMap<String, String>,
     /// IDs of items that the user already has.
     present_ids: BTreeSet<String>,

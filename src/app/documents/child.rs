@@ -302,8 +302,8 @@ impl ChildReader {
             (Ok(_), Ok(_)) => out.map_or(Ok(None), listen),
             _ => Ok(None),
         };
-        // Whatever the outcome, the process has nothing more to report, so it is stopped; if it has already exited,
-        // its exit status is kept.
+        // The process has nothing more to report in any case, so stop it. If it has already exited, its exit status is
+        // kept.
         let status = process.collect();
         self.running_processes.remove(&process);
         drop(watchdog?);

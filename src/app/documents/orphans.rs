@@ -32,7 +32,7 @@ pub enum OrphanKind {
     Document,
     /// The parts of an unfinished upload: a folder.
     Upload,
-    /// A log whose database was missing when another database was put in its place.
+    /// A write-ahead log whose database was missing when another database was put into the folder.
     Log,
 }
 
@@ -80,7 +80,7 @@ impl Orphan {
 /// The differences between the rows of the database and the files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FileComparison {
-    /// Documents whose file is neither in its place nor among the orphans.
+    /// Documents whose file is neither where it should be nor among the orphans.
     pub missing: Vec<String>,
     /// Documents whose file differs in size from the recorded one, with both sizes in bytes.
     pub damaged: Vec<String>,

@@ -293,7 +293,8 @@ impl ReaderPoolShared {
         }
     }
 
-    // Returns the next document that waits for OCR. If there is none, this thread no longer counts as running.
+    // Returns the next document that is waiting for OCR. If there is none, removes this thread from the number of
+    // running OCR threads, because it will end.
     fn next_scan(&self) -> Option<Document> {
         let mut state = self.lock_state();
         while !state.stopping {
@@ -320,8 +321,8 @@ impl ReaderPoolShared {
         None
     }
 
-    // Returns the next queued document that no thread is reading. If there is none, this thread no longer
-    // counts as running.
+    // Returns the next queued document that no thread is reading. If there is none, removes this thread from the number
+    // of running threads, because it will end.
     fn next_unread(&self) -> Option<Document> {
         let mut state = self.lock_state();
         while !state.stopping {

@@ -165,7 +165,7 @@ fn move_recognized_pages(report: &mut ReadReport, pages: &RecognizedPages) {
     report.words += pages.values().map(|text| count_words(text)).sum::<u64>();
 }
 
-/// Inserts the recognized pages among those of the file, in order.
+/// Merges the pages recognized by OCR with the file's other pages, in page order.
 pub(super) struct Merge {
     recognized_pages: RecognizedPages,
     /// Number of pages that have only recognized text.
@@ -181,7 +181,7 @@ impl Merge {
         }
     }
 
-    /// Returns the recognized pages before this one and the page itself, with its recognized text.
+    /// Returns this page with its recognized text added, preceded by the recognized pages that come before it.
     pub fn page(&mut self, mut page: PageText) -> Vec<PageText> {
         let mut pages = self.take_before(page.number);
         if let Some(text) = self.recognized_pages.remove(&page.number) {

@@ -42,7 +42,7 @@ pub struct UserFiles {
 }
 
 impl UserFiles {
-    /// Returns where an installation stores its users' files.
+    /// Determines from the configuration where users' files are stored.
     pub fn from_config(config: &Config) -> Self {
         Self {
             data: config.data_dir.clone(),

@@ -231,7 +231,8 @@ impl Experiments<'_> {
                 }
             });
             pending_write.await?;
-            // An experiment that was still starting has either been registered by now, or will see the cancellation.
+            // By now, an experiment that was still starting either has been registered, or will notice that it is
+            // canceled.
             self.stop_and_wait(id).await;
         }
         Ok(self.find(&caller.user, id).await?.state)

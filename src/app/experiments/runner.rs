@@ -212,8 +212,8 @@ impl<'s> ExperimentRunner<'s> {
         Ok(())
     }
 
-    // Sorts the trials: first those of the first trial's case, and among them the current configuration's trial,
-    // because the other answers are compared with its answer.
+    // Sorts trials into the order in which to start them: those of the first trial's case before all others, and in
+    // both groups the current configuration first, because the other answers are compared with its answer.
     fn in_start_order(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
         let Some(first) = trials.first().map(|trial| trial.case) else {

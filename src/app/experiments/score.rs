@@ -73,8 +73,8 @@ impl ExperimentRunner<'_> {
         Ok(self.scored_by_judge(answer, verdict, |score| (score, None)))
     }
 
-    // Scores an answer 1 if it is better than the current configuration's or if the latter is missing, 0.5 for a tie,
-    // and 0 if it is worse. The current configuration itself scores 0.5 by definition.
+    // Scores an answer by comparing it with the current configuration's answer: 1 if it is better or if there is no
+    // such answer, 0.5 for a tie, and 0 if it is worse. The current configuration itself scores 0.5 by definition.
     async fn compare_with_current(
         &mut self,
         trial: Trial,

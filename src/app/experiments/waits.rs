@@ -1,5 +1,5 @@
-//! All waits of an experiment. Each ends early if the owner stops the experiment. A shutdown of the server is reported
-//! at the latest when the wait ends.
+//! The waits of an experiment. Each ends early if the owner stops the experiment. If the server shuts down, that is
+//! reported no later than the end of the wait.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -42,7 +42,7 @@ impl From<StoreError> for Interrupt {
     }
 }
 
-/// The result of a step of an experiment.
+/// Result of one step of an experiment. Its error says why the experiment cannot continue.
 pub(super) type StepResult<T> = std::result::Result<T, Interrupt>;
 
 /// The wait operations of one experiment.

@@ -26,7 +26,7 @@ pub(in crate::app) fn check(folder: &Path) -> Result<()> {
     check_files(folder)
 }
 
-/// Refuses a pipe, socket, or device in place of a file, because opening one may block forever, and a link to a
+/// Refuses a pipe, socket, or device instead of a file, because opening one may block forever. Also refuses a link to a
 /// nonexistent file, because opening it for writing would create a file elsewhere.
 fn check_files(folder: &Path) -> Result<()> {
     for name in CHECKED_FILES {

@@ -16,7 +16,7 @@ use crate::store::{Store, providers, servers, settings, users};
 /// Name of the setting that stores the check value for the database's secret.
 const SETTING_NAME: &str = "secret_check";
 
-/// Explanation of the consequence of changing the secret.
+/// Text in error messages that warns of what happens if the secret is changed.
 const SECRET_CHANGE_CONSEQUENCE: &str =
     "everyone must sign in again, and stored provider keys must be entered again";
 
@@ -104,7 +104,8 @@ pub(in crate::app) fn check_joined(store: &Store, secret: &str) -> Result<()> {
     if store.is_embedded() {
         return Ok(());
     }
-    // The lock orders this check before or after that of any other server, so whichever comes second finds the other.
+    // The lock orders this check before or after the check of every other server. Whichever server comes second finds
+    // what the first one recorded.
     let recorded = store.write_now(|db| {
         servers::lock_secret(db)?;
         settings::get(db, SETTING_NAME)

@@ -42,7 +42,7 @@ pub(in crate::app) struct QuestionSearch<'a> {
     pub caller: &'a Caller,
     /// The analysis under which the calls are recorded.
     pub analysis: &'a AnalysisId,
-    /// The question whose meaning is compared with that of the passages.
+    /// The question, whose meaning is compared with the meaning of the passages.
     pub question: &'a str,
     /// The documents whose passages are compared.
     pub documents: &'a [DocumentId],

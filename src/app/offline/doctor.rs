@@ -393,8 +393,8 @@ pub fn ephemeral_file_system(folder: &Path) -> Option<String> {
     ))
 }
 
-/// Returns the file system type of a path: that of the longest mount point above it. If several file systems
-/// are mounted there, the last one counts.
+/// Returns the type of the file system that contains a path, which is mounted at the longest mount point above the
+/// path. If several file systems are mounted at that point, the last one counts.
 fn file_system<'m>(mounts: &'m str, path: &Path) -> Option<&'m str> {
     let rows = mounts.lines().filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;

@@ -93,7 +93,7 @@ impl StoredVote {
 }
 
 impl<'a> Ballots<'a> {
-    /// Returns the ballots of a plan's members, without the synthesizer's answer to a tie.
+    /// Returns the ballots of a plan's members, without an answer from the synthesizer that would break a tie.
     pub fn from_plan(plan: &'a Plan, answers: &'a [(usize, &'a str)]) -> Self {
         Self {
             question: &plan.question,

@@ -147,7 +147,7 @@ fn lowercase_all(names: Vec<String>) -> Vec<String> {
         .collect()
 }
 
-/// Known facts about models by name: those of the built-in sheet, overridden by an admin's.
+/// Known facts about models, by name. Facts from an administrator's sheet override those from the built-in sheet.
 #[derive(Debug)]
 pub struct Catalog {
     built_in: CatalogSheet,

@@ -13,7 +13,7 @@ fn described_model(catalog: &Catalog, id: &str) -> Model {
     catalog.describe(provider, name, ListedFacts::default())
 }
 
-/// Providers, each with model names that the predecessor used or that are in common use.
+/// Providers, each with model names that Quire's predecessor used or that are in common use.
 const LEGACY_MODEL_NAMES: &[(&str, &[&str])] = &[
     (
         "openai",

@@ -38,7 +38,7 @@ pub enum FinalTest {
 }
 
 impl FinalTest {
-    /// Chooses the test for these differences.
+    /// Chooses the sign test if all nonzero differences have the same size, and otherwise Student's t-test.
     fn for_differences(differences: &[f64]) -> Self {
         let mut sizes = differences
             .iter()

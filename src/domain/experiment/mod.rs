@@ -91,8 +91,8 @@ pub enum Objective {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uses: Option<u64>,
     },
-    /// The Pareto front of quality, cost, and latency instead of a single configuration. The race itself
-    /// still compares configurations by their scores.
+    /// The Pareto front of quality, cost, and latency instead of a single configuration. During the race,
+    /// configurations are compared by score alone.
     Pareto,
 }
 

@@ -1,7 +1,7 @@
-//! Proposes configurations of a large space: first a set that covers all values evenly, then those with
-//! values that are more frequent among the good configurations than among the rest. The method is a
-//! tree-structured Parzen estimator over categories (Bergstra et al., "Algorithms for hyper-parameter
-//! optimization", 2011): for each axis, the histogram of the good configurations is divided by that of the rest.
+//! Proposes configurations of a large space: first a set that covers all values evenly, then those with values that are
+//! more frequent among the good configurations than among the rest. The method is a tree-structured Parzen estimator
+//! over categories (Bergstra et al., "Algorithms for hyper-parameter optimization", 2011): for each axis, the histogram
+//! of the good configurations is divided by the histogram of the rest.
 
 use super::design::Design;
 use crate::domain::statistics::random::Random;

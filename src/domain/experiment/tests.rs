@@ -256,7 +256,7 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
     }
 }
 
-/// Whatever calls cost, the budget is exceeded by at most the amount by which one call exceeds its bound.
+/// Regardless of what calls cost, the budget is exceeded by at most the amount by which one call exceeds its bound.
 #[test]
 fn the_budget_is_never_overrun_beyond_one_call() {
     let arms = grid(&[4, 3]);

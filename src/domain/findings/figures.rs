@@ -29,8 +29,8 @@ pub struct StageFigures {
     pub cost_incomplete: bool,
 }
 
-/// Returns the statistics of every stage of the plan, in order, followed by those of the evidence calls if
-/// any were made.
+/// Returns the statistics of every stage of the plan, in order, followed by the statistics of the evidence calls if any
+/// were made.
 pub(super) fn stage_figures(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageFigures> {
     let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
         let mut figures = StageFigures {

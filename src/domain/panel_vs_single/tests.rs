@@ -321,7 +321,7 @@ fn functions_match_published_tables() {
     ] {
         assert!((ln_gamma(x) - expected).abs() < 1e-10, "{x}");
     }
-    // Without votes there is no evidence, whatever the threshold.
+    // Without votes there is no evidence, regardless of the threshold.
     assert!(evidence::evidence_above(0.0, 0.0, 0.0, 0.5).abs() < 1e-12);
     // With seven wins and a bar of one half, the mean of (1 + b)^7 for b from 0 to 1 is 255/8.
     let exact = f64::ln(255.0 / 8.0);

@@ -81,9 +81,8 @@ const STOP_WORD_LISTS: [StopWords; 8] = [
     RUSSIAN_STOP_WORDS,
 ];
 
-/// Selects the stop-word lists for a question: those of the languages with the most stop words in it, or that of
-/// English if no language has at least two. A single match proves nothing: "war", for example, is also a stop word in
-/// German.
+/// Selects the stop-word lists for a question: the lists with the most matches in it, or the English list if none has
+/// at least two. A single match proves nothing: "war", for example, is also a stop word in German.
 pub(super) fn stop_words_for(words: &[String]) -> Vec<StopWords> {
     let count = |list: StopWords| words.iter().filter(|word| is_in_list(list, word)).count();
     let max_matches = STOP_WORD_LISTS

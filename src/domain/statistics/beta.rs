@@ -31,14 +31,14 @@ pub fn student_t_tail_probability(t: f64, degrees_of_freedom: f64) -> f64 {
     )
 }
 
-/// Returns the two-sided quantile of Student's t, that is, the |t| that is exceeded with probability `tail_probability`.
+/// Returns the two-sided quantile of Student's t: the value that |t| exceeds with probability `tail_probability`.
 pub fn student_t_quantile(tail_probability: f64, degrees_of_freedom: f64) -> f64 {
     bisect(0.0, 1e6, |t| {
         student_t_tail_probability(t, degrees_of_freedom) > tail_probability
     })
 }
 
-/// Finds, by bisection, the boundary of a condition that is true below it and false above it.
+/// Finds by bisection the point below which a condition is true and above which it is false.
 fn bisect(mut low: f64, mut high: f64, holds: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..70 {
         let middle = (low + high) / 2.0;

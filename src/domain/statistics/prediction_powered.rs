@@ -1,8 +1,8 @@
-//! Prediction-powered inference: if labels are known for only a few cases but predictions are known for all,
-//! the predictions make the estimate of the mean label more precise. They may be biased, because the labeled
-//! cases correct them. Sources: Angelopoulos et al., "Prediction-powered inference" (2023), and "PPI++"
-//! (2023) for the weight of the predictions, which keeps the interval no wider than that of the labels alone
-//! if the predictions are uninformative.
+//! Prediction-powered inference: if labels are known for only a few cases but predictions are known for all, the
+//! predictions make the estimate of the mean label more precise. They may be biased, because the labeled cases correct
+//! them. Sources: Angelopoulos et al., "Prediction-powered inference" (2023), and "PPI++" (2023) for the weight of the
+//! predictions, which keeps the interval no wider than the interval from the labels alone if the predictions are
+//! uninformative.
 
 use super::beta::student_t_quantile;
 use super::paired::{mean, paired_t_test, standard_deviation};
@@ -110,8 +110,8 @@ mod tests {
         (label, prediction)
     }
 
-    /// Measures the coverage with 30 labels and 170 more cases, and the width of the interval relative to
-    /// that of the labels alone.
+    /// Measures, with 30 labeled and 170 unlabeled cases, how often the interval covers the true mean, and how wide it
+    /// is relative to the interval from the labels alone.
     fn measure_coverage(right: f64) -> (f64, f64) {
         const RUNS: usize = 2_000;
         let mut random = Random::new(51);

@@ -16,8 +16,8 @@ pub fn wilson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
-/// Returns the exact interval (Clopper and Pearson 1934). Its coverage is at least nominal, whatever the
-/// number of cases and the true rate. Returns (0, 1) if there are no cases.
+/// Returns the exact interval (Clopper and Pearson 1934). For any number of cases and any true rate, its coverage is at
+/// least nominal. Returns (0, 1) if there are no cases.
 pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (hits, misses) = (hits as f64, cases.saturating_sub(hits) as f64);
     let tail = (1.0 - confidence) / 2.0;

@@ -10,7 +10,7 @@ use crate::engine::run_channel::RelayAudience;
 use crate::engine::settlement::SettledCall;
 
 impl Journal {
-    /// Turns this into the journal of a relayed call if there is an audience.
+    /// Makes this the journal of a relayed call if `audience` is given; otherwise, changes nothing.
     pub fn into_passthrough(self, audience: Option<RelayAudience>) -> Self {
         Self {
             // There is no analysis that would have to be marked as started.

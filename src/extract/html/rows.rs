@@ -99,7 +99,7 @@ impl HtmlTables {
         }
     }
 
-    /// Ends a row. `text` is the page's text so far.
+    /// Ends the current row and returns how to write it. `text` is the page's text so far.
     pub fn end_row(&mut self, text: &str) -> RowEnd {
         match self.table() {
             Some(table) => table.end_row(text),
@@ -151,7 +151,7 @@ impl HtmlTable {
         RowEnd::Replace(out.trim_end().to_owned())
     }
 
-    /// Joins the column names in another header row to those above.
+    /// Appends the cells of a further header row to the column names from the header rows above it.
     fn add_column_names(&mut self, row: &[String]) {
         self.column_names
             .resize(self.column_names.len().max(row.len()), String::new());

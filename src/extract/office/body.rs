@@ -193,7 +193,8 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// Opens a table. Inside a cell, it becomes part of that cell.
+    /// Opens a table, which becomes part of the open cell if it is nested. `records` tells whether its rows are
+    /// records, as in a spreadsheet.
     pub fn open_table(&mut self, records: bool) {
         if self.tables.is_empty() {
             self.ensure_line_breaks(2);

@@ -10,7 +10,7 @@ use crate::extract::zip::Zip;
 
 /// Maximum size of a line, in bytes.
 const MAX_LINE_BYTES: usize = 2_000;
-/// Maximum number of lines from all slide masters, and from the controls of a form.
+/// Maximum number of lines from all slide masters together. The same limit applies to the controls of each form.
 const MAX_LINES: usize = 1_000;
 
 /// Collects the headers and footers, which are defined in the page styles.
@@ -59,7 +59,7 @@ pub fn headers_and_footers(zip: &Zip<'_>) -> HeaderFooterLines {
     lines
 }
 
-/// A line of text without fields, such as page numbers and dates.
+/// A line of text. Fields, such as page numbers and dates, are left out.
 #[derive(Default)]
 struct MarginLine {
     text: String,

@@ -23,7 +23,7 @@ pub struct OdfObjects {
 pub enum OdfObject {
     /// The text of a formula.
     Formula(String),
-    /// The object has its own text, which is read after that of the file.
+    /// The object has its own text, which is read after the file's own text.
     Deferred,
     /// The object cannot be read.
     Unreadable,
@@ -47,7 +47,7 @@ impl OdfObjects {
         }
     }
 
-    /// Returns the folders of the objects whose text follows that of the file, without duplicates.
+    /// Returns the folders of the objects whose text follows the file's own text, without duplicates.
     pub fn into_folders(mut self) -> Vec<String> {
         let mut seen_folders = std::collections::HashSet::new();
         self.folders

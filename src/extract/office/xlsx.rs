@@ -22,7 +22,8 @@ const MAX_SHEETS: usize = 2_000;
 const PAGE_BYTES: usize = 128 << 10;
 /// Maximum number of columns to read. The format allows four times as many, but sheets do not use them in practice.
 const MAX_COLUMNS: usize = 4_096;
-/// Maximum number of input messages to read from a sheet.
+/// Maximum number of texts to read from the data validation rules of a sheet: input messages, error messages, and lists
+/// of choices.
 const MAX_HINTS: usize = 1_000;
 /// Maximum number of empty cells written to pad the gap before a cell.
 const MAX_EMPTY_CELLS: usize = 64;
@@ -260,7 +261,7 @@ impl XlsxSheet {
         }
     }
 
-    /// Adds content outside the cells: input messages, headers, and footers.
+    /// Adds content outside the cells: the texts of validation rules, headers, and footers.
     fn add_content_outside_cells(&mut self) {
         for line in self
             .hints

@@ -15,8 +15,8 @@ const MAX_DEPTH: usize = 2;
 /// Maximum length of a title, in characters.
 const MAX_TITLE_CHARS: usize = 200;
 
-/// Returns the title of each page: that of the outline entry that points to the page or, without one, to the nearest
-/// earlier page. Pages before the first entry have an empty title.
+/// Returns the title of each page: the title of the outline entry that points to the page. Without such an entry, it is
+/// the title of the entry that points to the nearest earlier page. Pages before the first entry have an empty title.
 pub fn titles(pdf: &Pdf) -> Vec<String> {
     let pages = pdf.pages();
     let mut titles = vec![String::new(); pages.len()];

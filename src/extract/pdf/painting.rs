@@ -111,7 +111,7 @@ impl PagePainting {
         true
     }
 
-    /// Adds an image as a background. `map` transforms the unit square to the place of the image.
+    /// Adds an image as a background. `map` transforms the unit square to the area that the image covers.
     pub fn add_image(&mut self, map: Matrix) {
         self.add_background(mapped_bounds(map, [0.0, 0.0, 1.0, 1.0]));
     }

@@ -320,7 +320,6 @@ pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// The model to skip.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SkipModelBody {

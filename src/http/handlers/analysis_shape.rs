@@ -1,5 +1,5 @@
-//! Converts analyses to JSON, with the fields that the contract defines. These include aliases for the predecessor's
-//! clients.
+//! Converts analyses to JSON, with the fields that the contract defines. These include aliases for clients of Quire's
+//! predecessor.
 
 use serde_json::{Map, Value, json};
 

@@ -405,7 +405,7 @@ fn upload_id(text: &str) -> Result<UploadId, ApiError> {
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such upload"))
 }
 
-/// Returns a document as JSON. `document_id`, `name`, and `type` are aliases for the predecessor's clients.
+/// Returns a document as JSON. `document_id`, `name`, and `type` are aliases for clients of Quire's predecessor.
 fn document_json(cx: &RequestContext, document: &Document) -> Value {
     let is_read = document.status == DocumentStatus::Processing;
     let share = cx.app.documents().share_read(&document.id);

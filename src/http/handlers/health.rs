@@ -200,8 +200,8 @@ const UREQ_VERSION: &str = concat!("ureq ", env!("QUIRE_UREQ"));
 const RING_VERSION: &str = concat!("ring ", env!("QUIRE_RING"));
 const MULTER_VERSION: &str = concat!("multer ", env!("QUIRE_MULTER"));
 
-/// Python packages that the predecessor's clients look for. Each row contains the package's name, whether the package
-/// is required, and the version of the library that replaces it.
+/// Python packages that clients of Quire's predecessor look for. Each row contains the package's name, whether the
+/// package is required, and the version of the library that replaces it.
 const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
     ("fastapi", true, HYPER_VERSION),
     ("uvicorn", true, TOKIO_VERSION),
@@ -222,7 +222,7 @@ const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
     ("prometheus_client", false, "quire, at /metrics"),
 ];
 
-/// Python packages of the predecessor that have no replacement, and why.
+/// Python packages that Quire's predecessor used and Quire does not replace, each with the reason.
 const UNUSED_PACKAGES: &[(&str, &str)] = &[
     ("celery", "not used: runs are tasks of this process"),
     ("sentry_sdk", "not used: errors go to the log"),

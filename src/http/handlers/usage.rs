@@ -210,7 +210,8 @@ enum UsageScope {
     All,
 }
 
-/// Returns the account or accounts for which the query requests usage. Only administrators may request those of others.
+/// Returns the account or accounts whose usage the query requests. Only administrators may request the usage of other
+/// accounts.
 fn requested_scope(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, ApiError> {
     let user = match cx.query("user").filter(|user| !user.is_empty()) {
         None => return Ok(UsageScope::User(caller.user.clone())),

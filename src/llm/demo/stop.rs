@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Function words of all four languages in one list, because demo algorithms do not detect languages.
+/// Function words of English, German, French, and Spanish in one list, because the demo algorithms do not detect the
+/// language.
 const STOP_WORDS: &str = "\
 a about above after again all also although am an and any are aren't as at be because been before \
 being below between both but by can cannot could did do does doing don't down during each either else \

@@ -23,9 +23,9 @@ pub(in crate::store) fn not_reached(why: StoreError) -> OpenError {
     })
 }
 
-/// Checks that two sessions use the same schema of the same database. Both must see a lock that one of them takes.
-/// Comparing names and identifiers would not suffice: a copy of the database, such as one for tests that was made from
-/// a backup, has the same ones.
+/// Checks that two sessions use the same schema of the same database, by testing whether one session sees a lock that
+/// the other takes. Comparing names and identifiers would not suffice: a copy of the database, such as one that was
+/// made from a backup for tests, has the same ones.
 ///
 /// # Errors
 /// Returns `DirectAddress` if they do not, or another error if a server cannot be reached.

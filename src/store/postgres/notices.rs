@@ -107,8 +107,8 @@ impl NoticeWatch {
         self.wait_for(|one| one == id.as_str()).await;
     }
 
-    /// Waits for a notice about a command for a run for which `is_driven` is true. Also returns if notices may have
-    /// been missed.
+    /// Waits for a notice about a command for a run that this server executes, as decided by `is_driven`. Also returns
+    /// if notices may have been missed.
     pub async fn wait_for_command(&mut self, is_driven: impl Fn(&AnalysisId) -> bool) {
         let is_own = |one: &str| {
             let id = one.strip_prefix(COMMAND_MARK).and_then(AnalysisId::parse);

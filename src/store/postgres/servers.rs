@@ -40,7 +40,7 @@ impl RunLease {
 pub struct StoredCommand {
     /// Unique ID. IDs are not necessarily in the order of the commits.
     pub id: i64,
-    /// The run for which the command is.
+    /// The run that the command is for.
     pub analysis: AnalysisId,
     /// The current lease of the run.
     pub lease: RunLease,

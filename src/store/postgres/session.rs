@@ -31,8 +31,9 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Maximum number of prepared statements per session; above it, all are discarded and prepared again as needed.
 const MAX_STATEMENTS: usize = 400;
-/// Begins a transaction. The time limits apply only until its end, because a pooler may then give the connection to
-/// another client. They ensure that a Quire server that freezes within a transaction does not keep its locks.
+/// Begins a transaction with time limits, which ensure that a Quire server that freezes within a transaction does not
+/// keep its locks. The limits end with the transaction, because a pooler may then give the connection to another
+/// client.
 const BEGIN_WRITE: &str = "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '10s'; \
      SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /// Begins a transaction that sees a single snapshot of the database.
@@ -238,9 +239,9 @@ impl PostgresSession {
         self.send(self.client.batch_execute(sql))
     }
 
-    /// Begins or ends a transaction, or sets, releases, or restores a savepoint. Waits for the server only to roll back,
-    /// or to commit a transaction of a read-write session; other statements are sent with the next query or without
-    /// waiting.
+    /// Begins or ends a transaction, or sets, releases, or restores a savepoint. Waits for the server only to roll
+    /// back, or to commit a transaction of a read-write session; other statements are sent with the next query or
+    /// without waiting.
     ///
     /// # Errors
     /// Returns an error if the server cannot be reached, or reports an error.
@@ -283,8 +284,8 @@ impl PostgresSession {
         });
         self.mark.replace(mark);
         let committed = self.execute_batch("COMMIT");
-        // PostgreSQL gives the reasons for which it refuses a commit. Any other error may come from a pooler that has
-        // lost the server, which may have committed: query the outcome.
+        // If PostgreSQL itself refuses a commit, it gives a known reason. Any other error may come from a pooler that
+        // has lost the server, and the server may have committed, so the outcome must be queried.
         if matches!(committed, Err(StoreError::Failed(_))) {
             self.mark_broken();
         }
@@ -358,8 +359,9 @@ impl PostgresSession {
         Ok(statement)
     }
 
-    /// Sends a query after the transaction's unsent statements, and waits for the answer. If one of the unsent statements
-    /// fails, the session must be discarded: the server's transaction and savepoints are then not those of this session.
+    /// Sends a query after the transaction's unsent statements, and waits for the answer. If one of the unsent
+    /// statements fails, the session must be discarded: the server's transaction and savepoints are then not those of
+    /// this session.
     fn send<T>(
         &self,
         asking: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,

@@ -97,8 +97,8 @@ pub(in crate::store) fn for_each_scored_passage(
                    WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
         return db.each(sql, values, |row| Ok(take(row.get(0)?, row.get(1)?)));
     }
-    // The index splits words at their vowel signs and ignores the signs, so check each candidate's heading, text, and
-    // terms for the complete words.
+    // The index ignores combining marks such as vowel signs, so it also finds passages that differ in them. Check
+    // whether the heading, text, or terms of each candidate contain the exact words.
     let sql =
         "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8), heading, text, terms FROM passages_fts
                WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";

@@ -12,7 +12,7 @@ use crate::store::params::Value;
 const READ_ROWS: usize = 500;
 /// Maximum number of rows inserted per statement.
 const BATCH_ROWS: usize = 100;
-/// Number of bytes from which a batch is inserted even if it has few rows.
+/// Minimum number of bytes at which a batch is inserted even if it has few rows.
 const BATCH_BYTES: usize = 1 << 20;
 /// Maximum number of primary keys listed per column.
 const MAX_NAMED_KEYS: usize = 3;

@@ -167,7 +167,7 @@ fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
         call @ Value::Object(_) => read_tool_call(builder, call),
         _ => {}
     }
-    // `function_call` is the predecessor of `tool_calls`: a single call without an ID.
+    // `function_call` is the older form of `tool_calls`: a single call without an ID.
     if piece["function_call"].is_object() {
         read_tool_call(
             builder,

@@ -62,8 +62,8 @@ pub(super) fn first_match<T: Copy>(
 ///
 /// # Errors
 ///
-/// If there is none, returns the position from which the text may still become a marker, or the length of the text if
-/// there is no such position.
+/// If there is none, returns the position of the first characters that may become a marker once more text arrives, or
+/// the length of the text if there are no such characters.
 pub(super) fn find_first(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
     for (at, _) in text.match_indices(FIRST_CHARACTERS) {
         match first_match(&text[at..], marks.iter().map(|mark| (*mark, ()))) {

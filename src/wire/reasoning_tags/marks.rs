@@ -20,8 +20,8 @@ const fn new_marks(open: &'static str, close: &'static str, distinct: bool) -> M
     }
 }
 
-/// Known markers, in lowercase. Case is ignored when they are searched for. A longer marker precedes those with which
-/// it begins.
+/// Known markers, in lowercase. Case is ignored when they are searched for. If one marker is the beginning of another,
+/// the longer one comes first.
 pub(super) const REASONING_MARKS: &[Marks] = &[
     // Used by DeepSeek, Qwen, GLM, MiniMax, and most others.
     new_marks("<think>", "</think>", true),
@@ -46,7 +46,7 @@ pub(super) const REASONING_MARKS: &[Marks] = &[
     new_marks("<unused94>thought", "<unused95>", true),
     // Used by Apertus.
     new_marks("<|inner_prefix|>", "<|inner_suffix|>", true),
-    // Used by Apriel, which always starts with its reasoning, whatever the prompt.
+    // Used by Apriel, which always starts with its reasoning, regardless of the prompt.
     new_marks("", "[begin final response]", true),
     new_marks("<reason>", "</reason>", false),
     new_marks("<reasoning>", "</reasoning>", false),

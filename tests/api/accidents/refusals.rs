@@ -1,6 +1,6 @@
-//! Tests that the server refuses to start, and names the problem and the remedy, if the database is damaged, is a
-//! folder, or belongs to another program, if a file is in the place of a folder, or if the secret is invalid or has
-//! changed.
+//! Tests that the server refuses to start, and names the problem and the remedy, in these cases: the database is
+//! damaged, is a folder, or belongs to another program; there is a file where a folder should be; or the secret is
+//! invalid or has changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -104,7 +104,7 @@ impl Executable {
     }
 }
 
-/// The resources of a process, which are compared to find leaks.
+/// Snapshot of the threads and open files of a process. Tests compare two of them to detect leaks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProcessResources {
     pub threads: Vec<String>,

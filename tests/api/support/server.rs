@@ -177,8 +177,8 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
         ("PASSWORD_ROUNDS", "1000"),
         ("LOG_LEVEL", "error"),
         ("DISCOVER_LOCAL", "false"),
-        // The evidence map is off by default, so that tests can count calls without those of the map. The tests of the
-        // map turn it on.
+        // The evidence map is off by default, so that tests can count calls without the calls that build it. The tests
+        // of the map turn it on.
         ("EVIDENCE", "off"),
         ("RATE_LIMIT", "1000000"),
         ("LOGIN_LIMIT", "100000"),

@@ -33,7 +33,7 @@ fn output_beyond_the_limit_is_ignored() {
     }
 }
 
-/// A program that takes the place of the reader, in a folder that is removed when the test ends.
+/// A program that is started instead of the reader, in a folder that is removed when the test ends.
 struct Program(PathBuf);
 
 impl Program {

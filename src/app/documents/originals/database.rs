@@ -72,7 +72,8 @@ impl OriginalStore for DatabaseOriginals {
             file.write_all(&piece).map_err(from_io)?;
             number += 1;
         }
-        // All pieces are deleted in one transaction, so if the first one still exists, none of the others was missing.
+        // All pieces are deleted in one transaction, so if the first one still exists, none was deleted while the
+        // others were read, and the copy is complete.
         match self.piece(id, 0)? {
             Some(_) => Ok(Some(OriginalFile::copy(copy))),
             None => Ok(None),

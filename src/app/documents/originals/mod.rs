@@ -1,6 +1,6 @@
-//! The original files of documents, behind one interface to all places that may hold them: the data folder, a
-//! database on a server, and a bucket. Callers need not know which place holds a file. New files go to the last
-//! of the configured places.
+//! The original files of documents, behind one interface to all locations that may hold them: the data folder, a
+//! database on a server, and a bucket. Callers need not know which location holds a file. New files go to the last of
+//! the configured locations.
 
 mod bucket;
 mod claim;
@@ -32,27 +32,26 @@ pub(in crate::app) use database::PIECE_BYTES;
 use errors::unreachable_error;
 use folder::FolderOriginals;
 
-/// A place for original files. Every call blocks.
+/// A storage location for original files. Every call blocks.
 trait OriginalStore: Send + Sync {
-    /// Stores a file, and may move it away from its path. Must be called before the document's row is stored.
-    /// Returns once the file is as durable as the place allows, and leaves no incomplete file behind that
-    /// could be read.
+    /// Stores a file, and may move it away from its path. Must be called before the document's row is stored. Returns
+    /// once the file is as durable as the location allows, and leaves no incomplete file behind that could be read.
     ///
     /// # Errors
-    /// `Unavailable` if the place cannot store it now.
+    /// `Unavailable` if the location cannot store it now.
     fn put(&self, id: &DocumentId, file: &Path) -> Result<()>;
 
-    /// Returns a file that stays readable as long as the returned value exists; `None` if this place does not
-    /// have it.
+    /// Returns a file that stays readable as long as the returned value exists; `None` if this location does not have
+    /// it.
     ///
     /// # Errors
-    /// `Unavailable` if the place cannot deliver it now.
+    /// `Unavailable` if the location cannot deliver it now.
     fn fetch(&self, id: &DocumentId) -> Result<Option<OriginalFile>>;
 
     /// Removes the file of a document that has no row. Succeeds if there is no such file.
     ///
     /// # Errors
-    /// `Unavailable` if the place cannot remove it now.
+    /// `Unavailable` if the location cannot remove it now.
     fn remove(&self, id: &DocumentId) -> Result<()>;
 
     /// Whether a stored file has this SHA-256, in hexadecimal. Reads the whole file back.
@@ -67,12 +66,12 @@ trait OriginalStore: Send + Sync {
     }
 }
 
-/// The originals of an installation, in all places.
+/// The originals of an installation, in all locations.
 #[derive(Clone)]
 pub(in crate::app) struct OriginalFiles {
     store: Store,
     folder: PathBuf,
-    /// The places that may hold a file. Files are moved only toward the last place, so a search in this order finds
+    /// The locations that may hold a file. Files are moved only toward the last one, so a search in this order finds
     /// every file.
     stores: Arc<[Arc<dyn OriginalStore>]>,
     bucket: Option<Arc<BucketOriginals>>,
@@ -222,11 +221,11 @@ impl OriginalFiles {
         Ok(())
     }
 
-    /// Fetches an original from whichever place has it. If none has it, opening the returned path fails.
-    /// Blocks during the fetch.
+    /// Fetches an original from whichever location has it. If none has it, opening the returned path fails. Blocks
+    /// during the fetch.
     ///
     /// # Errors
-    /// `Unavailable` if a place cannot deliver it now.
+    /// `Unavailable` if a location cannot deliver it now.
     pub fn fetch_blocking(&self, id: &DocumentId) -> Result<OriginalFile> {
         for place in &*self.stores {
             if let Some(file) = place.fetch(id)? {

@@ -1,5 +1,5 @@
-//! Moves originals to the place where new ones are stored: originals from an earlier version or an earlier
-//! setting, and imported ones. Each is read back and compared before the older copy is deleted. A file that
+//! Moves original documents to the location where new ones are stored: those stored by an earlier version or under an
+//! earlier setting, and imported ones. Each is read back and compared before the older copy is deleted. A file that
 //! does not match its document's record is not moved.
 
 use std::io::ErrorKind;
@@ -21,8 +21,8 @@ use crate::log;
 use crate::objects::target::TargetError;
 use crate::store::{documents, originals as rows};
 
-/// Number of consecutive failures after which the remaining files wait for the next round, because the place
-/// is probably unavailable.
+/// Number of consecutive failures after which the remaining files wait for the next round, because the location is
+/// probably unavailable.
 const MAX_FAILURES: u32 = 3;
 /// Minimum age of a marker before it counts as left over from a failed deletion, provided that its document
 /// still has a row.
@@ -66,10 +66,10 @@ fn start_anywhere(ids: &mut [DocumentId]) -> Result<()> {
 }
 
 impl OriginalFiles {
-    /// Moves originals from the folder to the place for new ones, if that is a different place. Blocks.
+    /// Moves originals from the folder to the location where new ones are stored, if that is not the folder. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the folder cannot be read, the other place cannot be used, or a file could not be moved.
+    /// Returns an error if the folder cannot be read, the other location cannot be used, or a file could not be moved.
     pub fn move_from_folder(&self) -> Result<()> {
         if !self.are_outside_folder() {
             return Ok(());
@@ -185,8 +185,7 @@ impl OriginalFiles {
         failures.result()
     }
 
-    /// Copies a document's file to where new files are stored. Returns whether a copy that matches the document's
-    /// recorded hash is there.
+    /// Stores a document's file where new originals are stored. Returns whether a complete copy is there now.
     fn move_file(&self, id: &DocumentId, path: &Path) -> Result<bool> {
         let Some(recorded) = self.recorded_hash(id)? else {
             return Ok(false);

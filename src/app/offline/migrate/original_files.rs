@@ -253,7 +253,7 @@ pub(super) fn read_server(
 /// The content of an original file.
 enum Content<'a> {
     File(File),
-    /// Pieces of a document in the database; the number is that of the next piece.
+    /// A document in the database, stored in pieces, and the number of the next piece.
     Rows(&'a TransferSource, DocumentId, i64),
 }
 

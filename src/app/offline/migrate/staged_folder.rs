@@ -261,8 +261,8 @@ mod tests {
     const OURS: &str = "document_ours";
     const OTHER: &str = "document_other";
 
-    /// Returns a folder in the state in which a migration leaves it if it is killed between its last two
-    /// steps, with these files and this list of documents.
+    /// Creates a folder as it is after a migration was killed between its last two steps, with these files and this
+    /// list of documents.
     fn interrupted(name: &str, files: &[&str], list: Option<&str>) -> PathBuf {
         let name = format!("quire-staged-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);

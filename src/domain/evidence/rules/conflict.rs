@@ -27,7 +27,7 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
             .then(|| foreign::objection(sentence, other))
             .flatten();
     }
-    // Compare the statements without numbers and dates, which may be what differs.
+    // Also look for common terms without numbers and dates, because the conflict may lie in exactly those.
     let without_numbers = |words: &[String]| -> Vec<String> {
         words
             .iter()

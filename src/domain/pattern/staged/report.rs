@@ -69,7 +69,7 @@ impl StagedRun {
         (self.state.plan, answers)
     }
 
-    /// Returns the answers of all calls. Those of the evidence calls come last.
+    /// Returns the answers of all calls, with the evidence calls last.
     pub(super) fn answers(&self) -> impl Iterator<Item = &StageAnswer> {
         let stage_results = self.state.results.values();
         stage_results.chain(self.evidence.results.values())

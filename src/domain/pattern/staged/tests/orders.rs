@@ -96,7 +96,7 @@ proptest! {
                     RunOutput::Call(call, request) => {
                         prop_assert_eq!(done_count, 0);
                         prop_assert!(requested_calls.insert((call, request.model)), "{:?} asked twice", call);
-                        // The call of a fallback takes the place of its member's call.
+                        // A fallback's call replaces the member's call.
                         open_calls.retain(|&other| other != call);
                         open_calls.push(call);
                     }
