@@ -45,7 +45,8 @@ test: tools  ## install what tests need, then run all of them
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target $(PROGRAMS:%=tested-%)
 
 tested-%:
-	@BROWSER=1 $(LINTED) cargo test $(if $(filter lib,$*),--lib,--test $*)
+	@# Tests of several servers start many processes; with more at a time, a server may be taken for dead.
+	@BROWSER=1 $(LINTED) cargo test $(if $(filter lib,$*),--lib,--test $*) $(if $(filter postgres,$*),-- --test-threads=$$(expr 2 \* $$(nproc)))
 	@# The store's unit tests again, on PostgreSQL.
 	@$(if $(filter lib,$*),$(LINTED) .ci/postgres cargo test --lib store::,:)
 

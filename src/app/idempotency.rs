@@ -55,6 +55,14 @@ impl IdempotencyKeys {
     fn states(&self) -> MutexGuard<'_, HashMap<(UserId, String), KeyState>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn block(&self, name: (UserId, String)) {
+        let mut states = self.states();
+        if states.len() >= MAX_LOST_RESPONSES {
+            states.retain(|_, state| *state == KeyState::Answering);
+        }
+        states.insert(name, KeyState::OutcomeUnknown);
+    }
 }
 
 /// Result of looking up an idempotency key.
@@ -65,15 +73,30 @@ pub enum IdempotencyLookup {
     Claimed(IdempotencyClaim),
 }
 
-/// A claimed key. Dropping it lets this process claim the key again.
+/// A claimed key. Dropping it lets this process claim the key again, unless the key is to be blocked.
 pub struct IdempotencyClaim {
     name: (UserId, String),
     request: [u8; 32],
     keys: SharedIdempotencyKeys,
+    blocks_on_drop: bool,
+}
+
+impl IdempotencyClaim {
+    /// Refuses the key from now on if the claim is dropped before the request has failed or its response is stored. For
+    /// a request whose work goes on if the client disconnects.
+    #[must_use]
+    pub fn blocking_on_drop(mut self) -> Self {
+        self.blocks_on_drop = true;
+        self
+    }
 }
 
 impl Drop for IdempotencyClaim {
     fn drop(&mut self) {
+        if self.blocks_on_drop {
+            self.keys.block(self.name.clone());
+            return;
+        }
         let mut states = self.keys.states();
         if states.get(&self.name) == Some(&KeyState::Answering) {
             states.remove(&self.name);
@@ -170,11 +193,12 @@ impl Idempotency<'_> {
             name,
             request,
             keys: self.keys.clone(),
+            blocks_on_drop: false,
         })
     }
 
     /// Releases the claim of a failed request, so that the key can be reused.
-    pub async fn release(&self, claim: IdempotencyClaim) {
+    pub async fn release(&self, mut claim: IdempotencyClaim) {
         let (user, key) = claim.name.clone();
         let process = self.keys.process.clone();
         let pending_write = self
@@ -187,13 +211,14 @@ impl Idempotency<'_> {
                 &[("fault", &format!("{error:?}"))],
             );
         }
+        claim.blocks_on_drop = false;
     }
 
     /// Stores the response to a request. Returns false on failure: the response has been paid for, so the client
     /// still receives it, and the key is refused from then on.
     pub async fn store_response(
         &self,
-        claim: IdempotencyClaim,
+        mut claim: IdempotencyClaim,
         headers: &[(String, String)],
         body: String,
         now: Timestamp,
@@ -206,16 +231,13 @@ impl Idempotency<'_> {
             );
             self.block_key(&claim);
         }
+        claim.blocks_on_drop = false;
         store_result.is_ok()
     }
 
     /// Refuses the key of a request from now on: the request was paid for, or may have been.
     pub fn block_key(&self, claim: &IdempotencyClaim) {
-        let mut states = self.keys.states();
-        if states.len() >= MAX_LOST_RESPONSES {
-            states.retain(|_, state| *state == KeyState::Answering);
-        }
-        states.insert(claim.name.clone(), KeyState::OutcomeUnknown);
+        self.keys.block(claim.name.clone());
     }
 
     async fn try_store_response(

@@ -23,6 +23,8 @@ const MAX_BATCH: usize = 256;
 const MAX_BACKLOG: usize = 512;
 /// Pause after a failed write.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Number of calls in a row that cannot be written before the others are not tried.
+const MAX_FAILURES: u32 = 2;
 /// How long a call is kept while the store fails; after that, the call is dropped.
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// Maximum number of queued calls while the store fails; above this limit, the oldest are dropped.
@@ -100,13 +102,25 @@ impl UsageRecorder {
     /// Waits until a long backlog has been written. If the processor is busy, the writer may get too little
     /// time, and new calls must not take even more of it. While the store fails, calls do not wait.
     pub async fn wait_for_backlog(self: &Arc<Self>) {
-        let is_long = {
-            let state = self.lock_state();
-            state.waiting_calls.len() >= MAX_BACKLOG && !state.has_failed
-        };
-        if is_long {
-            self.write_all().await;
+        if !self.must_wait() {
+            return;
         }
+        let settlement = self.clone();
+        // A separate task, so that no calls are lost if the caller is dropped.
+        let writing = tokio::spawn(async move {
+            let guard = settlement.write_lock.lock().await;
+            // Another attempt may have failed in the meantime.
+            if settlement.must_wait() {
+                settlement.write_locked(&guard).await;
+            }
+        });
+        // This fails only when the runtime is shutting down.
+        let _ = writing.await;
+    }
+
+    fn must_wait(&self) -> bool {
+        let state = self.lock_state();
+        state.waiting_calls.len() >= MAX_BACKLOG && !state.has_failed
     }
 
     /// Writes all queued calls in a separate task, so that no calls are lost if the caller is dropped.
@@ -118,7 +132,11 @@ impl UsageRecorder {
     }
 
     async fn write_waiting(self: &Arc<Self>) {
-        let _write_guard = self.write_lock.lock().await;
+        let guard = self.write_lock.lock().await;
+        self.write_locked(&guard).await;
+    }
+
+    async fn write_locked(self: &Arc<Self>, _: &tokio::sync::MutexGuard<'_, ()>) {
         let group = {
             let mut state = self.lock_state();
             state.is_due = false;
@@ -156,9 +174,9 @@ impl UsageRecorder {
             Err(error) => {
                 // New calls stop waiting for this attempt.
                 self.lock_state().has_failed = true;
-                match is_unavailable(&error) {
-                    true => keep_recent(group, &error),
-                    false => self.write_separately(group).await,
+                match error {
+                    StoreError::Closed | StoreError::Full => keep_recent(group, &error),
+                    _ => self.write_separately(group).await,
                 }
             }
         }
@@ -167,16 +185,18 @@ impl UsageRecorder {
     // Writes each call in a transaction of its own, so that only the failing call has to wait.
     async fn write_separately(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
         let mut failed = Vec::new();
+        let mut failures_in_a_row = 0;
         let mut calls = group.into_iter();
         while let Some(call) = calls.next() {
             let batch = call.batch.clone();
             match self.store.write(move |db: &Writer| batch.store(db)).await {
-                Ok(()) => {}
+                Ok(()) => failures_in_a_row = 0,
                 Err(StoreError::Unknown) => report_unknown(1),
                 Err(error) => {
+                    failures_in_a_row += 1;
                     failed.extend(keep_recent([call], &error));
-                    // Each further attempt would fail too, and may take seconds.
-                    if is_unavailable(&error) {
+                    // The store is at fault, not the calls. Each further attempt would fail too, and may take seconds.
+                    if failures_in_a_row == MAX_FAILURES && is_unavailable(&error) {
                         failed.extend(keep_recent(calls.by_ref(), &error));
                     }
                 }

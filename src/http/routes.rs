@@ -13,8 +13,8 @@ use super::error::ErrorFormat::{self, Anthropic, Gemini, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, archive, backups, cache, compatible, compatible_models,
     database, documents, embeddings, experiments, gemini, health, history, mcp, meaning_search,
-    models, pages, panel_vs_single, patterns, projects, providers, recipes, search, sessions,
-    threads, usage,
+    models, pages, panel_vs_single, patterns, projects, providers, recipes, reruns, search,
+    sessions, threads, usage,
 };
 use super::reply::Reply;
 use super::shared::SharedState;
@@ -391,8 +391,8 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/analyses/{id}/progress",             h!(analyses::progress)).guests(),
     user( Get,    "/api/analyses/{id}/export",               h!(analyses::export)).guests(),
     user( Post,   "/api/analyses/{id}/cancel",               h!(analyses::cancel)).small().guests(),
-    user( Post,   "/api/analyses/{id}/retry",                h!(analyses::retry)).small().guests(),
-    user( Post,   "/api/analyses/{id}/rerun",                h!(analyses::rerun)).guests(),
+    user( Post,   "/api/analyses/{id}/retry",                h!(reruns::retry)).small().guests(),
+    user( Post,   "/api/analyses/{id}/rerun",                h!(reruns::rerun)).guests(),
     user( Post,   "/api/analyses/{id}/synthesize",           h!(analyses::synthesize)).small().guests(),
     user( Post,   "/api/analyses/{id}/leave-out",            h!(analyses::skip_model)).small().guests(),
     user( Post,   "/api/analyses/{id}/share",                h!(analyses::share)).small(),

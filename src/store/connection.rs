@@ -445,15 +445,17 @@ impl Writer {
         }
         if self.kind() == EngineKind::Postgres {
             let write = |sql, values: &[Value<'_>]| self.run(sql, values).map(drop);
-            if self.attempt(|_| totals.write(write)).is_ok() {
-                return Ok(());
+            match self.attempt(|_| totals.write(write)) {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Unknown) => return Err(StoreError::Unknown),
+                Err(_) => {}
             }
         }
         // Each row separately. In PostgreSQL, a server of an earlier version, which writes rows in another order, may have
         // caused a deadlock, or a user may have been deleted at this moment.
         totals.write(|sql, values| match self.attempt(|db| db.run(sql, values)) {
             Ok(_) | Err(StoreError::OutOfRange) => Ok(()),
-            Err(StoreError::Full) => Err(StoreError::Full),
+            Err(error @ (StoreError::Full | StoreError::Unknown)) => Err(error),
             // Nothing has been committed, so the jobs can be repeated.
             Err(_) => Err(StoreError::Busy),
         })

@@ -1,8 +1,11 @@
 //! Tests idempotency keys under failures: a crash, a failed request, and an answer that cannot be stored.
 
+use quire::app::idempotency::IdempotencyLookup;
+use quire::domain::id::UserId;
+use quire::domain::time::Timestamp;
+use quire::domain::user::{Caller, Role};
 use serde_json::json;
 
-use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
@@ -10,6 +13,7 @@ use crate::support::script::{
     answer_stream, server, short_run_with, unfinished_stream, wait_until_ended,
 };
 use crate::support::server::Folder;
+use crate::support::{Client, Server};
 
 #[test]
 fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
@@ -145,4 +149,28 @@ fn an_analysis_is_started_once_for_each_key() {
         assert_eq!(ask(key, &path, &json!({})).text(), first.text());
     }
     assert_eq!(count(), 4);
+}
+
+#[tokio::test]
+async fn a_claim_that_is_dropped_while_its_work_goes_on_blocks_the_key() {
+    let server = Server::with(&[]);
+    let mut client = server.user("ada@example.com");
+    let id = client.get("/api/users/me").json()["id"].clone();
+    let user = UserId::parse(id.as_str().unwrap()).unwrap();
+    let caller = Caller::for_user(user, Role::User);
+    let keys = server.app.idempotency();
+    let claim = async |key| {
+        let now = Timestamp::from_millis(1_000);
+        match keys.claim(&caller, key, "a request", now).await {
+            Ok(IdempotencyLookup::Claimed(claim)) => Some(claim),
+            _ => None,
+        }
+    };
+    drop(claim("stops").await.unwrap());
+    assert!(claim("stops").await.is_some());
+    drop(claim("goes-on").await.unwrap().blocking_on_drop());
+    assert!(claim("goes-on").await.is_none());
+    let failed = claim("fails").await.unwrap().blocking_on_drop();
+    keys.release(failed).await;
+    assert!(claim("fails").await.is_some());
 }

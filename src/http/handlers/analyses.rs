@@ -3,10 +3,10 @@
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderName, LOCATION};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::analysis_shape::{self as shape, ResultsShape};
-use super::idempotent::with_idempotency_key;
+use super::idempotent::{OnDisconnect, with_idempotency_key};
 use super::{thread_shape, usage};
 use crate::app::analyses::{AnalysisForecast, AnalysisReport, CancelOnDrop, RunWatch, StartedRun};
 use crate::app::{Error, Kind};
@@ -61,8 +61,12 @@ async fn run(
     };
     let fields = serde_json::to_string(&request).map_err(Error::internal)?;
     let text = || format!("{results_shape:?} {fields}");
+    let on_disconnect = match request.detached {
+        true => OnDisconnect::GoesOn,
+        false => OnDisconnect::Stops,
+    };
     let work = run_once(&cx, caller, request, streamed, results_shape);
-    with_idempotency_key(&cx, &owner, text, work).await
+    with_idempotency_key(&cx, &owner, on_disconnect, text, work).await
 }
 
 async fn run_once(
@@ -113,7 +117,12 @@ async fn run_once(
             .into());
     };
     let is_stored = outcome.unstored.is_none();
-    let report = analyses.show_ended(caller.as_ref(), &id, *outcome).await?;
+    let report = analyses.show_ended(caller.as_ref(), &id, *outcome).await;
+    let report = report.map_err(|mut error| {
+        // The run is paid for: the client must look for it instead of repeating the request.
+        error.is_final = true;
+        error
+    })?;
     Ok(with_unstored_header(
         result_or_error(&report, results_shape)?,
         is_stored,
@@ -155,7 +164,7 @@ pub(super) fn with_unstored_header(reply: Reply, is_stored: bool) -> Reply {
 }
 
 /// Returns the 202 response to a request that started a detached run.
-async fn accepted_reply(
+pub(super) async fn accepted_reply(
     cx: &RequestContext,
     caller: Option<&Caller>,
     id: &AnalysisId,
@@ -339,54 +348,6 @@ pub async fn skip_model(mut cx: RequestContext, caller: Caller) -> Result<Reply,
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// `POST /api/analyses/{id}/rerun`: starts a detached run of an analysis with some fields changed. With `dry_run`, only
-/// estimates the cost.
-///
-/// # Errors
-/// `Missing` if the caller has no such analysis; otherwise, same as [`start`].
-pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let mut changes: Map<String, Value> = cx.json().await?;
-    let is_dry_run = match changes.remove("dry_run") {
-        None => false,
-        Some(Value::Bool(value)) => value,
-        Some(_) => {
-            let message = "must be true or false";
-            return Err(Error::field(&["body", "dry_run"], "bool_type", message).into());
-        }
-    };
-    let id = id_param(&cx)?;
-    let analyses = cx.app.analyses();
-    let old = analyses.show(&caller, &id).await?.analysis.request;
-    let request: Request = crate::http::json::from_value(old.merged(changes))?;
-    let request = Request {
-        detached: true,
-        ..request
-    };
-    if is_dry_run {
-        let forecast = analyses.estimate_rerun(&caller, &id, request).await?;
-        return Ok(Reply::json(&shape::rerun_forecast_json(&forecast)));
-    }
-    let fields = serde_json::to_string(&request).map_err(Error::internal)?;
-    let work = async {
-        let started = analyses.rerun(&caller, &id, request, clock::now()).await?;
-        accepted_reply(&cx, Some(&caller), &started.id).await
-    };
-    with_idempotency_key(&cx, &caller, || format!("rerun {id} {fields}"), work).await
-}
-
-/// `POST /api/analyses/{id}/retry`: starts a detached run of an analysis without changes.
-///
-/// # Errors
-/// `Missing` if the caller has no such analysis; otherwise, same as [`start`].
-pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = id_param(&cx)?;
-    let work = async {
-        let started = cx.app.analyses().retry(&caller, &id, clock::now()).await?;
-        accepted_reply(&cx, Some(&caller), &started.id).await
-    };
-    with_idempotency_key(&cx, &caller, || format!("retry {id}"), work).await
-}
-
 /// `GET /api/analyses/{id}/export?format=`: downloads an analysis as JSON, CSV, Markdown, or HTML.
 ///
 /// # Errors
@@ -517,6 +478,6 @@ fn stream_events(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDro
     })
 }
 
-fn id_param(cx: &RequestContext) -> Result<AnalysisId, ApiError> {
+pub(super) fn id_param(cx: &RequestContext) -> Result<AnalysisId, ApiError> {
     AnalysisId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
 }

@@ -9,7 +9,7 @@ use super::compatible_shape::{
     ClientApi, add_result_headers, chunk_frame, invalid_field, response_body, vendor_id,
 };
 use super::compatible_stream::{CompletionStream, StreamDialect};
-use super::idempotent::with_idempotency_key;
+use super::idempotent::{OnDisconnect, with_idempotency_key};
 use super::{compatible_files, compatible_several};
 use crate::app::completions::{Completion, estimated_tokens};
 use crate::app::{Error, Kind};
@@ -111,7 +111,8 @@ pub(super) async fn respond(
     if stream {
         return work.await;
     }
-    with_idempotency_key(&cx, &owner, || format!("{api:?} {body}"), work).await
+    let request = || format!("{api:?} {body}");
+    with_idempotency_key(&cx, &owner, OnDisconnect::Stops, request, work).await
 }
 
 /// Runs one request.

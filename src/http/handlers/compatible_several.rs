@@ -68,8 +68,8 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
     Ok(samples.collect())
 }
 
-/// Runs all requests and combines their answers. If only some runs fail, the response contains the other answers, the header `x-quire-incomplete`, and the field
-/// `incomplete`.
+/// Runs all requests and combines their answers. If only some runs fail, the response contains the other answers, the
+/// header `x-quire-incomplete`, and the field `incomplete`.
 ///
 /// # Errors
 /// `TooFast` or `Unavailable` if there are not enough free run slots, before any run starts; the error of the first run

@@ -5,7 +5,7 @@ use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
 use super::compatible_shape::invalid_field;
-use super::idempotent::with_idempotency_key;
+use super::idempotent::{OnDisconnect, with_idempotency_key};
 use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
@@ -24,7 +24,8 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     let body: Value = cx.json().await?;
     let parsed = embed::parse_request(&body).map_err(invalid_field)?;
     let request = || format!("Embeddings {body}");
-    with_idempotency_key(&cx, &caller, request, respond(&cx, &caller, parsed)).await
+    let work = respond(&cx, &caller, parsed);
+    with_idempotency_key(&cx, &caller, OnDisconnect::Stops, request, work).await
 }
 
 /// Computes the embeddings.

@@ -15,6 +15,15 @@ const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 /// Name under which a status other than 200 is stored among the headers.
 const STATUS: &str = ":status";
 
+/// What happens to the work of a request whose client disconnects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnDisconnect {
+    /// It stops, so the same request may be sent again.
+    Stops,
+    /// It may go on, so the same request is refused.
+    GoesOn,
+}
+
 /// Runs `work` only once per `Idempotency-Key`, and returns the stored response to later requests with the same key.
 /// `request` returns a text that differs for different requests. `work` must not return a stream.
 ///
@@ -24,6 +33,7 @@ const STATUS: &str = ":status";
 pub(super) async fn with_idempotency_key(
     cx: &RequestContext,
     caller: &Caller,
+    on_disconnect: OnDisconnect,
     request: impl FnOnce() -> String,
     work: impl Future<Output = Result<Reply, ApiError>>,
 ) -> Result<Reply, ApiError> {
@@ -32,7 +42,10 @@ pub(super) async fn with_idempotency_key(
     };
     let keys = cx.app.idempotency();
     let claim = match keys.claim(caller, key, &request(), cx.now).await? {
-        IdempotencyLookup::Claimed(claim) => claim,
+        IdempotencyLookup::Claimed(claim) => match on_disconnect {
+            OnDisconnect::Stops => claim,
+            OnDisconnect::GoesOn => claim.blocking_on_drop(),
+        },
         IdempotencyLookup::StoredResponse(headers, body) => return Ok(replay(&headers, body)),
     };
     let reply = match work.await {

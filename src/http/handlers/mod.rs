@@ -35,6 +35,7 @@ pub mod patterns;
 pub mod projects;
 pub mod providers;
 pub mod recipes;
+pub mod reruns;
 pub mod search;
 pub mod sessions;
 pub mod thread_shape;

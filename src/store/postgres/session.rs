@@ -350,7 +350,12 @@ impl PostgresSession {
         if let Some(known) = self.statements.borrow().get(sql) {
             return Ok(known.clone());
         }
-        let statement = self.send(self.client.prepare(&numbered(sql)))?;
+        let statement = self.send(self.client.prepare(&numbered(sql)));
+        let statement = statement.map_err(|error| match error {
+            // Preparing a statement changes nothing.
+            StoreError::Unknown => StoreError::Busy,
+            other => other,
+        })?;
         let mut statements = self.statements.borrow_mut();
         if statements.len() >= MAX_STATEMENTS {
             statements.clear();
