@@ -12,8 +12,8 @@ ifneq ($(wildcard .ci/startup-functions),)
 LINKER   := CARGO_TARGET_$(shell uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_LINKER=$(CURDIR)/.ci/ordered-cc
 endif
 OPTIMIZED := $(LINKER) $(STATIC:"= -C symbol-mangling-version=v0")
-# Benches that measure a program from outside are compiled like `make run`, in a tenth of the time.
-OUTSIDE  := cargo bench --profile quick --locked --target $(TARGET)
+# Benches that measure a program from outside are compiled like `make run`, which takes much less time.
+QUICK_BENCH := cargo bench --profile quick --locked --target $(TARGET)
 SYMBOLS  := $(OPTIMIZED) CARGO_TARGET_DIR=target/symbols cargo rustc --release --locked --target $(TARGET) --bin quire -- -C strip=none
 # SQLite without what Quire does not use (full-text search stays): 180-350 KB less, at no cost in speed.
 export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -DSQLITE_DQS=0 \
@@ -134,7 +134,7 @@ proxy: release  ## do streams pass a real nginx as they come (needs Debian's ngi
 
 footprint: release  ## start, memory, threads, files, size by crate, under 0.1 CPU; beside a bare-hyper hello; fails over budget
 	$(OPTIMIZED) cargo build --release --locked --target $(TARGET) --example hello
-	$(STATIC) $(OUTSIDE) --bench footprint -- $(BINARY) target/$(TARGET)/release/examples/hello
+	$(STATIC) $(QUICK_BENCH) --bench footprint -- $(BINARY) target/$(TARGET)/release/examples/hello
 	@# The same program again with its symbols, for the table by crate; `make release` strips them.
 	$(SYMBOLS)
 	@sh .ci/sizes target/symbols/$(TARGET)/release/quire
@@ -145,22 +145,22 @@ layout:  ## trace which functions a start runs, for the next `make release` to l
 
 bench: release  ## what Quire adds to a provider's streams; requests a second against the same hello; speed of the parsers
 	$(OPTIMIZED) cargo build --release --locked --target $(TARGET) --example hello
-	$(STATIC) $(OUTSIDE) --bench fanout -- $(BINARY)
-	$(STATIC) $(OUTSIDE) --bench panel -- $(BINARY)
-	$(STATIC) $(OUTSIDE) --bench load -- $(BINARY) target/$(TARGET)/release/examples/hello
+	$(STATIC) $(QUICK_BENCH) --bench fanout -- $(BINARY)
+	$(STATIC) $(QUICK_BENCH) --bench panel -- $(BINARY)
+	$(STATIC) $(QUICK_BENCH) --bench load -- $(BINARY) target/$(TARGET)/release/examples/hello
 	cargo bench --bench parsers
 	cargo bench --bench documents -- $(BINARY)
 
 bench-servers: release tools  ## common requests and analyses on SQLite, on a local PostgreSQL, and on several servers; how late an event is on another server
-	$(STATIC) FSYNC=on sh .ci/postgres $(OUTSIDE) --bench servers -- $(BINARY)
+	$(STATIC) FSYNC=on sh .ci/postgres $(QUICK_BENCH) --bench servers -- $(BINARY)
 
 bench-gateway: release  ## passing a chat completion on, beside gateways by others that are under target/peers
-	$(STATIC) $(OUTSIDE) --bench gateway -- $(BINARY)
+	$(STATIC) $(QUICK_BENCH) --bench gateway -- $(BINARY)
 
 bench-peers: release  ## beside what a user would run instead, installed from PyPI, npm and crates.io under target/peers
 	sh .ci/peers
-	$(STATIC) $(OUTSIDE) --bench peers -- $(BINARY)
-	$(STATIC) $(OUTSIDE) --bench gateway -- $(BINARY)
+	$(STATIC) $(QUICK_BENCH) --bench peers -- $(BINARY)
+	$(STATIC) $(QUICK_BENCH) --bench gateway -- $(BINARY)
 
 evidence:  ## what Quire says of meaning, with a judge that is right 90 % of the time, and what experiments claim, next to the targets (EVIDENCE_PAIRS: a file of further pairs)
 	cargo test --lib evidence -- --nocapture --test-threads=1

@@ -83,7 +83,7 @@ pub struct IdempotencyClaim {
 
 impl IdempotencyClaim {
     /// Refuses the key from now on if the claim is dropped before the request has failed or its response is stored. For
-    /// a request whose work goes on if the client disconnects.
+    /// a request whose work continues if the client disconnects.
     #[must_use]
     pub fn blocking_on_drop(mut self) -> Self {
         self.blocks_on_drop = true;

@@ -196,7 +196,7 @@ impl UsageRecorder {
                     failures_in_a_row += 1;
                     failed.extend(keep_recent([call], &error));
                     // The store is at fault, not the calls. Each further attempt would fail too, and may take seconds.
-                    if failures_in_a_row == MAX_FAILURES && is_unavailable(&error) {
+                    if failures_in_a_row >= MAX_FAILURES && is_unavailable(&error) {
                         failed.extend(keep_recent(calls.by_ref(), &error));
                     }
                 }

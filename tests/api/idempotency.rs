@@ -152,7 +152,7 @@ fn an_analysis_is_started_once_for_each_key() {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_dropped_while_its_work_goes_on_blocks_the_key() {
+async fn a_claim_that_is_dropped_while_its_work_continues_blocks_the_key() {
     let server = Server::with(&[]);
     let mut client = server.user("ada@example.com");
     let id = client.get("/api/users/me").json()["id"].clone();
@@ -168,8 +168,8 @@ async fn a_claim_that_is_dropped_while_its_work_goes_on_blocks_the_key() {
     };
     drop(claim("stops").await.unwrap());
     assert!(claim("stops").await.is_some());
-    drop(claim("goes-on").await.unwrap().blocking_on_drop());
-    assert!(claim("goes-on").await.is_none());
+    drop(claim("continues").await.unwrap().blocking_on_drop());
+    assert!(claim("continues").await.is_none());
     let failed = claim("fails").await.unwrap().blocking_on_drop();
     keys.release(failed).await;
     assert!(claim("fails").await.is_some());

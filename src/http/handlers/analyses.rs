@@ -62,7 +62,7 @@ async fn run(
     let fields = serde_json::to_string(&request).map_err(Error::internal)?;
     let text = || format!("{results_shape:?} {fields}");
     let on_disconnect = match request.detached {
-        true => OnDisconnect::GoesOn,
+        true => OnDisconnect::Continues,
         false => OnDisconnect::Stops,
     };
     let work = run_once(&cx, caller, request, streamed, results_shape);

@@ -20,8 +20,8 @@ const STATUS: &str = ":status";
 pub(super) enum OnDisconnect {
     /// It stops, so the same request may be sent again.
     Stops,
-    /// It may go on, so the same request is refused.
-    GoesOn,
+    /// It may continue, so the same request is refused.
+    Continues,
 }
 
 /// Runs `work` only once per `Idempotency-Key`, and returns the stored response to later requests with the same key.
@@ -44,7 +44,7 @@ pub(super) async fn with_idempotency_key(
     let claim = match keys.claim(caller, key, &request(), cx.now).await? {
         IdempotencyLookup::Claimed(claim) => match on_disconnect {
             OnDisconnect::Stops => claim,
-            OnDisconnect::GoesOn => claim.blocking_on_drop(),
+            OnDisconnect::Continues => claim.blocking_on_drop(),
         },
         IdempotencyLookup::StoredResponse(headers, body) => return Ok(replay(&headers, body)),
     };

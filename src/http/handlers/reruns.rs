@@ -50,7 +50,7 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
         accepted_reply(&cx, Some(&caller), &started.id).await
     };
     let request = || format!("rerun {id} {fields}");
-    with_idempotency_key(&cx, &caller, OnDisconnect::GoesOn, request, work).await
+    with_idempotency_key(&cx, &caller, OnDisconnect::Continues, request, work).await
 }
 
 /// `POST /api/analyses/{id}/retry`: starts a detached run of an analysis without changes.
@@ -64,5 +64,5 @@ pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
         accepted_reply(&cx, Some(&caller), &started.id).await
     };
     let request = || format!("retry {id}");
-    with_idempotency_key(&cx, &caller, OnDisconnect::GoesOn, request, work).await
+    with_idempotency_key(&cx, &caller, OnDisconnect::Continues, request, work).await
 }
