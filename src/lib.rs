@@ -23,6 +23,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
 
+pub mod allocator;
 pub mod app;
 pub mod cli;
 pub mod clock;

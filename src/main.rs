@@ -3,10 +3,14 @@
 
 use std::process::ExitCode;
 
+use quire::allocator::{self, Allocator};
 use quire::extract::child_protocol::{ARGUMENT, OCR_ARGUMENT};
 
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
 fn main() -> ExitCode {
-    quire::system::configure_allocator();
+    allocator::configure();
     let mut arguments = std::env::args_os().skip(1);
     let worker = match arguments.next() {
         Some(first) if first == ARGUMENT => Some(quire::worker::run as fn(&str) -> ExitCode),

@@ -1,6 +1,5 @@
-//! Operating-system calls: glibc's allocator settings, in-memory files, the terminal's width, and the sandboxes of the
-//! processes that read documents. The only module with `unsafe`: three libc calls that take numbers and access no
-//! memory of the program.
+//! Operating-system calls: in-memory files, the terminal's width, and the sandboxes of the processes that read
+//! documents. The only `unsafe` code is a libc call that takes a number and accesses no memory of the program.
 #![allow(unsafe_code)]
 
 use landlock::{
@@ -16,27 +15,6 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule,
 };
-
-/// Configures the allocator; must be called first in `main`, before any thread exists. All threads share one
-/// arena, and large blocks go straight back to the system: measured after a burst of 1,000 connections, this
-/// reduces memory use from 15.8 MB to 5.8 MB.
-pub fn configure_allocator() {
-    const KEEP_BYTES: libc::c_int = 128 * 1024;
-    // SAFETY: mallopt only stores a number, and no other thread is running yet.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, KEEP_BYTES);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP_BYTES);
-    }
-}
-
-/// Returns free memory to the system, which takes about a millisecond. Meant for when the server has become idle.
-pub fn release_memory() {
-    // SAFETY: malloc_trim takes the allocator's own locks and has no other preconditions.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
 
 /// Opens a file for reading. A named pipe opens immediately instead of waiting for its other end.
 ///

@@ -21,7 +21,7 @@ use crate::app::{App, folder};
 use crate::config::{Config, Registration};
 use crate::http::{self, Listener};
 use crate::tls::CertificateResolver;
-use crate::{clock, log, system};
+use crate::{allocator, clock, log};
 
 /// Starts the server, and blocks until a signal stops it. If a server is already running, plain `quire` prints its
 /// status instead.
@@ -403,7 +403,7 @@ async fn run_housekeeping(app: &Arc<App>) {
     app.discovery().probe_local_servers().await;
     // The first start writes the whole schema, which fills SQLite's page cache.
     log_failure(app.free_cache()).await;
-    system::release_memory();
+    allocator::release_memory();
     let (mut commits, mut is_memory_freed) = (app.commits(), true);
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
@@ -430,7 +430,7 @@ async fn run_housekeeping(app: &Arc<App>) {
         {
             app.discovery().probe_local_servers().await;
         }
-        system::release_memory();
+        allocator::release_memory();
     }
 }
 

@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("log",     &["clock"]),
     // Config is imported for the paths of the certificate files, domain for their expiry.
     ("tls",     &["config", "domain"]),
+    ("allocator", &[]),
     ("system",  &[]),
     ("worker",  &["extract", "system"]),
     // Clock is imported only to measure how long commits take.
@@ -42,8 +43,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine",  &["domain", "store", "llm", "shared_limits", "crypto", "clock", "log"]),
     ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "shared_limits", "objects", "replica", "engine", "tls", "clock", "log", "system"]),
     ("http",    &["app", "domain", "wire", "tls", "clock", "log"]),
-    ("cli",     &["app", "http", "config", "domain", "tls", "log", "clock", "system"]),
-    ("main",    &["cli", "extract", "system", "worker"]),
+    ("cli",     &["app", "http", "config", "domain", "tls", "log", "clock", "allocator", "system"]),
+    ("main",    &["allocator", "cli", "extract", "system", "worker"]),
     ("lib",     &[]),
     ("build",   &[]),
 ];
@@ -61,7 +62,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]), ("jsonschema", &["domain"]), ("pulldown_cmark", &["domain"]), ("statrs", &["domain"]), ("ulid", &["domain"]),
     ("lexopt", &["cli"]), ("unicode_width", &["cli"]), ("listenfd", &["cli"]), ("rustix", &["cli", "store", "system"]),
-    ("libc", &["system"]), ("seccompiler", &["system"]), ("landlock", &["system"]), ("toml", &["build", "wire"]), ("toml_parser", &["wire"]), ("httpdate", &["llm"]),
+    ("libc", &["allocator", "system"]), ("seccompiler", &["system"]), ("landlock", &["system"]), ("toml", &["build", "wire"]), ("toml_parser", &["wire"]), ("httpdate", &["llm"]),
     ("subtle", &["crypto"]), ("matchit", &["http"]), ("percent_encoding", &["config", "crypto", "http", "store"]),
     ("tokio", &["store", "llm", "shared_limits", "engine", "app", "http", "cli"]),
 ];
@@ -74,7 +75,7 @@ const CONFINED_STRINGS: &[(&str, &[&str])] = &[
     // Every task must have an owner that waits for the task.
     ("tokio::spawn", &["http/server.rs", "engine/", "llm/call.rs"]),
     ("println!", &[]),
-    ("unsafe ", &["system.rs"]),
+    ("unsafe ", &["allocator.rs", "system.rs"]),
     // Outbound connections are checked by `llm::address_guard`. The exceptions are connections to servers that the
     // operator has chosen (a bucket, Redis, and the doctor's connection to its own server) and `discover`, which
     // connects only to this machine.

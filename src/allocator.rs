@@ -1,0 +1,198 @@
+//! The program's allocator: glibc's, with settings for a small footprint, except that hyper's buffers of 8 KB have
+//! pages of their own. hyper reserves two per connection and usually fills a tenth of one. glibc places other blocks
+//! around them, so that almost every page is accessed and occupies memory; here, the pages never accessed cost nothing.
+//! Measured with 500 event streams: 9.3 instead of 15.3 KB each.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr::{copy_nonoverlapping, null_mut, write_bytes};
+use std::sync::{Mutex, TryLockError};
+
+/// Size of the blocks that have pages of their own, in bytes. It is the size of hyper's buffers.
+const BUFFER_BYTES: usize = 8 * 1024;
+/// The size of pages with which this saves memory, in bytes. With larger ones, all blocks are glibc's.
+const PAGE_BYTES: usize = 4 * 1024;
+/// Maximum number of unused buffers kept for the next connections: 512 KB.
+const MAX_SPARES: usize = 64;
+/// Free memory at the end of the heap is returned to the system, and larger blocks are mapped separately, from this
+/// number of bytes.
+const KEEP_BYTES: libc::c_int = 128 * 1024;
+
+/// The global allocator, which `main.rs` sets.
+pub struct Allocator;
+
+static SPARES: Mutex<Spares> = Mutex::new(Spares {
+    count: 0,
+    addresses: [0; MAX_SPARES],
+});
+
+/// Addresses of mapped buffers that are not in use.
+struct Spares {
+    count: usize,
+    addresses: [usize; MAX_SPARES],
+}
+
+impl Spares {
+    fn take(&mut self) -> Option<*mut u8> {
+        self.count = self.count.checked_sub(1)?;
+        Some(self.addresses[self.count] as *mut u8)
+    }
+    /// Returns whether there was room.
+    fn keep(&mut self, buffer: *mut u8) -> bool {
+        let Some(place) = self.addresses.get_mut(self.count) else {
+            return false;
+        };
+        *place = buffer as usize;
+        self.count += 1;
+        true
+    }
+}
+
+/// Locks the spare buffers, unless another thread has locked them: an allocator must not wait, because a forked child
+/// may have inherited the lock.
+fn with_spares<T>(access: impl FnOnce(&mut Spares) -> T) -> Option<T> {
+    match SPARES.try_lock() {
+        Ok(mut spares) => Some(access(&mut spares)),
+        Err(TryLockError::Poisoned(error)) => Some(access(&mut error.into_inner())),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+fn is_buffer(layout: Layout) -> bool {
+    layout.size() == BUFFER_BYTES && layout.align() <= PAGE_BYTES && has_small_pages()
+}
+
+fn has_small_pages() -> bool {
+    // SAFETY: sysconf only takes a number. The result never changes.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) == PAGE_BYTES as libc::c_long }
+}
+
+/// Returns a buffer, or null if the system has no memory.
+fn map_buffer() -> *mut u8 {
+    if let Some(Some(spare)) = with_spares(Spares::take) {
+        return spare;
+    }
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: without an address, mmap does not affect existing mappings.
+    let mapped = unsafe { libc::mmap(null_mut(), BUFFER_BYTES, protection, flags, -1, 0) };
+    match mapped {
+        libc::MAP_FAILED => null_mut(),
+        mapped => mapped.cast(),
+    }
+}
+
+/// Frees a buffer that `map_buffer` has returned.
+fn unmap_buffer(buffer: *mut u8) {
+    if with_spares(|spares| spares.keep(buffer)) != Some(true) {
+        // SAFETY: the buffer is a mapping of this size that nothing uses any more.
+        unsafe { libc::munmap(buffer.cast(), BUFFER_BYTES) };
+    }
+}
+
+// SAFETY: blocks of the size of a buffer are mapped and unmapped only here, and all others are passed to `System`
+// unchanged. Which of the two applies depends on the layout alone, which is the same when a block is freed.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match is_buffer(layout) {
+            true => map_buffer(),
+            false => unsafe { System.alloc(layout) },
+        }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if !is_buffer(layout) {
+            return unsafe { System.alloc_zeroed(layout) };
+        }
+        let buffer = map_buffer();
+        if !buffer.is_null() {
+            unsafe { write_bytes(buffer, 0, BUFFER_BYTES) };
+        }
+        buffer
+    }
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match is_buffer(layout) {
+            true => unmap_buffer(block),
+            false => unsafe { System.dealloc(block, layout) },
+        }
+    }
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller guarantees that the new size is valid with this alignment.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        if !is_buffer(layout) && !is_buffer(new_layout) {
+            return unsafe { System.realloc(block, layout, new_size) };
+        }
+        let moved = unsafe { self.alloc(new_layout) };
+        if !moved.is_null() {
+            // SAFETY: both blocks have at least this many bytes, and they do not overlap.
+            unsafe { copy_nonoverlapping(block, moved, layout.size().min(new_size)) };
+            unsafe { self.dealloc(block, layout) };
+        }
+        moved
+    }
+}
+
+/// Configures glibc's allocator; must be called first in `main`, before any thread exists. All threads share one
+/// arena, and large blocks go straight back to the system: measured after a burst of 1,000 connections, this
+/// reduces memory use from 15.8 MB to 5.8 MB.
+pub fn configure() {
+    // SAFETY: mallopt only stores a number, and no other thread is running yet.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, KEEP_BYTES);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP_BYTES);
+    }
+}
+
+/// Returns free memory to the system, which takes about a millisecond. Meant for when the server has become idle.
+pub fn release_memory() {
+    while let Some(Some(spare)) = with_spares(Spares::take) {
+        // SAFETY: the buffer is a mapping of this size that nothing uses any more.
+        unsafe { libc::munmap(spare.cast(), BUFFER_BYTES) };
+    }
+    // SAFETY: malloc_trim takes the allocator's own locks and has no other preconditions.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(size: usize) -> Layout {
+        Layout::from_size_align(size, 1).unwrap()
+    }
+
+    #[test]
+    fn buffers_have_whole_pages_and_are_reused() {
+        let allocate = || unsafe { Allocator.alloc(layout(BUFFER_BYTES)) };
+        let buffers: Vec<_> = (0..2 * MAX_SPARES).map(|_| allocate()).collect();
+        for (number, buffer) in buffers.iter().enumerate() {
+            assert_eq!(*buffer as usize % PAGE_BYTES, 0);
+            unsafe { write_bytes(*buffer, number as u8, BUFFER_BYTES) };
+        }
+        for (number, buffer) in buffers.iter().enumerate() {
+            let content = unsafe { std::slice::from_raw_parts(*buffer, BUFFER_BYTES) };
+            assert!(content.iter().all(|byte| *byte == number as u8));
+            unsafe { Allocator.dealloc(*buffer, layout(BUFFER_BYTES)) };
+        }
+        assert!(buffers.contains(&allocate()));
+        let zeroed = unsafe { Allocator.alloc_zeroed(layout(BUFFER_BYTES)) };
+        let content = unsafe { std::slice::from_raw_parts(zeroed, BUFFER_BYTES) };
+        assert!(content.iter().all(|byte| *byte == 0));
+        release_memory();
+    }
+
+    #[test]
+    fn a_block_that_grows_or_shrinks_keeps_its_content() {
+        let sizes = [100, BUFFER_BYTES, 3 * BUFFER_BYTES, BUFFER_BYTES, 50, 60];
+        let mut block = unsafe { Allocator.alloc(layout(sizes[0])) };
+        unsafe { write_bytes(block, 7, sizes[0]) };
+        for pair in sizes.windows(2) {
+            block = unsafe { Allocator.realloc(block, layout(pair[0]), pair[1]) };
+            let content = unsafe { std::slice::from_raw_parts(block, 50) };
+            assert!(content.iter().all(|byte| *byte == 7));
+        }
+        unsafe { Allocator.dealloc(block, layout(60)) };
+    }
+}
