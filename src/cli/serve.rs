@@ -402,7 +402,7 @@ async fn run_housekeeping(app: &Arc<App>) {
     let mut round = 0_u32;
     app.discovery().probe_local_servers().await;
     // The first start writes the whole schema, which fills SQLite's page cache.
-    log_failure(app.free_cache()).await;
+    log_failure(app, app.free_cache()).await;
     allocator::release_memory();
     let (mut commits, mut is_memory_freed) = (app.commits(), true);
     loop {
@@ -410,18 +410,18 @@ async fn run_housekeeping(app: &Arc<App>) {
         let previous = std::mem::replace(&mut commits, app.commits());
         is_memory_freed &= commits == previous;
         if commits == previous && !is_memory_freed {
-            log_failure(app.free_cache()).await;
+            log_failure(app, app.free_cache()).await;
             is_memory_freed = true;
         }
         app.close_idle_connections();
         app.restore_reserve().await;
         round = round.wrapping_add(1);
         // Providers may have been changed from the command line.
-        log_failure(app.discovery().reload_if_changed()).await;
+        log_failure(app, app.discovery().reload_if_changed()).await;
         app.backups().back_up_if_due(clock::now()).await;
         app.discovery().probe_new_providers().await;
         if round % ROUNDS_PER_CLEANUP == 1 {
-            log_failure(app.run_housekeeping(clock::now())).await;
+            log_failure(app, app.run_housekeeping(clock::now())).await;
         }
         let states = app.models().providers(None);
         let missing = states.iter().any(|state| state.status == "unavailable");
@@ -444,8 +444,11 @@ async fn index_older_turns(app: &App) {
     std::future::pending().await
 }
 
-async fn log_failure(work: impl Future<Output = crate::app::Result<()>>) {
-    if let Err(error) = work.await {
+/// Logs a failure, except that of work which the shutdown has interrupted.
+async fn log_failure(app: &App, work: impl Future<Output = crate::app::Result<()>>) {
+    if let Err(error) = work.await
+        && !app.is_leaving()
+    {
         log::error(
             "housekeeping failed",
             &[("why", &error.private.unwrap_or(error.public))],
