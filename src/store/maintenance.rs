@@ -54,6 +54,24 @@ impl Store {
             .await
     }
 
+    /// Runs queries on the writer's connection between two transactions. Meant for startup, when this connection is open
+    /// and no reader's is; later, it would delay changes. Blocks.
+    ///
+    /// # Errors
+    /// Same as [`Store::read`].
+    pub fn read_at_start<T, F>(&self, ask: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T> + Send + 'static,
+    {
+        let (answer, answer_receiver) = sync_channel(1);
+        let job = WriteJob::Between(Box::new(move |db| {
+            let _ = answer.send(ask(db));
+        }));
+        self.0.write_queue.put_now(job).map_err(closed_error)?;
+        answer_receiver.recv().unwrap_or_else(|_| Err(gone_error()))
+    }
+
     async fn on_writer<T: Send + 'static>(
         &self,
         job: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> WriteJob,

@@ -392,7 +392,7 @@ impl Store {
     /// # Errors
     /// Returns an error if the tables cannot be read for any reason other than damage.
     pub fn find_damage(&self) -> Result<Option<String>> {
-        self.read_now(|db| match engine::read_tables(db) {
+        self.read_at_start(|db| match engine::read_tables(db) {
             Err(error) if db.is_damaged() => Ok(Some(error.to_string())),
             Err(StoreError::Failed(why)) if why.contains("no such table") => Ok(Some(why)),
             read => read.map(|()| None),

@@ -262,7 +262,7 @@ fn read(config: &Config) -> Result<String> {
 
 fn compare(store: &Store, secret: &str) -> Result<SecretComparison> {
     let (recorded, stored_providers) =
-        store.read_now(|db| Ok((settings::get(db, SETTING_NAME)?, providers::all(db)?)))?;
+        store.read_at_start(|db| Ok((settings::get(db, SETTING_NAME)?, providers::all(db)?)))?;
     let encrypted: Vec<_> = stored_providers
         .iter()
         .filter(|provider| !provider.encrypted_key.is_empty())
@@ -311,7 +311,7 @@ fn record_check(store: &Store, secret: &str) {
 /// log.
 fn check_may_create(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
     let is_used =
-        store.read_now(|db| Ok(users::count(db)? > 0 || !providers::all(db)?.is_empty()))?;
+        store.read_at_start(|db| Ok(users::count(db)? > 0 || !providers::all(db)?.is_empty()))?;
     if is_used && !is_fetched {
         return Err(lost_secret_error(folder));
     }
