@@ -17,7 +17,7 @@ use super::{
 };
 use crate::app::accounts::FirstAdminRule;
 use crate::app::offline::doctor;
-use crate::app::{App, folder};
+use crate::app::{App, Kind, folder};
 use crate::config::{Config, Registration};
 use crate::http::{self, Listener};
 use crate::tls::CertificateResolver;
@@ -444,10 +444,10 @@ async fn index_older_turns(app: &App) {
     std::future::pending().await
 }
 
-/// Logs a failure, except that of work which the shutdown has interrupted.
+/// Logs a failure, unless the shutdown has interrupted the work.
 async fn log_failure(app: &App, work: impl Future<Output = crate::app::Result<()>>) {
     if let Err(error) = work.await
-        && !app.is_leaving()
+        && !(error.kind == Kind::Unavailable && app.is_leaving())
     {
         log::error(
             "housekeeping failed",

@@ -54,8 +54,10 @@ impl Store {
             .await
     }
 
-    /// Runs queries on the writer's connection between two transactions. Meant for startup, when this connection is open
-    /// and no reader's is; later, it would delay changes. Blocks.
+    /// Runs queries on a database file through the writer's connection, between two transactions and not in one
+    /// themselves. Meant for startup, when this connection is open and no reader's is; later, it would delay changes.
+    /// With a database server, this is an ordinary read, whose duration is limited. Blocks, so it must not be called on
+    /// the async runtime.
     ///
     /// # Errors
     /// Same as [`Store::read`].
@@ -64,6 +66,9 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T> + Send + 'static,
     {
+        if !self.is_embedded() {
+            return self.read_now(ask);
+        }
         let (answer, answer_receiver) = sync_channel(1);
         let job = WriteJob::Between(Box::new(move |db| {
             let _ = answer.send(ask(db));
