@@ -88,7 +88,7 @@ fn new_buffer(layout: Layout) -> *mut u8 {
 
 /// Whether a buffer is a mapping. glibc's are never at the beginning of a page; see [`heap_buffer`].
 fn is_mapped(buffer: *mut u8) -> bool {
-    buffer as usize % PAGE_BYTES == 0
+    (buffer as usize).is_multiple_of(PAGE_BYTES)
 }
 
 /// Returns a buffer from glibc, filled with zeros, or null. Its address is not the beginning of a page.
@@ -212,7 +212,7 @@ mod tests {
             .map(|_| unsafe { Allocator.alloc(buffer) })
             .collect();
         for (number, block) in buffers.iter().enumerate() {
-            assert!(!has_small_pages() || *block as usize % PAGE_BYTES == 0);
+            assert!(!has_small_pages() || is_mapped(*block));
             unsafe { write_bytes(*block, number as u8, BUFFER_BYTES) };
         }
         for (number, block) in buffers.iter().enumerate() {
