@@ -69,12 +69,7 @@ impl Store {
         if !self.is_embedded() {
             return self.read_now(ask);
         }
-        let (answer, answer_receiver) = sync_channel(1);
-        let job = WriteJob::Between(Box::new(move |db| {
-            let _ = answer.send(ask(db));
-        }));
-        self.0.write_queue.put_now(job).map_err(closed_error)?;
-        answer_receiver.recv().unwrap_or_else(|_| Err(gone_error()))
+        self.on_writer_now(|answer| WriteJob::Between(Box::new(move |db| answer(ask(db)))))
     }
 
     async fn on_writer<T: Send + 'static>(
@@ -94,7 +89,7 @@ impl Store {
     /// # Errors
     /// Returns `Closed`, or another error if a large log cannot be checkpointed.
     pub fn notify_follower(&self) -> Result<()> {
-        self.with_log(WriteJob::NotifyFollower)
+        self.on_writer_now(WriteJob::NotifyFollower)
     }
 
     /// Truncates the write-ahead log and keeps the database file unchanged until the returned value is dropped.
@@ -104,10 +99,10 @@ impl Store {
     /// Returns [`StoreError::Busy`] if another connection is reading the log, or another error if the database is
     /// unusable.
     pub fn hold_for_snapshot(&self) -> Result<HeldSnapshot> {
-        self.with_log(WriteJob::HoldFile)
+        self.on_writer_now(WriteJob::HoldFile)
     }
 
-    fn with_log<T: Send + 'static>(
+    fn on_writer_now<T: Send + 'static>(
         &self,
         job: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> WriteJob,
     ) -> Result<T> {
