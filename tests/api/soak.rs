@@ -217,13 +217,14 @@ fn create_users(server: &Executable) -> Vec<(Client, String)> {
     (0..PEOPLE).map(person).collect()
 }
 
-/// Waits up to half a minute until `check` succeeds.
+/// Waits up to two minutes until `check` succeeds. A database connection that was needed only under load stays open for
+/// up to 90 s: one minute idle, until the pool's next check, which it makes every half minute.
 fn wait_until(what: &str, mut check: impl FnMut() -> Result<(), String>) {
     let start = Instant::now();
     loop {
         match check() {
             Ok(()) => return,
-            Err(why) if start.elapsed() > Duration::from_secs(30) => panic!("{what}: {why}"),
+            Err(why) if start.elapsed() > Duration::from_secs(120) => panic!("{what}: {why}"),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }
