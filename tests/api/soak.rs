@@ -20,6 +20,11 @@ const JSON: &str = "application/json";
 const PEOPLE: usize = 6;
 /// Number of concurrent analyses per user. The limit is 24.
 const CONCURRENT_RUNS: usize = 10;
+/// How long to wait until all analyses have ended.
+const END_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait until all resources are given back. A database connection that was needed only under load stays open
+/// for up to 90 s: one minute idle, and then until the pool's next check, which it makes every half minute.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(120);
 const SETTINGS: &[(&str, &str)] = &[
     ("RATE_LIMIT", "1000000"),
     ("LOGIN_LIMIT", "100000"),
@@ -217,14 +222,13 @@ fn create_users(server: &Executable) -> Vec<(Client, String)> {
     (0..PEOPLE).map(person).collect()
 }
 
-/// Waits up to two minutes until `check` succeeds. A database connection that was needed only under load stays open for
-/// up to 90 s: one minute idle, until the pool's next check, which it makes every half minute.
-fn wait_until(what: &str, mut check: impl FnMut() -> Result<(), String>) {
+/// Waits until `check` succeeds, at most for the given time.
+fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> Result<(), String>) {
     let start = Instant::now();
     loop {
         match check() {
             Ok(()) => return,
-            Err(why) if start.elapsed() > Duration::from_secs(120) => panic!("{what}: {why}"),
+            Err(why) if start.elapsed() > limit => panic!("{what}: {why}"),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }
@@ -282,9 +286,9 @@ fn soak(count: usize) {
     );
     users = fresh(&users);
     provider.wait_idle();
-    wait_until("all analyses end", || nothing_runs(&users));
+    wait_until("all analyses end", END_TIMEOUT, || nothing_runs(&users));
     drop(users);
-    wait_until("everything is given back", || {
+    wait_until("everything is given back", RELEASE_TIMEOUT, || {
         let extra = leaked_resources(&server.held_resources(), &before);
         extra.is_empty().then_some(()).ok_or(format!("{extra:?}"))
     });
