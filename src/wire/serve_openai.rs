@@ -2,7 +2,14 @@
 //! reports their names, but refuses fields that must not be ignored silently. Every special case comes from a client
 //! that failed without it.
 
+mod chunk;
+
 use serde_json::{Map, Value, json};
+
+pub(super) use chunk::CHUNK_OBJECT;
+pub use chunk::{
+    ChatChunk, finish_chunk, first_chunk, reasoning_chunk, text_chunk, trailing_chunks, usage_chunk,
+};
 
 pub use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, MAX_TEXT};
 use super::serve::{check_turns, model_id};
@@ -14,7 +21,6 @@ use super::serve_parameters::{parse_count, parse_flag, parse_parameters};
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Extras, Finish, Message, MessageRole, Usage};
-use crate::domain::tools::ToolCall;
 
 /// Parses the body of a chat completion. Also accepts a body in the format of Responses (`input` instead of
 /// `messages`).
@@ -220,21 +226,6 @@ pub fn encode_completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     })
 }
 
-/// Encodes the first chunk. It contains the role, because some clients fail without one.
-pub fn first_chunk(frame: &ChunkFrame) -> Value {
-    encode_chunk(frame, json!({ "role": "assistant", "content": "" }), None)
-}
-
-/// Encodes a piece of the answer.
-pub fn text_chunk(frame: &ChunkFrame, text: &str) -> Value {
-    encode_chunk(frame, json!({ "content": text }), None)
-}
-
-/// Encodes a piece of the reasoning.
-pub fn reasoning_chunk(frame: &ChunkFrame, text: &str) -> Value {
-    encode_chunk(frame, json!({ "reasoning_content": text }), None)
-}
-
 /// Returns the reasoning that a client sends back, under either name of the field.
 fn returned_reasoning(message: &Value) -> &str {
     let mut reasoning_texts = ["reasoning_content", "reasoning"]
@@ -250,42 +241,6 @@ fn add_details(message: &mut Value, extras: &Extras) {
     if !extras.reasoning.is_empty() {
         message["reasoning_details"] = json!(extras.reasoning);
     }
-}
-
-/// Encodes the chunks after the text, whose content is not split: tool calls, reasoning items, and log probabilities.
-pub fn trailing_chunks(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
-    let mut delta = match (calls.first(), frame.is_legacy) {
-        (None, _) => json!({}),
-        (Some(call), true) => json!({ "function_call": serve_functions::encode_call(call) }),
-        (Some(_), false) => json!({ "tool_calls": serve_tools::encode_calls(calls, true) }),
-    };
-    add_details(&mut delta, extras);
-    if delta == json!({}) && extras.logprobs.is_none() {
-        return Vec::new();
-    }
-    let mut last = encode_chunk(frame, delta, None);
-    last["choices"][0]["logprobs"] = json!(extras.logprobs);
-    vec![last]
-}
-
-/// Encodes the chunk that contains the finish reason.
-pub fn finish_chunk(frame: &ChunkFrame, finish: Finish) -> Value {
-    encode_chunk(frame, json!({}), Some(finish_reason(frame, finish)))
-}
-
-/// Encodes the chunk that contains the usage, for clients that have requested it.
-pub fn usage_chunk(frame: &ChunkFrame, usage: &Usage) -> Value {
-    let mut last = encode_chunk(frame, json!({}), None);
-    last["choices"] = json!([]);
-    last["usage"] = encode_usage(usage);
-    last
-}
-
-fn encode_chunk(frame: &ChunkFrame, delta: Value, finish: Option<&str>) -> Value {
-    json!({
-        "id": frame.id, "object": "chat.completion.chunk", "created": frame.created, "model": frame.model,
-        "choices": [{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }],
-    })
 }
 
 /// Returns OpenAI's name for a finish reason.
@@ -387,38 +342,6 @@ mod tests {
         }
         assert!(
             parse_request(&json!({ "model": "m", "messages": user, "tools": [], "n": 1 })).is_ok()
-        );
-    }
-
-    #[test]
-    fn a_stream_has_one_role_one_end_and_final_usage() {
-        let frame = ChunkFrame {
-            id: "chatcmpl-1".into(),
-            model: "m".into(),
-            created: 7,
-            ..ChunkFrame::default()
-        };
-        assert_eq!(
-            first_chunk(&frame)["choices"][0]["delta"]["role"],
-            "assistant"
-        );
-        assert_eq!(
-            text_chunk(&frame, "a")["choices"][0]["finish_reason"],
-            Value::Null
-        );
-        assert_eq!(
-            finish_chunk(&frame, Finish::Length)["choices"][0]["finish_reason"],
-            "length"
-        );
-        let usage = Usage {
-            input: 3,
-            output: 4,
-            ..Usage::default()
-        };
-        let last = usage_chunk(&frame, &usage);
-        assert_eq!(
-            (&last["choices"], &last["usage"]["total_tokens"]),
-            (&json!([]), &json!(7))
         );
     }
 }

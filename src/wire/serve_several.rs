@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::serve_openai::CHUNK_OBJECT;
+
 /// Joins complete answers, each given with its index. The result has the ID of the first answer and the total usage.
 pub fn join_answers(answers: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
     let (mut choices, mut first) = (Vec::new(), None);
@@ -23,7 +25,7 @@ pub fn encode_chunks(joined: &Value, with_usage: bool) -> Vec<Value> {
     let is_chat = joined["object"] == "chat.completion";
     let frame = |choices: Value| {
         let object = match is_chat {
-            true => "chat.completion.chunk",
+            true => CHUNK_OBJECT,
             false => "text_completion",
         };
         json!({

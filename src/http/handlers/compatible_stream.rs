@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::compatible_hold::{HoldResult, wait_for_start};
@@ -194,19 +195,24 @@ fn done_event() -> SseEvent {
     }
 }
 
-fn unnamed_event(body: &Value) -> SseEvent {
+fn unnamed_event(body: &impl Serialize) -> SseEvent {
     SseEvent {
         id: None,
         name: "".into(),
-        data: body.to_string(),
+        data: encode_data(body),
     }
+}
+
+fn encode_data(body: &impl Serialize) -> String {
+    // Serializing texts, numbers, and JSON values cannot fail.
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 fn named_event((name, body): (&'static str, Value)) -> SseEvent {
     SseEvent {
         id: None,
         name: name.into(),
-        data: body.to_string(),
+        data: encode_data(&body),
     }
 }
 

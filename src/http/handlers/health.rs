@@ -160,7 +160,9 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (code, body.to_string().into())
+    // Serializing a JSON value cannot fail.
+    let text = serde_json::to_vec(&body).unwrap_or_default();
+    (code, text.into())
 }
 
 /// Returns the replica's state as JSON. Its address and error are omitted, because only administrators may see them.
