@@ -284,7 +284,9 @@ impl Completions<'_> {
             evidence: Some(evidence(&chat_request.passthrough)?),
             ..request
         };
-        let (request, context) = self.panel(caller, name, members, request, context).await?;
+        // Boxed, so that a single model's request does not need the memory of a panel's.
+        let panel = self.panel(caller, name, members, request, context);
+        let (request, context) = Box::pin(panel).await?;
         Ok((request, context, true))
     }
 

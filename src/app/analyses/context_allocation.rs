@@ -59,9 +59,21 @@ impl Analyses<'_> {
         new: &CheckedRequest,
         panel: PlannedPanel<'_>,
     ) -> Result<ContextAllocation> {
-        let (Some(user), false) = (user, new.documents.is_empty()) else {
-            return Ok(ContextAllocation::default());
-        };
+        match user {
+            // Boxed, so that a request without documents does not need the memory of one with documents.
+            Some(user) if !new.documents.is_empty() => {
+                Box::pin(self.allocate_documents(user, new, panel)).await
+            }
+            _ => Ok(ContextAllocation::default()),
+        }
+    }
+
+    async fn allocate_documents(
+        &self,
+        user: &UserId,
+        new: &CheckedRequest,
+        panel: PlannedPanel<'_>,
+    ) -> Result<ContextAllocation> {
         let document_sizes = self.documents.sizes_of(user, &new.documents).await?;
         if document_sizes.chars == 0 {
             return Ok(ContextAllocation::default());

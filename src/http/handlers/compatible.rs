@@ -112,7 +112,15 @@ pub(super) async fn respond(
         return work.await;
     }
     let request = || format!("{api:?} {body}");
-    with_idempotency_key(&cx, &owner, OnDisconnect::Stops, request, work).await
+    // Boxed, so that a stream does not need its memory.
+    Box::pin(with_idempotency_key(
+        &cx,
+        &owner,
+        OnDisconnect::Stops,
+        request,
+        work,
+    ))
+    .await
 }
 
 /// Runs one request.
