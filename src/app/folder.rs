@@ -168,6 +168,9 @@ fn open_with(
         ),
     };
     let store = store.map_err(|error| soundness::open_error(config, &error))?;
+    if opener == OpenedBy::Server {
+        store.connect_early();
+    }
     soundness::check_tables(folder, &store)?;
     let secret = secret_check::check_and_load(config, &store, is_fetched, opener)?;
     Ok(OpenedFolder {

@@ -301,6 +301,11 @@ impl Store {
         answer_receiver.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
+    /// Connects for reading in the background, so that the first query does not have to wait for it.
+    pub fn connect_early(&self) {
+        self.0.readers.connect_early();
+    }
+
     /// Runs queries like [`Store::read`], but blocks. Must not be called on the async runtime.
     ///
     /// # Errors

@@ -76,6 +76,18 @@ impl ReadPool {
         }
     }
 
+    /// Starts a reader thread and connects it, so that the first query does not have to wait for a connection.
+    pub(super) fn connect_early(&self) {
+        self.start_thread_if_needed(1);
+        // Not counted as pending, so that the first query does not start another thread. The queue refuses it only if
+        // it is closed.
+        let _ = self.queue.put_now(Box::new(|_| {}));
+    }
+
+    fn pending_queries(&self) -> usize {
+        Arc::strong_count(&self.pending_queries) - 1
+    }
+
     /// Wraps a query for a reader thread, which passes the result to `deliver`. The connection's state is recorded
     /// first, so that a caller that gets an error finds the failure in the health state too.
     pub(super) fn job<T>(
@@ -85,7 +97,7 @@ impl ReadPool {
     ) -> Job {
         let health = Arc::clone(&self.health);
         let unanswered = Arc::clone(&self.pending_queries);
-        self.start_thread_if_needed();
+        self.start_thread_if_needed(self.pending_queries());
         Box::new(move |db| {
             let result = db.and_then(|db| {
                 let result = ask(db);
@@ -100,8 +112,7 @@ impl ReadPool {
 
     /// Starts a thread if there are more queries than threads. Sequential queries, such as those at startup, need only
     /// one thread and one connection with its page cache.
-    fn start_thread_if_needed(&self) {
-        let unanswered = Arc::strong_count(&self.pending_queries) - 1;
+    fn start_thread_if_needed(&self, unanswered: usize) {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         if *started >= self.connector.max_readers() || *started as usize >= unanswered {
             return;
