@@ -1,5 +1,6 @@
 //! Parses the command line into a call: the command, its arguments, its options, and the flags that override settings.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,8 @@ pub(super) struct CommandCall {
     options: Vec<(&'static str, String)>,
     settings: Vec<(String, String)>,
     file: Option<PathBuf>,
+    /// Settings that were loaded for a check and that the command will use.
+    loaded: Cell<Option<Config>>,
     /// Whether the program was started without any arguments.
     pub has_no_arguments: bool,
 }
@@ -47,6 +50,7 @@ impl CommandCall {
             options: Vec::new(),
             settings: Vec::new(),
             file: None,
+            loaded: Cell::new(None),
             has_no_arguments: false,
         }
     }
@@ -71,8 +75,15 @@ impl CommandCall {
     /// # Errors
     /// [`CommandFailure::Usage`] when a setting is invalid.
     pub fn config(&self) -> Result<Config, CommandFailure> {
+        if let Some(config) = self.loaded.take() {
+            return Ok(config);
+        }
         config::from_environment(self.settings.clone(), self.file.as_deref())
             .or_else(|errors| usage(format!("invalid settings:\n{errors}")))
+    }
+    /// Keeps loaded settings for the next call of [`Self::config`], so that they are not loaded again.
+    pub fn keep_config(&self, config: Config) {
+        self.loaded.set(Some(config));
     }
     /// Prints the warnings about the settings to stderr, unless `--quiet` is given.
     pub fn warn(&self, config: &Config) {

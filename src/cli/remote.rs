@@ -63,8 +63,12 @@ pub(super) fn check_server_support(call: &CommandCall) -> Outcome {
     let ServerUse::Unsupported(why) = call.command.server else {
         return Ok(());
     };
-    match call.config()?.server {
-        None => Ok(()),
+    let config = call.config()?;
+    match &config.server {
+        None => {
+            call.keep_config(config);
+            Ok(())
+        }
         Some(server) => usage(format!(
             "{} does not work with --server (QUIRE_SERVER is {server}): {why}",
             call.command.name

@@ -1,6 +1,7 @@
 //! Matches methods and paths to routes: literal paths in a hash map, and paths with parameters in a radix tree.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 use hyper::Method;
 
@@ -24,7 +25,9 @@ pub enum RouteMatch {
 /// The route table, indexed for fast lookups.
 pub struct Router {
     literal: HashMap<&'static str, Vec<&'static Route>>,
-    patterns: matchit::Router<PatternRoutes>,
+    routes: &'static [Route],
+    /// Built on first use, because the literal paths suffice until someone signs in.
+    patterns: OnceLock<matchit::Router<PatternRoutes>>,
 }
 
 /// The routes of one path with parameters.
@@ -74,17 +77,24 @@ impl Router {
     }
 
     fn from_routes(routes: &'static [Route]) -> Self {
-        let mut literal: HashMap<_, Vec<_>> = HashMap::new();
+        let mut literal: HashMap<_, Vec<_>> = HashMap::with_capacity(routes.len());
+        for route in routes.iter().filter(|route| !has_parameters(route)) {
+            literal.entry(route.path).or_default().push(route);
+        }
+        Self {
+            literal,
+            routes,
+            patterns: OnceLock::new(),
+        }
+    }
+
+    fn index_patterns(&self) -> matchit::Router<PatternRoutes> {
         let mut with_params: BTreeMap<&str, PatternRoutes> = BTreeMap::new();
-        for route in routes {
-            if route.path.contains('{') {
-                let pattern_routes = with_params.entry(route.path);
-                let pattern_routes =
-                    pattern_routes.or_insert_with(|| PatternRoutes::from_routes(route.path));
-                pattern_routes.routes.push(route);
-            } else {
-                literal.entry(route.path).or_default().push(route);
-            }
+        for route in self.routes.iter().filter(|route| has_parameters(route)) {
+            let pattern_routes = with_params.entry(route.path);
+            let pattern_routes =
+                pattern_routes.or_insert_with(|| PatternRoutes::from_routes(route.path));
+            pattern_routes.routes.push(route);
         }
         let mut patterns = matchit::Router::new();
         for (path, routes) in with_params {
@@ -96,7 +106,7 @@ impl Router {
                 );
             }
         }
-        Self { literal, patterns }
+        patterns
     }
 
     /// Finds the route for a method and a path, also in the variants of the compatible APIs' paths. Literal paths take
@@ -110,7 +120,7 @@ impl Router {
         if let Some(routes) = self.literal.get(path) {
             return dispatch_method(method, routes, Vec::new());
         }
-        let Ok(matched) = self.patterns.at(path) else {
+        let Ok(matched) = self.patterns.get_or_init(|| self.index_patterns()).at(path) else {
             return RouteMatch::None;
         };
         match matched.value.decode_params(&matched.params) {
@@ -118,6 +128,10 @@ impl Router {
             None => RouteMatch::None,
         }
     }
+}
+
+fn has_parameters(route: &Route) -> bool {
+    route.path.contains('{')
 }
 
 /// Converts a path of the route table to the notation of `matchit`, in which `{name*}` is written as `{*name}`.
