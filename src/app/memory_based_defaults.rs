@@ -7,8 +7,6 @@ pub(super) const CONTAINER_LIMITS: [&str; 2] = [
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 ];
-/// Memory assumed if the system does not report it, in MiB: that of a small free host.
-const ASSUMED_MEMORY_MIB: u64 = 512;
 /// Provider calls per MiB of memory, as numerator and denominator. A call itself takes about 0.1 MiB; the rest is for
 /// its content.
 const CALLS_PER_MIB_RATIO: (u64, u64) = (1, 2);
@@ -21,7 +19,7 @@ const RUNS_RANGE: (u64, u64) = (16, 64);
 
 /// Replaces limits of 0 with values that fit the machine.
 pub(super) fn fill(limits: &mut ServerLimits) {
-    fill_unset_limits(limits, memory_mib().unwrap_or(ASSUMED_MEMORY_MIB));
+    fill_unset_limits(limits, memory_mib());
 }
 
 fn fill_unset_limits(limits: &mut ServerLimits, mib: u64) {
@@ -46,22 +44,14 @@ fn fill_unset_limits(limits: &mut ServerLimits, mib: u64) {
 }
 
 /// Returns the memory that the server may use, in MiB.
-fn memory_mib() -> Option<u64> {
+fn memory_mib() -> u64 {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let container_memory = CONTAINER_LIMITS
         .iter()
         .find_map(|path| read(path).trim().parse::<u64>().ok());
-    let machine_memory = parse_meminfo(&read("/proc/meminfo"));
-    let all = container_memory.map(|bytes| bytes >> 20).into_iter();
-    all.chain(machine_memory).min()
-}
-
-fn parse_meminfo(text: &str) -> Option<u64> {
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib >> 10)
+    let system = rustix::system::sysinfo();
+    let machine_memory = system.totalram * u64::from(system.mem_unit);
+    container_memory.map_or(machine_memory, |bytes| bytes.min(machine_memory)) >> 20
 }
 
 #[cfg(test)]
@@ -101,9 +91,8 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_the_machine_is_read_in_mebibytes() {
-        let text = "MemTotal:       16308212 kB\nMemFree:         1234 kB\n";
-        assert_eq!(parse_meminfo(text), Some(15_925));
-        assert_eq!(parse_meminfo("nothing"), None);
+    fn the_machine_has_memory() {
+        let mib = memory_mib();
+        assert!((64..1 << 24).contains(&mib), "{mib}");
     }
 }
