@@ -38,6 +38,33 @@ pub fn memory_file() -> std::io::Result<std::fs::File> {
     Ok(file.into())
 }
 
+/// Returns the machine's memory, in bytes. The limit of a container may be lower.
+pub fn machine_memory() -> u64 {
+    let system = rustix::system::sysinfo();
+    system.totalram * u64::from(system.mem_unit)
+}
+
+/// A place for files that a restart may empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VolatileStorage {
+    /// The machine's memory.
+    Memory,
+    /// The writable layer of a container.
+    ContainerLayer,
+}
+
+/// Returns where a folder's files are if a restart may delete them, and `None` if they are on a disk or the folder
+/// cannot be examined.
+pub fn volatile_storage(folder: &std::path::Path) -> Option<VolatileStorage> {
+    // The numbers of statfs(2): tmpfs and ramfs, then overlayfs and aufs. Asking for one file system takes much less
+    // time than reading the list of all mounts.
+    match rustix::fs::statfs(folder).ok()?.f_type {
+        0x0102_1994 | 0x8584_58f6 => Some(VolatileStorage::Memory),
+        0x794c_7630 | 0x6175_6673 => Some(VolatileStorage::ContainerLayer),
+        _ => None,
+    }
+}
+
 /// Returns the width of the terminal in columns, or `None` if neither stderr nor stdout is a terminal.
 pub fn terminal_width() -> Option<u16> {
     let size = tcgetwinsize(std::io::stderr()).or_else(|_| tcgetwinsize(std::io::stdout()));
@@ -280,4 +307,27 @@ fn deny_calls(
     );
     let program: BpfProgram = filter.ok()?.try_into().ok()?;
     seccompiler::apply_filter(&program).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn folders_in_memory_are_volatile() {
+        let mounts = std::fs::read_to_string("/proc/mounts").expect("the mounted file systems");
+        if mounts.contains(" /dev/shm tmpfs ") {
+            let storage = volatile_storage(Path::new("/dev/shm"));
+            assert_eq!(storage, Some(VolatileStorage::Memory));
+        }
+        assert_eq!(volatile_storage(Path::new("/proc")), None);
+        assert_eq!(volatile_storage(Path::new("/missing")), None);
+    }
+
+    #[test]
+    fn the_machine_has_memory() {
+        assert!((1 << 26..1 << 44).contains(&machine_memory()));
+    }
 }

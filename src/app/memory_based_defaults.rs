@@ -1,6 +1,7 @@
 //! Default limits derived from the machine's memory: concurrent runs, calls, and streams.
 
 use crate::config::ServerLimits;
+use crate::system;
 
 /// Files with the memory limit of the container that the server runs in (cgroup v2 and v1).
 pub(super) const CONTAINER_LIMITS: [&str; 2] = [
@@ -49,8 +50,7 @@ fn memory_mib() -> u64 {
     let container_memory = CONTAINER_LIMITS
         .iter()
         .find_map(|path| read(path).trim().parse::<u64>().ok());
-    let system = rustix::system::sysinfo();
-    let machine_memory = system.totalram * u64::from(system.mem_unit);
+    let machine_memory = system::machine_memory();
     container_memory.map_or(machine_memory, |bytes| bytes.min(machine_memory)) >> 20
 }
 
@@ -88,11 +88,5 @@ mod tests {
             resolved_limits(&[("MAX_CALLS", "8"), ("MAX_STREAMS_PER_USER", "7")], 100),
             [16, 8, 8, 7]
         );
-    }
-
-    #[test]
-    fn the_machine_has_memory() {
-        let mib = memory_mib();
-        assert!((64..1 << 24).contains(&mib), "{mib}");
     }
 }

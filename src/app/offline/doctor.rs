@@ -22,6 +22,7 @@ use crate::domain::pattern::stored::PatternOrigin;
 use crate::domain::time::Timestamp;
 use crate::llm::Llm;
 use crate::store::{self, BackupError, Store, audit};
+use crate::system::{self, VolatileStorage};
 
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -376,39 +377,15 @@ async fn check_providers(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// Types of file systems, as Linux numbers them (see statfs(2)).
-const TMPFS: rustix::fs::FsWord = 0x0102_1994;
-const RAMFS: rustix::fs::FsWord = 0x8584_58f6;
-const OVERLAY: rustix::fs::FsWord = 0x794c_7630;
-const AUFS: rustix::fs::FsWord = 0x6175_6673;
-
 /// Returns the reason why stored data may not survive a restart: the folder is in memory, or in the writable layer
 /// of a container.
 pub fn ephemeral_file_system(folder: &Path) -> Option<String> {
-    // Asking for this one file system takes much less time than reading the list of all mounts.
-    let why = match rustix::fs::statfs(folder).ok()?.f_type {
-        TMPFS | RAMFS => "is in memory",
-        OVERLAY | AUFS => "is in the container's own layer, not on a mounted disk",
-        _ => return None,
+    let why = match system::volatile_storage(folder)? {
+        VolatileStorage::Memory => "is in memory",
+        VolatileStorage::ContainerLayer => "is in the container's own layer, not on a mounted disk",
     };
     Some(format!(
         "{} {why}: it is lost at a restart",
         folder.display()
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_in_memory_are_ephemeral() {
-        let mounts = std::fs::read_to_string("/proc/mounts").expect("the mounted file systems");
-        if mounts.contains(" /dev/shm tmpfs ") {
-            let why = ephemeral_file_system(Path::new("/dev/shm"));
-            assert!(why.is_some_and(|why| why.contains("is in memory")));
-        }
-        assert_eq!(ephemeral_file_system(Path::new("/proc")), None);
-        assert_eq!(ephemeral_file_system(Path::new("/missing")), None);
-    }
 }
