@@ -6,8 +6,10 @@ WORKDIR /src
 # Dependencies first, with empty sources: this layer is reused until a file copied here changes.
 COPY Cargo.toml Cargo.lock Makefile ./
 COPY .ci/ordered-cc .ci/startup-functions .ci/
-RUN mkdir -p src benches/documents && touch src/lib.rs \
-    && for file in src/main src/build benches/hello benches/documents/main \
+COPY src/packages src/packages
+RUN mkdir -p benches/documents && for file in src/lib.rs src/packages/*/lib.rs; do : > "$file"; done \
+    && for file in src/main src/build src/packages/domain/build src/packages/extract/build \
+        src/packages/http/build benches/hello benches/documents/main \
         $(sed -n '/^\[\[bench\]\]/{n;s/^name = "\(.*\)"/benches\/\1/p}' Cargo.toml); \
         do echo 'fn main() {}' > "$file.rs"; done \
     && make release
@@ -17,7 +19,7 @@ COPY assets assets
 COPY src src
 ARG QUIRE_COMMIT
 # Their own times are older than the empty sources, which cargo would take for unchanged.
-RUN touch src/lib.rs src/main.rs src/build.rs && make release \
+RUN touch src/*.rs src/packages/*/*.rs && make release \
     && install -D target/*-unknown-linux-gnu/release/quire /out/quire && install -d -m 700 /out/data
 
 FROM scratch

@@ -6,6 +6,8 @@
 TARGET   := $(shell uname -m)-unknown-linux-gnu
 BINARY   := target/$(TARGET)/release/quire
 QUICK    := target/$(TARGET)/quick/quire
+# Compiling two packages at a time takes up to 2 GB of memory, and one 1 GB: one at a time where less than 3 GB are available.
+JOBS     := $(shell awk '/^MemAvailable/ { print $$2 < 3000000 ? 1 : "default" }' /proc/meminfo)
 # Static: name resolution and everything else is inside. The target must be named, or build scripts break.
 # Code and static data have fixed addresses: otherwise, a start adjusts 38,000 pointers, which takes an eighth of its time and
 # 0.7 MB. Heap, stack, and mapped memory keep random addresses. `make release PIE=1` randomizes all addresses.
@@ -17,7 +19,7 @@ endif
 OPTIMIZED := $(LINKER) $(STATIC:"= -C symbol-mangling-version=v0")
 # Benches that measure a program from outside are compiled like `make run`, which takes much less time.
 QUICK_BENCH := cargo bench --profile quick --locked --target $(TARGET)
-SYMBOLS  := $(OPTIMIZED) CARGO_TARGET_DIR=target/symbols cargo rustc --release --locked --target $(TARGET) --bin quire -- -C strip=none
+SYMBOLS  := $(OPTIMIZED) CARGO_TARGET_DIR=target/symbols cargo rustc --release --locked --target $(TARGET) --package quire --bin quire -- -C strip=none
 # SQLite without what Quire does not use (full-text search stays): 180-350 KB less, at no cost in speed.
 export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -DSQLITE_DQS=0 \
 	-DSQLITE_OMIT_DEPRECATED -DSQLITE_OMIT_SHARED_CACHE -DSQLITE_OMIT_LOAD_EXTENSION \
@@ -38,11 +40,11 @@ export RUST_TEST_THREADS ?= $(shell expr 3 \* $$(nproc))
 .PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week postgres postgres-versions scale footprint layout attack bench bench-gateway bench-servers bench-peers compare-optimizers compare-retrieval mutations fuzz dev help evidence
 
 run:  ## build without optimizing across crates, start, print the URL; works offline and without keys
-	$(STATIC) cargo build --profile quick --locked --target $(TARGET)
+	$(STATIC) cargo build --profile quick --locked --target $(TARGET) $(JOBS:%=--jobs %)
 	@$(QUICK) serve
 
 test: tools  ## install what tests need, then run all of them
-	cargo fmt --check
+	cargo fmt --all --check
 	$(LINTED) cargo build --all-targets
 	@echo "two test programs at a time; each one's output follows when it has ended"
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target $(PROGRAMS:%=tested-%)
@@ -56,7 +58,7 @@ tested-%:
 check: fmt lint unit  ## what must be green before a commit, without the browser
 
 fmt:  ## format
-	cargo fmt
+	cargo fmt --all
 
 lint:  ## clippy, warnings are faults
 	cargo clippy --all-targets -- -D warnings

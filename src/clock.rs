@@ -15,7 +15,7 @@ pub fn now() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let now = Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     let now = now + jump::offset();
     now
 }
@@ -67,7 +67,7 @@ impl Stopwatch {
 }
 
 /// Moves the wall clock forward for one thread, as `date --set` does for a machine.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub mod jump {
     use std::cell::Cell;
     use std::time::Duration;

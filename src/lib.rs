@@ -23,23 +23,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
 
+pub use quire_app::{app, engine};
+pub use quire_domain::domain;
+pub use quire_edges::{clock, config, crypto, llm, log, objects, shared_limits, system, tls, wire};
+pub use quire_extract::extract;
+pub use quire_http::http;
+pub use quire_store::{replica, store};
+
 pub mod allocator;
-pub mod app;
 pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod crypto;
-pub mod domain;
-pub mod engine;
-pub mod extract;
-pub mod http;
-pub mod llm;
-pub mod log;
-pub mod objects;
-pub mod replica;
-pub mod shared_limits;
-pub mod store;
-pub mod system;
-pub mod tls;
-pub mod wire;
 pub mod worker;

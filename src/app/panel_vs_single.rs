@@ -168,7 +168,7 @@ impl Comparisons<'_> {
         now: Timestamp,
     ) -> Result<ComparisonView> {
         let view = self.existing_comparison(caller, id).await?;
-        let choice = view.comparison.preference(side);
+        let choice = side.preference(view.comparison.panel_first);
         let entry = audit::AuditEntry {
             at: now,
             actor: Some(caller.user.clone()),
@@ -302,10 +302,10 @@ impl TopicOrder {
     }
 }
 
-impl Comparison {
+impl ComparisonSide {
     /// Returns the preference that choosing this side expresses.
-    pub fn preference(&self, side: ComparisonSide) -> Preference {
-        match (side, self.panel_first) {
+    pub fn preference(self, panel_first: bool) -> Preference {
+        match (self, panel_first) {
             (ComparisonSide::Tie, _) => Preference::Tie,
             (ComparisonSide::Left, true) | (ComparisonSide::Right, false) => Preference::Panel,
             (ComparisonSide::Left, false) | (ComparisonSide::Right, true) => Preference::Single,

@@ -5,6 +5,7 @@ use super::args::CommandCall;
 use super::screen::print_wrapped;
 use super::{COMMANDS, Command, Outcome, args, manual, print, usage};
 use crate::domain::closest::closest;
+use crate::http::handlers::health::RUSQLITE_VERSION;
 
 /// Width of help texts in columns.
 const HELP_WIDTH: usize = 80;
@@ -41,7 +42,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 pub(super) fn version(call: &CommandCall) -> Outcome {
     call.check_argument_count(0)?;
     print_wrapped(format_args!(
-        "quire {}\ncommit    {}\nbuild     {}, {}\nfeatures  {}",
+        "quire {}\ncommit    {}\nbuild     {}, {}\nfeatures  SQLite (rusqlite {RUSQLITE_VERSION}), {}",
         env!("CARGO_PKG_VERSION"),
         env!("QUIRE_COMMIT"),
         env!("QUIRE_BUILD"),
@@ -50,14 +51,8 @@ pub(super) fn version(call: &CommandCall) -> Outcome {
     ))
 }
 
-/// The binary's features besides serving HTTP, listed for bug reports.
-const FEATURES: &[&str] = &[
-    concat!("SQLite (rusqlite ", env!("QUIRE_RUSQLITE"), ")"),
-    "TLS (rustls)",
-    "replica (S3, folder)",
-    "MCP",
-    "demo models",
-];
+/// The binary's features besides serving HTTP and the database, listed for bug reports.
+const FEATURES: &[&str] = &["TLS (rustls)", "replica (S3, folder)", "MCP", "demo models"];
 
 /// Examples shown in the overview.
 const FIRST_EXAMPLES: &[&str] = &[

@@ -34,7 +34,7 @@ mod terminal;
 mod tex;
 mod texts;
 mod unreadable;
-pub(crate) mod zip;
+pub mod zip;
 
 use crate::domain::chunk::PageText;
 use crate::domain::document::PageWithoutText;

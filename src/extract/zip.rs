@@ -457,7 +457,7 @@ impl<R: BufRead> BufRead for MeteredReader<R> {
 }
 
 /// Builds a container for tests, with deflated entries and a directory.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub fn pack(entries: &[(&str, &[u8])]) -> Vec<u8> {
     use std::io::Write;
     let (mut bytes, mut listing) = (Vec::new(), Vec::new());

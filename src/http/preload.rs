@@ -59,7 +59,7 @@ mod tests {
 
     /// Returns each path in the router's table with its page module.
     fn routes() -> Vec<(String, String)> {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/js/router.js");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../assets/js/router.js");
         let text = std::fs::read_to_string(file).expect("a router");
         let module = |line: &str| {
             let (_, rest) = line.split_once("import(\"./")?;

@@ -86,7 +86,7 @@ macro_rules! recording {
     ($name:literal) => {
         include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/data/streams/",
+            "/../../../tests/data/streams/",
             $name
         ))
     };

@@ -6,9 +6,7 @@ use std::sync::OnceLock;
 use super::folder;
 use crate::config::Config;
 use crate::domain::pattern::Pattern;
-use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
-
-static EMBEDDED_PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
+use crate::domain::pattern::stored::{EMBEDDED_PATTERNS, PatternOrigin, StoredPattern};
 
 /// The built-in patterns and those from the patterns folder.
 pub struct InstallationPatterns {

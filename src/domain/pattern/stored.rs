@@ -8,6 +8,9 @@ use super::Pattern;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
+/// The built-in patterns, as one JSON list that the build script makes of `assets/patterns`.
+pub static EMBEDDED_PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
+
 /// Where a pattern comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

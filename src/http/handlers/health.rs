@@ -190,6 +190,8 @@ fn disk_json(disk: &DiskState) -> Value {
     json!({"status": state, "free_mb": disk.free_bytes >> 20, "min_free_mb": disk.floor >> 20})
 }
 
+/// The version of the SQLite bindings, as resolved in the lock file.
+pub const RUSQLITE_VERSION: &str = env!("QUIRE_RUSQLITE");
 const HYPER_VERSION: &str = concat!("hyper ", env!("QUIRE_HYPER"));
 const TOKIO_VERSION: &str = concat!(
     "tokio ",
@@ -234,7 +236,7 @@ fn dependencies_json(app: &App, database: &DatabaseHealth, is_healthy: bool) -> 
     let row = |available: bool, required: bool, provider: &str| json!({"available": available, "required": required, "served_by": provider});
     let mut all = Map::new();
     let library = match database.is_embedded {
-        true => format!("rusqlite {}", env!("QUIRE_RUSQLITE")),
+        true => format!("rusqlite {RUSQLITE_VERSION}"),
         false => "tokio-postgres".to_owned(),
     };
     let served = format!("{library} / {}", database.engine);

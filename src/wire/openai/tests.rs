@@ -17,7 +17,7 @@ use crate::wire::{
 
 macro_rules! recordings {
     ($($name:literal),*) => {
-        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/streams/", $name)))),*]
+        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/data/streams/", $name)))),*]
     };
 }
 

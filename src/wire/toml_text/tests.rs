@@ -33,7 +33,7 @@ fn agrees_with_another_toml_reader() {
 
 #[test]
 fn embedded_patterns_read_alike() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/patterns");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../assets/patterns");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("the patterns") {
         let text = std::fs::read_to_string(entry.expect("a file").path()).expect("a pattern");

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::super::stored::PatternOrigin;
+use super::super::stored::{EMBEDDED_PATTERNS, PatternOrigin};
 use super::*;
 
 fn embedded() -> Vec<StoredPattern> {
-    let text = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
-    let list: Vec<Pattern> = serde_json::from_str(text).expect("the embedded patterns");
+    let list: Vec<Pattern> =
+        serde_json::from_str(EMBEDDED_PATTERNS).expect("the embedded patterns");
     let stored_pattern = |pattern| StoredPattern::without_owner(pattern, PatternOrigin::Embedded);
     list.into_iter().map(stored_pattern).collect()
 }
