@@ -51,7 +51,7 @@ test: tools  ## install what tests need, then run all of them
 
 tested-%:
 	@# Tests of several servers start many processes; with more at a time, a server may be taken for dead.
-	@BROWSER=1 $(LINTED) cargo test $(if $(filter lib,$*),--lib,--test $*) $(if $(filter postgres,$*),-- --test-threads=$$(expr 2 \* $$(nproc)))
+	@BROWSER=1 $(LINTED) cargo test $(if $(filter lib,$*),--no-fail-fast --lib,--test $*) $(if $(filter postgres,$*),-- --test-threads=$$(expr 2 \* $$(nproc)))
 	@# The store's unit tests again, on PostgreSQL.
 	@$(if $(filter lib,$*),$(LINTED) .ci/postgres cargo test --lib store::,:)
 
@@ -64,7 +64,7 @@ lint:  ## clippy, warnings are faults
 	cargo clippy --all-targets -- -D warnings
 
 unit:  ## all tests but the browser's
-	cargo test --lib --test architecture --test schema --test allocations --test documents --test api --test cli
+	cargo test --no-fail-fast --lib --test architecture --test schema --test allocations --test documents --test api --test cli
 
 browser: tools  ## the browser's tests alone; pictures end in target/screenshots
 	BROWSER=1 cargo test --test browser

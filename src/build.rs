@@ -1,5 +1,5 @@
-//! Build script: finds the commit that is being built, for `quire version`. Asks git in release builds only: a debug build that
-//! knew its commit would be recompiled after every commit.
+//! Build script: finds the commit that is being built, for `quire version`. Asks git in release builds only: a debug
+//! build that knew its commit would be recompiled after every commit.
 
 use std::process::Command;
 

@@ -17,9 +17,9 @@
 //! ```
 //!
 //! Arrows are the only permitted imports; `tests/architecture/main.rs` enforces them. The drawing leaves out
-//! `config`, `clock`, `tls`, `log`, and the edges `objects`, `replica`, and `shared_limits`. Start reading at
-//! `domain::analysis`, then `domain::pattern` (what a run is), `engine::runner` (how it executes), and `http::routes`
-//! (every entry point).
+//! `config`, `clock`, `tls`, `log`, and the edges `objects`, `replica`, and `shared_limits`. The folders are
+//! compiled as seven packages (`packages`), and re-exported here. Start reading at `domain::analysis`, then
+//! `domain::pattern` (what a run is), `engine::runner` (how it executes), and `http::routes` (every entry point).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
 

@@ -1,4 +1,4 @@
-//! Operating-system calls: in-memory files, the terminal's width, and the sandboxes of the processes that read
+//! Operating-system calls: in-memory files, the type of a disk, the terminal's width, and the sandboxes of the processes that read
 //! documents. The only `unsafe` code is a libc call that takes a number and accesses no memory of the program.
 #![allow(unsafe_code)]
 
@@ -38,12 +38,6 @@ pub fn memory_file() -> std::io::Result<std::fs::File> {
     Ok(file.into())
 }
 
-/// Returns the machine's memory, in bytes. The limit of a container may be lower.
-pub fn machine_memory() -> u64 {
-    let system = rustix::system::sysinfo();
-    system.totalram * u64::from(system.mem_unit)
-}
-
 /// A place for files that a restart may empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VolatileStorage {
@@ -56,11 +50,19 @@ pub enum VolatileStorage {
 /// Returns where a folder's files are if a restart may delete them, and `None` if they are on a disk or the folder
 /// cannot be examined.
 pub fn volatile_storage(folder: &std::path::Path) -> Option<VolatileStorage> {
-    // The numbers of statfs(2): tmpfs and ramfs, then overlayfs and aufs. Asking for one file system takes much less
-    // time than reading the list of all mounts.
-    match rustix::fs::statfs(folder).ok()?.f_type {
-        0x0102_1994 | 0x8584_58f6 => Some(VolatileStorage::Memory),
-        0x794c_7630 | 0x6175_6673 => Some(VolatileStorage::ContainerLayer),
+    // Takes much less time than reading the list of all mounts.
+    storage_of_type(rustix::fs::statfs(folder).ok()?.f_type.into())
+}
+
+/// Returns where the files of a file system are, by its type's number in statfs(2).
+fn storage_of_type(number: i128) -> Option<VolatileStorage> {
+    const TMPFS: i128 = 0x0102_1994;
+    const RAMFS: i128 = 0x8584_58f6;
+    const OVERLAYFS: i128 = 0x794c_7630;
+    const AUFS: i128 = 0x6175_6673;
+    match number {
+        TMPFS | RAMFS => Some(VolatileStorage::Memory),
+        OVERLAYFS | AUFS => Some(VolatileStorage::ContainerLayer),
         _ => None,
     }
 }
@@ -316,18 +318,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_in_memory_are_volatile() {
+    fn file_systems_in_memory_and_of_containers_are_volatile() {
+        let (memory, layer) = (VolatileStorage::Memory, VolatileStorage::ContainerLayer);
+        for (name, number, expected) in [
+            ("tmpfs", 16_914_836, Some(memory)),
+            ("ramfs", 2_240_043_254, Some(memory)),
+            ("overlay", 2_035_054_128, Some(layer)),
+            ("aufs", 1_635_083_891, Some(layer)),
+            ("ext4", 61_267, None),
+            ("xfs", 1_481_003_842, None),
+            ("btrfs", 2_435_016_766, None),
+        ] {
+            assert_eq!(storage_of_type(number), expected, "{name}");
+        }
+        assert_eq!(volatile_storage(Path::new("/missing")), None);
         let mounts = std::fs::read_to_string("/proc/mounts").expect("the mounted file systems");
         if mounts.contains(" /dev/shm tmpfs ") {
-            let storage = volatile_storage(Path::new("/dev/shm"));
-            assert_eq!(storage, Some(VolatileStorage::Memory));
+            assert_eq!(volatile_storage(Path::new("/dev/shm")), Some(memory));
         }
-        assert_eq!(volatile_storage(Path::new("/proc")), None);
-        assert_eq!(volatile_storage(Path::new("/missing")), None);
-    }
-
-    #[test]
-    fn the_machine_has_memory() {
-        assert!((1 << 26..1 << 44).contains(&machine_memory()));
     }
 }

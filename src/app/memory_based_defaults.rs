@@ -1,13 +1,14 @@
 //! Default limits derived from the machine's memory: concurrent runs, calls, and streams.
 
 use crate::config::ServerLimits;
-use crate::system;
 
 /// Files with the memory limit of the container that the server runs in (cgroup v2 and v1).
 pub(super) const CONTAINER_LIMITS: [&str; 2] = [
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 ];
+/// Memory assumed if the system does not report it, in MiB: that of a small free host.
+const ASSUMED_MEMORY_MIB: u64 = 512;
 /// Provider calls per MiB of memory, as numerator and denominator. A call itself takes about 0.1 MiB; the rest is for
 /// its content.
 const CALLS_PER_MIB_RATIO: (u64, u64) = (1, 2);
@@ -20,7 +21,7 @@ const RUNS_RANGE: (u64, u64) = (16, 64);
 
 /// Replaces limits of 0 with values that fit the machine.
 pub(super) fn fill(limits: &mut ServerLimits) {
-    fill_unset_limits(limits, memory_mib());
+    fill_unset_limits(limits, memory_mib().unwrap_or(ASSUMED_MEMORY_MIB));
 }
 
 fn fill_unset_limits(limits: &mut ServerLimits, mib: u64) {
@@ -45,13 +46,22 @@ fn fill_unset_limits(limits: &mut ServerLimits, mib: u64) {
 }
 
 /// Returns the memory that the server may use, in MiB.
-fn memory_mib() -> u64 {
+fn memory_mib() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let container_memory = CONTAINER_LIMITS
         .iter()
         .find_map(|path| read(path).trim().parse::<u64>().ok());
-    let machine_memory = system::machine_memory();
-    container_memory.map_or(machine_memory, |bytes| bytes.min(machine_memory)) >> 20
+    let machine_memory = parse_meminfo(&read("/proc/meminfo"));
+    let all = container_memory.map(|bytes| bytes >> 20).into_iter();
+    all.chain(machine_memory).min()
+}
+
+fn parse_meminfo(text: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib >> 10)
 }
 
 #[cfg(test)]
@@ -88,5 +98,12 @@ mod tests {
             resolved_limits(&[("MAX_CALLS", "8"), ("MAX_STREAMS_PER_USER", "7")], 100),
             [16, 8, 8, 7]
         );
+    }
+
+    #[test]
+    fn the_memory_of_the_machine_is_read_in_mebibytes() {
+        let text = "MemTotal:       16308212 kB\nMemFree:         1234 kB\n";
+        assert_eq!(parse_meminfo(text), Some(15_925));
+        assert_eq!(parse_meminfo("nothing"), None);
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct CommandCall {
     options: Vec<(&'static str, String)>,
     settings: Vec<(String, String)>,
     file: Option<PathBuf>,
-    /// Settings that were loaded for a check and that the command will use.
+    /// Valid settings for the next call of `config`.
     loaded: Cell<Option<Config>>,
     /// Whether the program was started without any arguments.
     pub has_no_arguments: bool,
@@ -70,7 +70,7 @@ impl CommandCall {
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
-    /// Loads and validates the settings.
+    /// Returns the settings that [`Self::keep_config`] kept, once; otherwise loads and validates them.
     ///
     /// # Errors
     /// [`CommandFailure::Usage`] when a setting is invalid.

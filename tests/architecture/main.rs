@@ -272,6 +272,40 @@ fn imports_go_down_only() {
     assert_eq!(find_cycle(&edges), None);
 }
 
+fn is_build_script(name: &str) -> bool {
+    name == "build.rs" || name.starts_with("packages/") && name.ends_with("/build.rs")
+}
+
+/// Returns the packages that a line names (`quire_app::`), which would bypass the rules for folders.
+fn named_packages(line: &str) -> Vec<&str> {
+    let is_package = |word: &&str| word.starts_with("quire_");
+    let words = line.split("::").map(|part| {
+        let start = part.rfind(|c| !is_word(c)).map_or(0, |at| at + 1);
+        &part[start..]
+    });
+    let count = line.matches("::").count();
+    words.take(count).filter(is_package).collect()
+}
+
+#[test]
+fn packages_are_named_only_where_they_are_put_together() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        if source.name == "lib.rs" || source.layer_name() == "packages" {
+            continue;
+        }
+        for (number, line) in source.code() {
+            for package in named_packages(line) {
+                faults.push(format!(
+                    "src/{}:{number}: name the folder by crate::, not {package}",
+                    source.name
+                ));
+            }
+        }
+    }
+    assert_no_violations(faults);
+}
+
 /// Returns a node on a cycle, or `None` if there is no cycle.
 fn find_cycle(edges: &BTreeSet<(String, String)>) -> Option<String> {
     let mut remaining = edges.clone();
@@ -312,7 +346,7 @@ fn each_external_crate_has_one_owner() {
                 let marked_positions = line
                     .match_indices(text)
                     .any(|(at, _)| !line[..at].chars().next_back().is_some_and(is_word));
-                let script = source.name.ends_with("build.rs") && *text == "println!";
+                let script = is_build_script(&source.name) && *text == "println!";
                 if marked_positions && !own && !script {
                     faults.push(format!(
                         "src/{}:{number}: {text} belongs to {owners:?}",
@@ -405,6 +439,10 @@ fn the_rules_can_fail() {
     assert_eq!(
         imported_names("mycrate::store", "crate::"),
         Vec::<String>::new()
+    );
+    assert_eq!(
+        named_packages("use quire_app::store::Db; let x = (quire_edges::llm::y, a_quire_z::b);"),
+        ["quire_app", "quire_edges"]
     );
     let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
     assert_eq!(find_cycle(&[edge("a", "b"), edge("b", "c")].into()), None);

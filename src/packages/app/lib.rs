@@ -1,6 +1,6 @@
 //! Use cases, and the engine that executes runs.
 //!
-//! The layers below are re-exported, so that every package names a layer in the same way: `crate::domain`.
+//! Re-exports the layers below that it may use, so that `crate::domain` means the same in every package.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
 

@@ -1,5 +1,5 @@
-//! Build script: writes the named characters of HTML as one text. The table in the `html_escape` crate consists of references, which
-//! would be relocated at every start, at a cost of 68 KB of memory per server.
+//! Build script: writes the named characters of HTML as one text. The table in the `html_escape` crate consists of
+//! references, which would be relocated at every start, at a cost of 68 KB of memory per server.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Build script: prepares the files that the binary embeds. Links the pages' scripts into chunks and their styles into
-//! sheets, compresses `assets/`, hashes the whole tree, and builds the manual. Downloads nothing, and is reproducible: the
-//! same commit gives the same bytes.
+//! sheets, compresses `assets/`, hashes the whole tree, and builds the manual. Downloads nothing, and is reproducible:
+//! the same commit gives the same bytes.
 
 #[path = "../../build/chunks.rs"]
 mod chunks;

@@ -1,11 +1,11 @@
 //! The database and its replica.
 //!
-//! The layers below are re-exported, so that every package names a layer in the same way: `crate::domain`.
+//! Re-exports the layers below that it may use, so that `crate::domain` means the same in every package.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]
 
 pub use quire_domain::domain;
-pub use quire_edges::{clock, config, crypto, llm, log, objects, shared_limits, system, tls, wire};
+pub use quire_edges::{clock, crypto, log, objects, tls};
 
 #[path = "../../replica/mod.rs"]
 pub mod replica;

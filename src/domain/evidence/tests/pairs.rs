@@ -201,7 +201,9 @@ fn further_pairs_named_by_the_environment_hold_too() {
         println!("{MORE_PAIRS_VARIABLE} names no file: further pairs are not measured");
         return;
     };
-    let text = std::fs::read_to_string(&path).expect(MORE_PAIRS_VARIABLE);
+    // Seen from the repository, if it is relative.
+    let repository = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
+    let text = std::fs::read_to_string(repository.join(&path)).expect(MORE_PAIRS_VARIABLE);
     let pairs: Vec<Pair> = serde_json::from_str(&text).expect("pairs");
     let counts = measure(&path, &pairs);
     let without = without_judge(&pairs);
