@@ -6,7 +6,7 @@
 TARGET   := $(shell uname -m)-unknown-linux-gnu
 BINARY   := target/$(TARGET)/release/quire
 QUICK    := target/$(TARGET)/quick/quire
-# Compiling two packages at a time takes up to 2 GB of memory, and one 1 GB: one at a time where less than 3 GB are available.
+# Compiling two packages at a time takes up to 1.8 GB of memory, and one at a time 1.1 GB. Two only where 3 GB are available.
 JOBS     := $(shell awk '/^MemAvailable/ { print $$2 < 3000000 ? 1 : "default" }' /proc/meminfo)
 # Static: name resolution and everything else is inside. The target must be named, or build scripts break.
 # Code and static data have fixed addresses: otherwise, a start adjusts 38,000 pointers, which takes an eighth of its time and

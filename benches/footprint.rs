@@ -189,9 +189,9 @@ fn measure_memory(report: &mut Report, quire: &Path, hello: &Path) {
     }
 }
 
-// Opens connections and returns the memory per connection, in KB, with the connections, which the caller keeps
-// open. One more is opened before the first
-// measurement, so that costs that arise once, such as loading its code, are not counted.
+// Opens connections and returns the memory per connection, in KB, with the connections, which the caller keeps open.
+// One more is opened before the first measurement, so that costs that arise only once, such as loading code, are not
+// counted.
 fn memory_per_connection(program: &Program, count: usize, request: &str) -> (f64, Vec<TcpStream>) {
     let mut held = vec![open_connection(program.address, request)];
     std::thread::sleep(Duration::from_secs(2));

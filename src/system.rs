@@ -1,5 +1,5 @@
-//! Operating-system calls: in-memory files, the type of a disk, the terminal's width, and the sandboxes of the processes that read
-//! documents. The only `unsafe` code is a libc call that takes a number and accesses no memory of the program.
+//! Operating-system calls: in-memory files, the type of a disk, the terminal's width, and the sandboxes of the processes
+//! that read documents. The only `unsafe` code is a libc call that takes a number and accesses no memory of the program.
 #![allow(unsafe_code)]
 
 use landlock::{
