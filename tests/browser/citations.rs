@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::pages::*;
 use crate::server::{Answer, Server, provider};
 use crate::wait_for_turn;
@@ -102,9 +102,7 @@ fn citation_opens_its_page_and_shows_its_check() {
             check_accessibility(&browser, axe.as_deref(), "a cited page");
         }
         browser.keys(&[], keys::ESCAPE);
-        wait_until("the dialog to close", || {
-            (browser.count("dialog") == 0).then_some(())
-        });
+        browser.wait_count("dialog", 0);
         assert!(
             focused(&browser).contains("p. 2 of pump.txt, quotation verified"),
             "the focus comes back: {}",
@@ -113,9 +111,7 @@ fn citation_opens_its_page_and_shows_its_check() {
         browser.click(".sheet .citation.doubtful");
         browser.wait_text("dialog", "Quotation not found on this page.");
         browser.keys(&[], keys::ESCAPE);
-        wait_until("the dialog to close", || {
-            (browser.count("dialog") == 0).then_some(())
-        });
+        browser.wait_count("dialog", 0);
         browser.click(".sheet .citation.doubtful ~ .citation.doubtful");
         browser.wait_text(
             "dialog",

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::pages::*;
 use crate::server::Server;
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 /// Script that asks the question `args[0]` about the only document, and opens the result.
 const ASK_SCRIPT: &str = "

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::pages::{axe, check_accessibility, check_width};
 use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
@@ -16,9 +16,7 @@ fn check_dialog(browser: &Browser, axe: Option<&str>, open: &str, shown: &str) {
     check_accessibility(browser, axe, shown);
     check_width(browser, shown);
     browser.keys(&[], keys::ESCAPE);
-    wait_until("it to close", || {
-        (browser.count("dialog, [role=menu]:not([hidden])") == 0).then_some(())
-    });
+    browser.wait_count("dialog, [role=menu]:not([hidden])", 0);
 }
 
 /// Like [`check_dialog`], but opens the dialog with an entry of a menu.
@@ -105,9 +103,7 @@ fn sharing_is_stopped_where_it_began() {
         (2, "And below zero?"),
     ] {
         ask_in_composer(&browser, question);
-        wait_until("the answer", || {
-            (browser.count(".turn[data-status=completed] .answer") == turns).then_some(())
-        });
+        browser.wait_count(".turn[data-status=completed] .answer", turns);
     }
     browser.click("[aria-label=Share]");
     browser.wait(".share-body");

@@ -3,10 +3,11 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::pages::*;
 use crate::server::Server;
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 /// Script that uploads a generated text of about 9 MB with the page's file input.
 const LARGE_FILE_SCRIPT: &str = "
@@ -74,17 +75,12 @@ fn several_files_and_an_interrupted_large_upload() {
     browser.run(BREAK_THE_LINE, json!([]));
     browser.run(LARGE_FILE_SCRIPT, json!([]));
     browser.wait_text(".upload-state", "The upload will resume automatically");
-    wait_until("the large one", || {
-        let found = browser.text(".document-list");
-        found.contains("large.txt").then_some(())
-    });
+    browser.wait_text(".document-list", "large.txt");
     assert!(
         browser.value("window.lost").as_u64().unwrap() >= 8,
         "it was sent in parts"
     );
-    wait_until("it is read", || {
-        (browser.count(".row[data-status=processed]") == 3).then_some(())
-    });
+    browser.wait_count(".row[data-status=processed]", 3);
     assert_eq!(
         browser.value("Object.keys(localStorage).filter((key) => key.includes('upload'))"),
         json!([]),

@@ -1,17 +1,15 @@
-//! A browser that is controlled through chromedriver's JSON protocol. Waits until content is visible instead of waiting
-//! for a fixed time.
+//! A browser that is controlled through chromedriver's JSON protocol.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use ureq::Agent;
 
-/// Maximum time to wait until something appears. It is long, because only failing tests use it up.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::waiting::{WAIT_TIMEOUT, wait_until, wait_until_or};
+
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// Keys that do not produce characters, by their WebDriver codes.
@@ -180,21 +178,25 @@ impl Browser {
 
     /// Runs JavaScript in the page, as the body of an async function. `arguments` is available in it as `args`.
     pub fn run(&self, body: &str, arguments: Value) -> Value {
-        let script = format!(
-            "const args = arguments[0], done = arguments[arguments.length - 1];
-             (async () => {{ {body} }})().then((value) => done({{ value: value ?? null }}), (thrown) => done({{ thrown: String(thrown) }}));"
-        );
-        let response = self.call(
+        self.try_run(body, arguments)
+            .unwrap_or_else(|refusal| panic!("{refusal}: {body}"))
+    }
+
+    /// Evaluates through the DevTools protocol: chromedriver's own command for scripts sends its helper functions along
+    /// with each call, which cost the page more than the script itself.
+    pub fn try_run(&self, body: &str, arguments: Value) -> Result<Value, String> {
+        let evaluation = self.try_call(
             "POST",
-            "/execute/async",
-            Some(json!({ "script": script, "args": [arguments] })),
-        );
-        assert!(
-            response.get("thrown").is_none(),
-            "the page threw {}: {body}",
-            response["thrown"]
-        );
-        response["value"].clone()
+            "/goog/cdp/execute",
+            Some(json!({ "cmd": "Runtime.evaluate", "params": {
+                "expression": format!("(async (args) => {{ {body} }})({arguments})"),
+                "awaitPromise": true, "returnByValue": true, "userGesture": true,
+            } })),
+        )?;
+        match evaluation.get("exceptionDetails") {
+            Some(thrown) => Err(format!("the page threw {thrown}")),
+            None => Ok(evaluation["result"]["value"].clone()),
+        }
     }
 
     /// Returns the value of a JavaScript expression that is evaluated in the page.
@@ -225,22 +227,6 @@ impl Browser {
         self.run("const found = document.querySelector(args[0]); return Boolean(found && found.checkVisibility({ visibilityProperty: true }));", json!([css])) == json!(true)
     }
 
-    /// Waits until the first element that matches a selector is visible.
-    pub fn wait(&self, css: &str) {
-        wait_until_or(
-            || format!("{css} in {}", self.url()),
-            || self.is_visible(css).then_some(()),
-        );
-    }
-
-    /// Waits until the text of the first element that matches a selector contains `words`.
-    pub fn wait_text(&self, css: &str, words: &str) {
-        wait_until_or(
-            || format!("“{words}” in {css}; there is: {}", self.text("main")),
-            || self.text(css).contains(words).then_some(()),
-        );
-    }
-
     /// Clicks an element as a user does. Fails if the element is covered or cannot be scrolled into view.
     pub fn click(&self, css: &str) {
         self.act("css selector", css, "click", json!({}));
@@ -263,9 +249,23 @@ impl Browser {
         self.act("xpath", &path, "click", json!({}));
     }
 
-    /// Types text into an element. For a file input, the text is the path of a file.
+    /// Enters text into an element at once, as an input method does. [`Self::keys`] presses a key per character.
     pub fn fill(&self, css: &str, text: &str) {
-        self.act("css selector", css, "value", json!({ "text": text }));
+        const FOCUSED: &str = "((field) => {
+            if (!field?.checkVisibility({ visibilityProperty: true })) return false;
+            field.focus();
+            if (field.selectionStart !== null) field.selectionStart = field.value.length;
+            return document.activeElement === field;
+        })(document.querySelector(args[0]))";
+        self.wait_for(FOCUSED, json!([css]), || {
+            format!("the focus of {css} in {}", self.url())
+        });
+        self.cdp("Input.insertText", json!({ "text": text }));
+    }
+
+    /// Chooses a file in a file input.
+    pub fn choose_file(&self, css: &str, path: &str) {
+        self.act("css selector", css, "value", json!({ "text": path }));
     }
 
     fn act(&self, strategy: &str, what: &str, action: &str, body: Value) {
@@ -436,25 +436,6 @@ fn announced_port(driver: &mut Child) -> Option<u16> {
         }
     }
     None
-}
-
-/// Polls until `ask` returns a value, and returns that value. `what` describes it in the failure message.
-pub fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
-    wait_until_or(|| what.to_owned(), ask)
-}
-
-/// Like [`wait_until`], but for a description that requires calls to the browser. It is created only if the wait fails.
-fn wait_until_or<T>(what: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + WAIT_TIMEOUT;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        if Instant::now() >= end {
-            panic!("never came: {}", what());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 fn decoded(text: &str) -> Vec<u8> {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::pages::*;
 use crate::server::{Answer, Server, provider};
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 /// Script that writes `args[1]` into the field with the label `args[0]`.
 const WRITE_SCRIPT: &str = "
@@ -22,9 +23,7 @@ fn start_demo_experiment(browser: &Browser, server: &Server, evaluations: &str) 
     browser.go(&server.address("/experiments?new=1"));
     browser.wait(".experiment-part");
     browser.press("Try with demo models");
-    wait_until("the demo's cases", || {
-        (browser.count(".case-row") == 24).then_some(())
-    });
+    browser.wait_count(".case-row", 24);
     assert_eq!(browser.text(".setting-count"), "8 configurations to try.");
     browser.run(WRITE_SCRIPT, json!(["Evaluations", evaluations]));
     browser.press("Estimate cost");
@@ -140,9 +139,7 @@ fn check_report(browser: &Browser) {
     );
 
     browser.click(".case-result summary");
-    wait_until("both answers of a case", || {
-        (browser.count(".case-answers .compare-side .prose") == 2).then_some(())
-    });
+    browser.wait_count(".case-answers .compare-side .prose", 2);
     let text = browser.text(".case-answers .compare-side");
     assert!(text.contains("demo algorithm"), "{text}");
 }
@@ -171,9 +168,7 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
     });
     browser.wait_text(".duel", "6 of ");
     browser.keys(&[], keys::ESCAPE);
-    wait_until("the dialog to go", || {
-        (browser.count(".dialog") == 0).then_some(())
-    });
+    browser.wait_count(".dialog", 0);
     browser.wait_text(".judge-known", "Bradley–Terry strength");
     check_accessibility(browser, axe, "what the verdicts come to");
     wait_until("the focus to come back", || {
@@ -194,9 +189,7 @@ fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     assert_ne!(browser.value(DEFAULT_RECIPE_SCRIPT), Value::Null);
     check_accessibility(browser, axe, "a result that is applied");
     browser.press("Revert");
-    wait_until("it to be taken back", || {
-        (browser.count(".applied") == 0).then_some(())
-    });
+    browser.wait_count(".applied", 0);
     assert_eq!(browser.value(DEFAULT_RECIPE_SCRIPT), Value::Null);
 
     browser.press("Export as CSV");
@@ -241,14 +234,14 @@ fn cases_come_from_a_file_and_from_the_history() {
         "cases.csv",
         "question,answer\n\"One, or two?\",two\nThree?,3\n",
     );
-    browser.fill(".file-button input", &table);
+    browser.choose_file(".file-button input", &table);
     browser.wait_text(".case-editor .notice", "2 cases added from cases.csv");
     assert_eq!(browser.count(".case-row"), 2, "the empty row gives way");
     let lines = file("more.jsonl", "{\"prompt\":\"Four?\",\"expected\":\"4\"}\n");
-    browser.fill(".file-button input", &lines);
+    browser.choose_file(".file-button input", &lines);
     browser.wait_text(".case-editor .notice", "1 case added from more.jsonl");
     let bad = file("bad.csv", "colour\nred\n");
-    browser.fill(".file-button input", &bad);
+    browser.choose_file(".file-button input", &bad);
     browser.wait(".case-editor .error-alert");
     assert_eq!(
         browser.count(".case-row"),
@@ -266,9 +259,7 @@ fn cases_come_from_a_file_and_from_the_history() {
     check_accessibility(&browser, axe.as_deref(), "picking from the history");
     browser.click(".history-pick input");
     browser.press("Add selected");
-    wait_until("the case from the history", || {
-        (browser.count(".case-row") == 4).then_some(())
-    });
+    browser.wait_count(".case-row", 4);
     browser.wait_text(".case-editor", "4 cases, 3 with an expected answer");
     // A draft is kept when the page is reloaded.
     wait_until("the draft to be kept", || {
@@ -403,7 +394,7 @@ fn model_judge_is_shown_with_its_errors() {
         .collect();
     let path = browser.downloads().join("sums.csv");
     std::fs::write(&path, format!("question,answer\n{cases}")).unwrap();
-    browser.fill(".file-button input", path.to_str().unwrap());
+    browser.choose_file(".file-button input", path.to_str().unwrap());
     browser.wait_text(".case-editor .notice", "24 cases added");
     for model in ["far/dull", "far/bright"] {
         browser.run(

@@ -3,10 +3,11 @@
 
 use serde_json::Value;
 
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::pages::*;
 use crate::server::Server;
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 #[test]
 fn from_the_first_account_to_the_exported_answer() {
@@ -34,7 +35,7 @@ fn from_the_first_account_to_the_exported_answer() {
 
     browser.click(".rail a[href='/documents']");
     browser.wait(".drop-zone");
-    browser.fill("input[type=file]", &test_document("gpl-3.txt"));
+    browser.choose_file("input[type=file]", &test_document("gpl-3.txt"));
     browser.wait_text(".row", "gpl-3.txt");
     browser.click(".document-row a");
     browser.wait_text(".page-text", "GNU GENERAL PUBLIC LICENSE");

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::pages::{QUESTION, UPLOAD_SCRIPT, focused, sign_up};
 use crate::server::Server;
 use crate::wait_for_turn;
@@ -33,9 +33,7 @@ fn open_and_close(browser: &Browser, css: &str) {
         "the dialog of {css} has the focus"
     );
     browser.keys(&[], keys::ESCAPE);
-    wait_until("the dialog is closed", || {
-        (browser.count("dialog") == 0).then_some(())
-    });
+    browser.wait_count("dialog", 0);
     let back = browser.run(
         "return document.querySelector(args[0]) === document.activeElement;",
         json!([css]),

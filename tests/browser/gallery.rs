@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::pages::{QUESTION, UPLOAD_SCRIPT, show_every_section, sign_in, sign_up};
 use crate::server::Server;
 use crate::wait_for_turn;
@@ -57,10 +57,7 @@ fn page_addresses(known: &Value) -> Vec<(&'static str, String)> {
 
 fn take_screenshots(browser: &Browser, name: &str, width: u32) {
     browser.wait("main h1");
-    wait_until(&format!("{name} is there"), || {
-        let loading = browser.count("main .loading, main [aria-busy=true]");
-        (loading == 0).then_some(())
-    });
+    browser.wait_count("main .loading, main [aria-busy=true]", 0);
     for (dark, theme) in [(false, "light"), (true, "dark")] {
         // Animations are turned off, so that no screenshot is taken in the middle of one.
         browser.prefer(dark, true);

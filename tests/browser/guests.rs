@@ -16,7 +16,7 @@ fn a_visitor_tries_a_document_without_an_account() {
     browser.press("Try a document");
     browser.wait(".document-upload .drop-zone");
     browser.wait_text(".drop-zone", "deleted after a day");
-    browser.fill(
+    browser.choose_file(
         "input[type=file]",
         &crate::pages::test_document("gpl-3.txt"),
     );
@@ -55,7 +55,7 @@ fn the_guided_page_takes_a_visitors_document() {
     browser.wait(".model-selector");
     browser.press("Next");
     browser.wait(".drop-zone");
-    browser.fill(
+    browser.choose_file(
         "input[type=file]",
         &crate::pages::test_document("gpl-3.txt"),
     );

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::contradicting::{contradicting_without_judge, create_result};
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::pages::*;
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 /// Script that asks three more questions with different settings. Each is answered immediately.
 const ASK_MORE: &str = "
@@ -41,13 +42,9 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         assert!(browser.count(".row-facts .letter") > 0, "the panel");
         browser.press("Filter");
         set_filter(&browser, "Pattern", "critique");
-        wait_until("two of this pattern", || {
-            (browser.count(".row") == 2).then_some(())
-        });
+        browser.wait_count(".row", 2);
         set_filter(&browser, "Model", "p/b");
-        wait_until("one of this model", || {
-            (browser.count(".row") == 1).then_some(())
-        });
+        browser.wait_count(".row", 1);
         assert!(
             browser.url().contains("pattern=critique&model=p%2Fb"),
             "{}",
@@ -63,7 +60,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         browser.wait_text(".state.empty", "Nothing found");
         check_accessibility(&browser, axe.as_deref(), "a history with nothing found");
         browser.press("Show all");
-        wait_until("all again", || (browser.count(".row") == 4).then_some(()));
+        browser.wait_count(".row", 4);
         check_segments(&browser, axe.as_deref());
         browser.run("document.activeElement.blur();", json!([]));
         browser.keys(&[], "jjk");
@@ -74,9 +71,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
         assert!(focused(&browser).starts_with("Undo"));
         check_accessibility(&browser, axe.as_deref(), "a deletion that can be undone");
         browser.keys(&[], keys::ENTER);
-        wait_until("the row to be back", || {
-            (browser.count(".row-leaving") == 0).then_some(())
-        });
+        browser.wait_count(".row-leaving", 0);
         assert_eq!(browser.count(".row"), 4);
         browser.keys(&[], keys::ENTER);
         browser.wait(".answer > .blk");
@@ -104,9 +99,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
 /// Pins the first thread and archives the second. Checks that each is in its segment, and undoes both.
 fn check_segments(browser: &Browser, axe: Option<&str>) {
     let rows = |count: u64| {
-        wait_until("the rows", || {
-            (browser.count(".row") == count).then_some(())
-        });
+        browser.wait_count(".row", count);
     };
     let act = |place: u64, words: &str| {
         browser.click(&format!(".row:nth-child({place}) .row-menu"));
@@ -213,7 +206,7 @@ fn search_covers_documents_and_is_restricted_by_segments() {
         browser.prefer(dark, false);
         browser.screenshot_window(&format!("search-everything-{width}"));
         browser.click("[data-in=documents]");
-        wait_until("no threads", || (browser.count(".row") == 0).then_some(()));
+        browser.wait_count(".row", 0);
         browser.wait_text(".history-documents", "1 document");
         browser.reload();
         browser.wait_text(

@@ -37,6 +37,7 @@ mod thread;
 mod troubles;
 mod turns;
 mod under_a_path;
+mod waiting;
 mod weight;
 mod workbench;
 

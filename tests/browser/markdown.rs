@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::server::Server;
 use crate::wait_for_turn;
 
@@ -195,9 +195,7 @@ fn formulas_are_typeset_and_code_is_highlighted_under_the_policy_of_the_page() {
     );
     let text = "So $\\boldsymbol{x}_1$ and \\(\\frac{V}{t}\\), \\( \\wrong{ \\).\n\n$$\n\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix} \\ce{H2O}\n$$\n\n```sql\nselect 1 -- one\n```\n";
     browser.run(&module_script(show), json!([text]));
-    wait_until("three formulas in MathML", || {
-        (browser.count(".math math") == 3).then_some(())
-    });
+    browser.wait_count(".math math", 3);
     assert_eq!(browser.text(".math > code").trim(), "\\wrong{");
     browser.wait("pre .code-comment");
     assert_eq!(browser.text("pre .code-word"), "select");

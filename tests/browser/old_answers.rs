@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::pages::{axe, check_accessibility, sign_up, test_document};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 /// Expression that returns the height of the highest verified citation, in pixels.
 const HEIGHTS: &str = "Math.max(...[...document.querySelectorAll('.answer .citation.verified')].map((one) => one.getBoundingClientRect().height))";
@@ -34,7 +35,7 @@ fn an_answer_is_found_again() {
     sign_up(&browser, &server);
     browser.go(&server.address("/documents"));
     browser.wait(".drop-zone");
-    browser.fill("input[type=file]", &test_document("gpl-3.txt"));
+    browser.choose_file("input[type=file]", &test_document("gpl-3.txt"));
     browser.wait(".row[data-status=processed]");
     browser.press("Ask");
     browser.wait_text(".composer", "1 document");

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::server::Server;
+use crate::waiting::wait_until;
 
 pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "Tr4verse-Orchid";

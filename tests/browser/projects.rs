@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::pages::*;
 use crate::server::Server;
 use crate::wait_for_turn;
@@ -58,12 +58,7 @@ fn project_shows_answers_documents_and_cost() {
         check_accessibility(&browser, axe.as_deref(), "a project");
         browser.prefer(dark, false);
         browser.screenshot(&format!("project-{width}"));
-        wait_until("the estimate", || {
-            browser
-                .text(".composer-price")
-                .contains("free")
-                .then_some(())
-        });
+        browser.wait_text(".composer-price", "free");
         assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::pages::{
     EMAIL, PASSWORD, axe, check_accessibility, check_width, show_every_section, sign_in, sign_up,
 };
@@ -36,9 +36,7 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     browser.wait(".pattern-card");
     assert!(browser.count(".pattern-card .flow") > 20);
     write_text(&browser, "Find a pattern", "withstand opposition");
-    wait_until("one pattern", || {
-        (browser.count(".pattern-card") == 1).then_some(())
-    });
+    browser.wait_count(".pattern-card", 1);
     check_accessibility(&browser, axe.as_deref(), "patterns");
     browser.press("Critique Analysis");
     browser.wait_text("h1", "Critique Analysis");
@@ -105,7 +103,7 @@ fn patterns_are_viewed_copied_fixed_tried_and_deleted() {
     browser.reload();
     browser.wait(".pattern-card");
     assert!(!browser.text("main").contains("House rules"));
-    crate::driver::wait_until("the deletion to have arrived", || {
+    crate::waiting::wait_until("the deletion to have arrived", || {
         let pending_deletions = "return localStorage.getItem('quire.deletions');";
         browser
             .run(pending_deletions, json!([]))
@@ -203,9 +201,7 @@ fn models_show_their_status_and_can_be_tried() {
     browser.press("Check providers");
     browser.wait_text(".local-found", "No model server was found");
     write_text(&browser, "Find a model", "sceptic");
-    wait_until("one model", || {
-        (browser.count(".model-table tbody tr") == 1).then_some(())
-    });
+    browser.wait_count(".model-table tbody tr", 1);
     let complaints = browser.console_errors();
     let expected = |one: &String| one.contains("/v1/chat/completions");
     assert!(complaints.iter().all(expected), "{complaints:?}");
@@ -340,7 +336,7 @@ fn admin_sees_server_statistics_and_accounts() {
         "const choose = document.querySelector(\"section[aria-label='Recent activity'] select\"); choose.value = '1'; choose.dispatchEvent(new Event('change'));",
         json!([]),
     );
-    crate::driver::wait_until("a column a minute", || {
+    crate::waiting::wait_until("a column a minute", || {
         (browser.count("section[aria-label='Recent activity'] svg .point") >= 59).then_some(())
     });
     browser.wait_text(

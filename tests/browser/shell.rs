@@ -60,7 +60,7 @@ fn shell_opens_offline() {
         let count = 0;
         for (const name of names) count += (await (await caches.open(name)).keys()).length;
         return count > 5;";
-    crate::driver::wait_until("the shell to be kept", || {
+    crate::waiting::wait_until("the shell to be kept", || {
         (browser.run(stored, json!([])) == json!(true)).then_some(())
     });
     let cached_personal_data = "const names = await caches.keys();
@@ -104,7 +104,7 @@ fn threads_are_readable_offline_until_sign_out() {
     browser.go(&address);
     browser.wait(".answer > .blk");
     // The service worker serves the page from the second visit on.
-    crate::driver::wait_until("the worker", || {
+    crate::waiting::wait_until("the worker", || {
         let active = browser.run(
             "return Boolean(navigator.serviceWorker.controller);",
             json!([]),
@@ -113,7 +113,7 @@ fn threads_are_readable_offline_until_sign_out() {
     });
     browser.reload();
     browser.wait(".answer > .blk");
-    crate::driver::wait_until("the thread to be kept", || {
+    crate::waiting::wait_until("the thread to be kept", || {
         let stored = browser.run(CACHED_PATHS_SCRIPT, json!([])).to_string();
         (stored.contains("/api/threads/thread_") && stored.contains("/api/analyses/")).then_some(())
     });
@@ -131,7 +131,7 @@ fn threads_are_readable_offline_until_sign_out() {
     browser.wait(".answer > .blk");
     crate::pages::account_menu(&browser, "Sign out");
     browser.wait_text("h1", "Sign in");
-    crate::driver::wait_until("nothing to be kept", || {
+    crate::waiting::wait_until("nothing to be kept", || {
         let names =
             "return (await caches.keys()).filter((name) => name.startsWith('quire-threads-'));";
         (browser.run(names, json!([])) == json!([])).then_some(())

@@ -3,11 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::pages::{axe, check_accessibility};
 use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 /// Script with a speech recognition that returns the phrases in `window.phrases`, and a voice that records what it
 /// reads.

@@ -3,11 +3,12 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::pages::{axe, check_accessibility, check_width, focused, normalize_space, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 const FIRST_QUESTION: &str = "How much does the pump deliver, and when may it fail?";
 const SECOND_QUESTION: &str = "And below zero?";
@@ -49,19 +50,14 @@ pub fn new_question(browser: &Browser, server: &Server, panel: &[&str]) {
 
 pub fn ask_in_composer(browser: &Browser, words: &str) {
     browser.fill(".composer-text", words);
-    wait_until("Send to be ready", || {
-        (browser.count(".send:not(:disabled)") == 1).then_some(())
-    });
+    browser.wait_count(".send:not(:disabled)", 1);
     browser.click(".send");
 }
 
 /// Waits until there are this many turns and the last one has ended.
-fn wait_for_answers(browser: &Browser, turns: u64) {
-    wait_until(&format!("{turns} turns with an answer"), || {
-        let is_shown = browser.count(".turn") == turns
-            && browser.count(".turn.last[data-status=completed] .answer") == 1;
-        is_shown.then_some(())
-    });
+pub fn wait_for_answers(browser: &Browser, turns: u64) {
+    browser.wait_count(".turn", turns);
+    browser.wait_count(".turn.last[data-status=completed] .answer", 1);
 }
 
 fn answer_top(browser: &Browser) -> f64 {
@@ -251,9 +247,7 @@ fn the_panel_and_the_pattern_are_chosen_in_sheets() {
     assert_eq!(browser.count(".picked"), 2);
     check_accessibility(&browser, axe.as_deref(), "the panel as a sheet");
     browser.fill(".sheet-search input", "steady-4");
-    wait_until("what was looked for", || {
-        (browser.count(".model-row") == 1).then_some(())
-    });
+    browser.wait_count(".model-row", 1);
     browser.click(".model-row");
     assert_eq!(browser.count(".picked"), 3);
     browser.wait_text(".sheet-total", "3 models");

@@ -3,11 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::pages::{QUESTION, axe, check_accessibility, sign_up};
 use crate::server::{Answer, Server, provider, refusing_provider};
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 const ASK_SCRIPT: &str = "
     const send = async (method, path, body) => {

@@ -4,20 +4,12 @@
 use serde_json::json;
 
 use crate::contradicting::{contradicting_server, create_result};
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::pages::{axe, check_accessibility, check_width, sign_in};
 use crate::server::Server;
 use crate::streaming::server_with;
-use crate::thread::{ask_in_composer, new_question};
+use crate::thread::{ask_in_composer, new_question, wait_for_answers};
 use crate::wait_for_turn;
-
-fn wait_for_end(browser: &Browser, turns: u64) {
-    wait_until(&format!("{turns} turns with an answer"), || {
-        let is_shown = browser.count(".turn") == turns
-            && browser.count(".turn.last[data-status=completed] .answer") == 1;
-        is_shown.then_some(())
-    });
-}
 
 #[test]
 fn one_member_is_asked_and_a_claim_is_pushed_back_on() {
@@ -38,7 +30,7 @@ fn one_member_is_asked_and_a_claim_is_pushed_back_on() {
         browser.press("B · b");
         browser.wait("[aria-label='Panel: Just B']");
         ask_in_composer(&browser, "Are you sure?");
-        wait_for_end(&browser, 2);
+        wait_for_answers(&browser, 2);
         let asked = "[...document.querySelectorAll('.turn.last .tab-count')].map((one) => one.textContent.trim())[0]";
         assert_eq!(browser.value(asked), json!("1"), "one member");
         // The next question is sent to the whole panel again.
@@ -59,7 +51,7 @@ fn one_member_is_asked_and_a_claim_is_pushed_back_on() {
         );
         check_width(&browser, "a claim to push back on");
         browser.click(".send");
-        wait_for_end(&browser, 3);
+        wait_for_answers(&browser, 3);
         assert_eq!(browser.value(asked), json!("3"), "the panel");
         assert_eq!(browser.console_errors(), Vec::<String>::new());
     }
@@ -92,7 +84,7 @@ fn an_answer_is_written_from_a_stopped_run_and_regenerated() {
         browser.wait_text(".stopped-head", "You stopped this run");
         browser.press("Write from this");
         browser.wait_text(".turn.last .branch", "2/2");
-        wait_for_end(&browser, 1);
+        wait_for_answers(&browser, 1);
         browser.wait_text(".turn-tabs .pill", "note");
         check_width(&browser, "an answer from a stopped run");
         check_accessibility(&browser, axe().as_deref(), "an answer from a stopped run");

@@ -3,11 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::nginx::{self, Nginx, PUBLIC_PATH, PathStyle};
 use crate::pages::{EMAIL, PASSWORD, account_menu, test_document};
 use crate::server::Server;
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 #[test]
 fn pages_work_under_a_path() {
@@ -45,16 +46,14 @@ fn check_pages_under_path(style: PathStyle) {
 
     browser.click(".rail a[href='/quire/documents']");
     browser.wait(".drop-zone");
-    browser.fill("input[type=file]", &test_document("gpl-3.txt"));
+    browser.choose_file("input[type=file]", &test_document("gpl-3.txt"));
     browser.wait_text(".row", "gpl-3.txt");
     assert_eq!(browser.url(), format!("{base}/documents"));
 
     browser.go(&format!("{base}/"));
     browser.wait(".composer");
     browser.fill(".composer-text", "What is a quire of paper?");
-    wait_until("Send to be ready", || {
-        (browser.count(".send:not(:disabled)") == 1).then_some(())
-    });
+    browser.wait_count(".send:not(:disabled)", 1);
     browser.click(".send");
     let answered = || {
         browser.wait(".turn.last[data-status=completed] .answer");

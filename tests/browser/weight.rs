@@ -3,10 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, wait_until};
+use crate::driver::Browser;
 use crate::pages::{EVERY_PAGE, UPLOAD_SCRIPT, sign_up};
 use crate::server::Server;
 use crate::wait_for_turn;
+use crate::waiting::wait_until;
 
 /// Maximum number of requests that a page with a result makes until it has loaded completely.
 const MAX_REQUESTS: u64 = 20;

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, keys, wait_until};
+use crate::driver::{Browser, keys};
 use crate::pages::{QUESTION, axe, check_accessibility, sign_up, tab_to};
 use crate::server::Server;
 use crate::streaming::server_with;
@@ -146,9 +146,7 @@ fn a_file_dropped_in_any_step() {
         DROP_SCRIPT,
         json!(["tank.md", "# Tank\n\nThe tank holds 900 litres.\n"]),
     );
-    wait_until("both are chosen", || {
-        (browser.count(".document-checkbox:checked") == 2).then_some(())
-    });
+    browser.wait_count(".document-checkbox:checked", 2);
     browser.press("Back");
     browser.wait(".model-selector");
     browser.press("Next");
@@ -183,9 +181,7 @@ fn panel_is_chosen_from_many_models_by_keyboard() {
         "no more than one can read"
     );
     browser.fill(".model-find input", "plain 57");
-    wait_until("what was looked for, and who is chosen", || {
-        (browser.count(".model-item") == 4).then_some(())
-    });
+    browser.wait_count(".model-item", 4);
     check_accessibility(&browser, axe().as_deref(), "a panel out of many");
     browser.screenshot_window("many-models");
 
@@ -196,9 +192,7 @@ fn panel_is_chosen_from_many_models_by_keyboard() {
     browser.keys(&[], QUESTION);
     tab_to(&browser, "Find a model");
     browser.keys(&[], "57");
-    wait_until("it is found", || {
-        (browser.count(".model-item") == 4).then_some(())
-    });
+    browser.wait_count(".model-item", 4);
     tab_to(&browser, "plain-57");
     browser.keys(&[], keys::SPACE);
     assert_eq!(browser.count(".model-checkbox:checked"), 4);
