@@ -282,6 +282,15 @@ fn spellings_of_one_text_are_found() {
 }
 
 #[test]
+fn a_footnote_mark_does_not_prove_a_number() {
+    let page = "The rent of the tenants² is due in May.";
+    assert_eq!(verify(page, "2"), None);
+    assert_eq!(verify(page, "the tenants 2 is due"), None);
+    assert!(verify(page, "the tenants is due in May").is_some());
+    assert!(verify(page, "the tenants² is due in May").is_some());
+}
+
+#[test]
 fn numbers_of_references_and_list_items_may_be_left_out() {
     for (page, quote) in [
         (
