@@ -182,8 +182,9 @@ impl Browser {
             .unwrap_or_else(|refusal| panic!("{refusal}: {body}"))
     }
 
-    /// Evaluates through the DevTools protocol: chromedriver's own command for scripts sends its helper functions along
-    /// with each call, which cost the page more than the script itself.
+    /// Like [`Self::run`], but returns an error if there is no result, for example because the page was left. Uses the
+    /// DevTools protocol: chromedriver's own command sends its helper functions along with each script, which cost the
+    /// page more than the script itself.
     pub fn try_run(&self, body: &str, arguments: Value) -> Result<Value, String> {
         let evaluation = self.try_call(
             "POST",
@@ -193,10 +194,9 @@ impl Browser {
                 "awaitPromise": true, "returnByValue": true, "userGesture": true,
             } })),
         )?;
-        match evaluation.get("exceptionDetails") {
-            Some(thrown) => Err(format!("the page threw {thrown}")),
-            None => Ok(evaluation["result"]["value"].clone()),
-        }
+        let thrown = evaluation.get("exceptionDetails");
+        assert_eq!(thrown, None, "the page threw: {body}");
+        Ok(evaluation["result"]["value"].clone())
     }
 
     /// Returns the value of a JavaScript expression that is evaluated in the page.

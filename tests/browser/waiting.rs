@@ -19,7 +19,7 @@ impl Browser {
 
     /// Waits until the text of the first element that matches a selector contains `words`.
     pub fn wait_text(&self, css: &str, words: &str) {
-        const CONTAINED: &str = "document.querySelector(args[0])?.innerText.includes(args[1])";
+        const CONTAINED: &str = "document.querySelector(args[0])?.innerText?.includes(args[1])";
         self.wait_for(CONTAINED, json!([css, words]), || {
             format!("“{words}” in {css}; there is: {}", self.text("main"))
         });

@@ -261,9 +261,9 @@ fn match_length(
     while quote_index < quote.len() {
         let (quoted, word) = (&quote[quote_index], text.get(text_index)?);
         let is_unit = quote_index > 0 && quote[quote_index - 1].is_figure();
-        // A number is not proven by a footnote mark with the same digits.
-        let is_mark = word.is_reference && !quoted.is_reference;
-        if !is_mark && tolerance.accepts(quoted, word, is_unit) {
+        // A raised footnote number does not prove the same number in the text.
+        let is_footnote = word.is_raised && !quoted.is_raised;
+        if !is_footnote && tolerance.accepts(quoted, word, is_unit) {
             (quote_index, text_index) = (quote_index + 1, text_index + 1);
         } else if text_index > 0 && word.is_reference {
             text_index += 1;

@@ -20,6 +20,8 @@ pub struct PlainWord {
     pub is_symbol: bool,
     /// Whether the word is a footnote or reference number, which a quotation may omit.
     pub(super) is_reference: bool,
+    /// Whether the word is a raised footnote number, as in `tenants²`.
+    pub(super) is_raised: bool,
     /// Whether the word forms one number or word with the one before it. A quotation must then neither begin with it
     /// nor end directly before it.
     pub(super) is_bound_to_previous: bool,

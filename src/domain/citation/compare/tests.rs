@@ -282,12 +282,36 @@ fn spellings_of_one_text_are_found() {
 }
 
 #[test]
-fn a_footnote_mark_does_not_prove_a_number() {
+fn a_footnote_number_does_not_prove_a_number() {
     let page = "The rent of the tenants² is due in May.";
     assert_eq!(verify(page, "2"), None);
     assert_eq!(verify(page, "the tenants 2 is due"), None);
     assert!(verify(page, "the tenants is due in May").is_some());
     assert!(verify(page, "the tenants² is due in May").is_some());
+    for (page, quote) in [
+        (
+            "As shown by Smith [3] in 2020, the rent is due.",
+            "As shown by Smith [3]",
+        ),
+        (
+            "As shown by Smith [3] in 2020, the rent is due.",
+            "[3] in 2020, the rent",
+        ),
+        (
+            "The rent is due in May [3, 4] for all of the tenants.",
+            "due in May [3, 4]",
+        ),
+        (
+            "The rent is due in May.² The deposit is due in June.",
+            "due in May.²",
+        ),
+        (
+            "The rent is due ① in May for all of the tenants.",
+            "① in May for all",
+        ),
+    ] {
+        assert!(verify(page, quote).is_some(), "{quote}");
+    }
 }
 
 #[test]

@@ -106,6 +106,7 @@ impl Scanner<'_> {
                     start: offset,
                     end,
                     is_reference: is_note,
+                    is_raised: is_note,
                     ..PlainWord::default()
                 });
             }
