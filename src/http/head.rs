@@ -114,15 +114,15 @@ impl HeadGuard {
                         self.state = HeadState::Head(HeadReader::default());
                     }
                 }
-                HeadState::Chunked(chunk) => match chunk.read(rest) {
-                    Ok((used, is_end)) => {
-                        at += used;
-                        if is_end {
-                            self.state = HeadState::Head(HeadReader::default());
-                        }
+                HeadState::Chunked(chunk) => {
+                    let (used, result) = chunk.read(rest);
+                    at += used;
+                    match result {
+                        Ok(false) => {}
+                        Ok(true) => self.state = HeadState::Head(HeadReader::default()),
+                        Err(refusal) => return (at, Some(refusal)),
                     }
-                    Err(refusal) => return (at, Some(refusal)),
-                },
+                }
             }
         }
         (at, None)
@@ -252,8 +252,9 @@ impl HeadReader {
 impl ChunkState {
     const START: Self = Self::Size { digits: 0, size: 0 };
 
-    /// Returns how many of these bytes belong to the body, and whether the body ends after them.
-    fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), HeadRefusal> {
+    /// Returns how many of these bytes belong to the body, and whether the body ends after them or the next byte is
+    /// refused. The bytes before a refused one are counted, so that the result does not depend on packet sizes.
+    fn read(&mut self, bytes: &[u8]) -> (usize, Result<bool, HeadRefusal>) {
         let mut at = 0;
         while at < bytes.len() {
             if let Self::Data(remaining) = self {
@@ -265,14 +266,14 @@ impl ChunkState {
                 }
                 continue;
             }
-            let next = self.step(bytes[at])?;
-            at += 1;
-            match next {
-                Some(next) => *self = next,
-                None => return Ok((at, true)),
+            match self.step(bytes[at]) {
+                Ok(Some(next)) => *self = next,
+                Ok(None) => return (at + 1, Ok(true)),
+                Err(refusal) => return (at, Err(refusal)),
             }
+            at += 1;
         }
-        Ok((at, false))
+        (at, Ok(false))
     }
 
     /// Returns the state after this byte, or `None` if the byte ends the body.
