@@ -273,7 +273,8 @@ pub(super) struct BudgetReservation {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct ReservedCall {
-    /// Amount counted toward the user's budgets: tokens, and money unless the user's own provider key pays.
+    /// Amount counted toward the user's budgets, if there are any: tokens, and money unless the user's own provider key
+    /// pays.
     amount: UsageAmount,
     /// Amount counted toward the run's budget.
     cost: MicroDollars,
@@ -346,14 +347,22 @@ impl BudgetReservation {
         if let (Some(model), Some(_)) = (unpriced(false), self.budget) {
             return Err(unknown_price(model));
         }
-        let mut is_bound = self.budget.is_some() || self.key.is_some();
-        if let Some(user) = &self.user {
-            is_bound |= self
-                .ledger
-                .grant(user, requested_sum.amount, unpriced(true))
-                .await?;
-        }
-        for ((call, reservation), (claim, _)) in reserved_calls.into_iter().zip(calls) {
+        let is_user_bound = match &self.user {
+            Some(user) => {
+                let grant = self
+                    .ledger
+                    .grant(user, requested_sum.amount, unpriced(true));
+                grant.await?
+            }
+            None => false,
+        };
+        let is_bound = is_user_bound || self.budget.is_some() || self.key.is_some();
+        for ((call, mut reservation), (claim, _)) in reserved_calls.into_iter().zip(calls) {
+            if !is_user_bound {
+                // The ledger holds nothing for the call, so there is nothing to release, and its usage need not be
+                // stored soon.
+                reservation.amount = UsageAmount::default();
+            }
             let sum = self.open_calls.entry(call).or_default();
             *sum = sum.saturating_add(&reservation);
             sum.output = sum.output.saturating_add(claim.output_tokens);

@@ -203,3 +203,38 @@ fn daily_limits(micro: i64) -> UserLimits {
         ..UserLimits::default()
     }
 }
+
+/// A ledger without default limits, for a user who has none, and for the same user after limits were set.
+#[tokio::test]
+async fn only_calls_of_a_user_with_limits_hold_and_release_a_reservation() {
+    let (_folder, store, user) = store();
+    let ledger = Arc::new(ReservationLedger::new(
+        store.clone(),
+        UserLimits::default(),
+        SharedReservations::new(store.clone()),
+    ));
+    let terms = RunTerms::default();
+    let reserved = async |tokens: u64| {
+        let mut reservation = BudgetReservation::new(ledger.clone(), Some(user.clone()), &terms);
+        reservation.reserve(&[call_of(0, tokens)]).await.unwrap();
+        reservation.close(call_of(0, tokens).0.call, MicroDollars(1));
+        reservation
+    };
+    let without_limits = reserved(50).await;
+    assert!(
+        !without_limits.holds_budget(),
+        "the usage may be stored with that of later calls"
+    );
+    let (id, limits) = (user.clone(), daily_limits(1000));
+    let stored = store.write(move |db| budgets::put(db, &id, &limits)).await;
+    stored.unwrap();
+    ledger.budgets_changed();
+    let with_limits = reserved(70).await;
+    assert!(with_limits.holds_budget());
+    let amount = async || ledger.status(&user).await.unwrap().reserved_amount.tokens;
+    assert_eq!(amount().await, 70);
+    drop(without_limits);
+    assert_eq!(amount().await, 70, "that call had reserved nothing");
+    drop(with_limits);
+    assert_eq!(amount().await, 0);
+}
