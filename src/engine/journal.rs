@@ -216,6 +216,11 @@ impl Journal {
         }
     }
 
+    /// Returns whether calls have ended that were not part of a flush yet.
+    pub fn has_ended_calls(&self) -> bool {
+        !self.answers.is_empty() || !self.charges.is_empty()
+    }
+
     /// Queues an answer for the cache; it is added with the next write. Callers that wait for the answer are
     /// woken after that.
     pub fn cache_answer(&mut self, keeping: AnswerToCache, purge: Option<u64>) {
