@@ -399,14 +399,9 @@ impl BudgetReservation {
         }
     }
 
-    /// Returns whether the usage of any ended call has not been stored yet.
-    pub fn is_waiting(&self) -> bool {
-        self.unstored_amount != UsageAmount::default()
-    }
-
     /// Returns whether an API key's budget or an unstored call still holds a reservation.
     pub fn holds_budget(&self) -> bool {
-        self.key.is_some() || self.is_waiting()
+        self.key.is_some() || self.unstored_amount != UsageAmount::default()
     }
 
     /// Releases the amounts reserved for ended calls. Call this once their usage has been stored.

@@ -216,9 +216,9 @@ impl Journal {
         }
     }
 
-    /// Returns whether calls have ended that were not part of a flush yet.
-    pub fn has_ended_calls(&self) -> bool {
-        !self.answers.is_empty() || !self.charges.is_empty()
+    /// Returns whether any call has ended whose answer or usage has not been stored yet.
+    pub fn has_unstored_calls(&self) -> bool {
+        !(self.answers.is_empty() && self.charges.is_empty() && self.pending_batches.is_empty())
     }
 
     /// Queues an answer for the cache; it is added with the next write. Callers that wait for the answer are

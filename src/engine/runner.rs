@@ -282,7 +282,7 @@ impl Driver {
 
     async fn reserve(&mut self, calls: Vec<CallReservation>) -> Result<(), StoreError> {
         // Once stored, ended calls count as spent rather than reserved, and are not made again after a crash.
-        if self.reservation.is_waiting() || self.journal.has_ended_calls() {
+        if self.journal.has_unstored_calls() {
             self.flush().await?;
         }
         let own_key = |claim: CallReservation| {

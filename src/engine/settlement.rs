@@ -251,21 +251,16 @@ mod tests {
     use crate::domain::id::AnalysisId;
     use crate::domain::pattern::CallId;
     use crate::domain::usage::{CallEnd, UserLimits};
-    use crate::engine::budget::ReservationLedger;
-    use crate::engine::budget::tests::{charge, store};
+    use crate::engine::RunTerms;
+    use crate::engine::budget::tests::{charge, ledger, store};
     use crate::engine::journal::Journal;
     use crate::engine::run_channel::{RelayAudience, RunChannel};
-    use crate::engine::{RunTerms, SharedReservations};
     use crate::store::usage;
 
     #[tokio::test]
     async fn a_long_backlog_is_written_before_a_call_begins() {
         let (_folder, store, user) = store();
-        let ledger = Arc::new(ReservationLedger::new(
-            store.clone(),
-            UserLimits::default(),
-            SharedReservations::new(store.clone()),
-        ));
+        let ledger = ledger(&store, UserLimits::default());
         let recorder = UsageRecorder::new(store.clone());
         let call = |number: u128| {
             let id = AnalysisId::new(clock::now(), number);

@@ -1,8 +1,10 @@
 //! Kills or stops the real executable in the middle of a run and restarts it on the same data. Nothing that a client
 //! has seen is lost or changed.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::stream::{check_complete_stream, texts};
@@ -307,4 +309,30 @@ fn a_run_survives_being_killed_again_and_again() {
         (&json!("completed"), &json!(writer))
     );
     assert_eq!(synthesis, writer);
+}
+
+#[test]
+fn a_stages_calls_are_stored_before_the_next_stage_is_called() {
+    let folder = Folder::new();
+    let database = folder.path().join("data/quire.db");
+    let stored_calls = Arc::new(Mutex::new(Vec::new()));
+    let seen = stored_calls.clone();
+    let provider = Provider::answering(move |request| match request.model().as_str() {
+        "GET models" => on("").status(200, "application/json", "{\"data\":[]}"),
+        model => {
+            let database = Connection::open(&database).unwrap();
+            let query = "SELECT count(*) FROM calls WHERE outcome = 'answered'";
+            let stored: i64 = database.query_row(query, [], |row| row.get(0)).unwrap();
+            seen.lock().unwrap().push((model.to_owned(), stored));
+            on("").sse(&answer_stream("It is thin."))
+        }
+    });
+    // The user has no limits: then no reservation has to wait for the usage of earlier calls.
+    let server = Executable::start(&folder, &provider, &[]);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let body = short_run_with(&["p/member"], json!({"ultra_model": "p/synthesizer"}));
+    let answer = client.post("/api/analyze", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let expected = [("member".to_owned(), 0), ("synthesizer".to_owned(), 1)];
+    assert_eq!(*stored_calls.lock().unwrap(), expected);
 }

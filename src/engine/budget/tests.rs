@@ -55,6 +55,12 @@ pub fn store() -> (Folder, Store, UserId) {
     (Folder(path), store, id)
 }
 
+/// Creates a ledger with these default limits.
+pub fn ledger(store: &Store, limits: UserLimits) -> Arc<ReservationLedger> {
+    let shared = SharedReservations::new(store.clone());
+    Arc::new(ReservationLedger::new(store.clone(), limits, shared))
+}
+
 fn call_of(member: usize, tokens: u64) -> (CallReservation, bool) {
     let call = CallId { stage: 0, member };
     let claim = CallReservation {
@@ -111,7 +117,7 @@ proptest! {
         runtime.block_on(async {
             let (_folder, store, user) = store();
             let limits = UserLimits { day_tokens: Some(cap), ..UserLimits::default() };
-            let book = Arc::new(ReservationLedger::new(store.clone(), limits, SharedReservations::new(store.clone())));
+            let book = ledger(&store, limits);
             let terms = RunTerms { budget: Some(MicroDollars(run_cap)), ..RunTerms::default() };
             let mut run_reservations: Vec<BudgetReservation> = (0..3)
                 .map(|_| BudgetReservation::new(book.clone(), Some(user.clone()), &terms))
@@ -174,11 +180,7 @@ fn unpriced_calls_are_refused_under_a_dollar_limit() {
             (daily_limits(9), None, false, true),
             (daily_limits(9), None, true, false),
         ] {
-            let book = Arc::new(ReservationLedger::new(
-                store.clone(),
-                limits,
-                SharedReservations::new(store.clone()),
-            ));
+            let book = ledger(&store, limits);
             let terms = RunTerms {
                 budget: budget.map(MicroDollars),
                 ..RunTerms::default()
@@ -204,15 +206,11 @@ fn daily_limits(micro: i64) -> UserLimits {
     }
 }
 
-/// A ledger without default limits, for a user who has none, and for the same user after limits were set.
+/// The user has no limits at first, and gets some while the usage of the first call is still unstored.
 #[tokio::test]
 async fn only_calls_of_a_user_with_limits_hold_and_release_a_reservation() {
     let (_folder, store, user) = store();
-    let ledger = Arc::new(ReservationLedger::new(
-        store.clone(),
-        UserLimits::default(),
-        SharedReservations::new(store.clone()),
-    ));
+    let ledger = ledger(&store, UserLimits::default());
     let terms = RunTerms::default();
     let reserved = async |tokens: u64| {
         let mut reservation = BudgetReservation::new(ledger.clone(), Some(user.clone()), &terms);
