@@ -10,7 +10,7 @@ use super::id::DocumentId;
 use super::money::MicroDollars;
 use super::parameters::Parameters;
 use super::schema::Compiled;
-pub use super::tokens::{Usage, estimate_tokens};
+pub use super::tokens::{TokenEstimate, Usage, estimate_json_tokens, estimate_tokens};
 use super::tools::{ToolCall, Tools};
 
 /// Who wrote a message.
@@ -186,11 +186,23 @@ pub struct ModelRequest {
     pub sample: u32,
 }
 
+/// Estimated number of tokens of an image: what Anthropic counts for the largest one that it does not scale down (1.15
+/// megapixels). OpenAI and Google count fewer for most images.
+const IMAGE_TOKENS: u64 = 1_600;
+
 impl ModelRequest {
-    /// Returns the estimated number of input tokens, including tools but not images.
+    /// Returns the estimated number of input tokens of everything that is sent. Uninterpreted fields count as text,
+    /// because the provider may make them part of the prompt.
     pub fn tokens(&self) -> u64 {
-        let messages: u64 = self.messages.iter().map(Message::tokens).sum();
-        messages + self.tools.as_deref().map_or(0, Tools::tokens)
+        let messages = self.messages.iter();
+        let messages: u64 = messages
+            .map(|message| message.tokens() + message.images.len() as u64 * IMAGE_TOKENS)
+            .sum();
+        let schema = self.format.as_ref().filter(|format| !format.any);
+        let schema = schema.map_or(0, |format| estimate_json_tokens(&format.schema));
+        let fields = self.passthrough.iter().flat_map(|own| own.fields.values());
+        let fields: u64 = fields.map(estimate_json_tokens).sum();
+        messages + schema + fields + self.tools.as_deref().map_or(0, Tools::tokens)
     }
 
     /// Whether one answer serves both requests: they have the same model, messages, parameters, format, sample index,

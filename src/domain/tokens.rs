@@ -61,15 +61,58 @@ impl Usage {
 /// Estimates the tokens of a text without a provider's count: four ASCII characters per token, and one token
 /// per other character, because other scripts take more tokens.
 pub fn estimate_tokens(text: &str) -> u64 {
-    let (mut ascii, mut other) = (0u64, 0u64);
-    for character in text.chars() {
-        if character.is_ascii() {
-            ascii += 1
-        } else {
-            other += 1
+    let mut estimate = TokenEstimate::default();
+    estimate.add(text);
+    estimate.tokens()
+}
+
+/// Estimates the tokens of a value as JSON. Writes the JSON nowhere.
+pub fn estimate_json_tokens(value: &impl Serialize) -> u64 {
+    let mut estimate = TokenEstimate::default();
+    // Neither writing to the estimate nor serializing a JSON value can fail.
+    let _ = serde_json::to_writer(&mut estimate, value);
+    estimate.tokens()
+}
+
+/// Estimates the tokens of a text that arrives in pieces. The pieces' sizes make no difference to the estimate.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TokenEstimate {
+    ascii: u64,
+    other: u64,
+}
+
+impl TokenEstimate {
+    /// Adds a piece of the text.
+    pub fn add(&mut self, text: &str) {
+        self.add_bytes(text.as_bytes());
+    }
+
+    fn add_bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                0..0x80 => self.ascii += 1,
+                // These continue a character.
+                0x80..0xc0 => {}
+                _ => self.other += 1,
+            }
         }
     }
-    ascii.div_ceil(4) + other
+
+    /// Returns the estimated number of tokens so far.
+    pub fn tokens(&self) -> u64 {
+        self.ascii.div_ceil(4) + self.other
+    }
+}
+
+impl std::io::Write for TokenEstimate {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.add_bytes(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -81,5 +124,18 @@ mod tests {
         assert_eq!(estimate_tokens(""), 0);
         assert_eq!(estimate_tokens("abcdefgh"), 2);
         assert_eq!(estimate_tokens("量子計算"), 4);
+    }
+
+    #[test]
+    fn the_size_of_pieces_makes_no_difference() {
+        let text = "a 量 b c d é".repeat(50);
+        let mut estimate = TokenEstimate::default();
+        for piece in text.split_inclusive(' ') {
+            estimate.add(piece);
+        }
+        assert_eq!(estimate.tokens(), estimate_tokens(&text));
+        let value = serde_json::json!({ "text": text });
+        let json_text = value.to_string();
+        assert_eq!(estimate_json_tokens(&value), estimate_tokens(&json_text));
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::answer_cache::{CacheKey, LeaderGuard};
-use crate::domain::chat::{CallBill, CallErrorKind, Delta, ModelRequest, Usage, estimate_tokens};
+use crate::domain::chat::{CallBill, CallErrorKind, Delta, ModelRequest, TokenEstimate, Usage};
 use crate::domain::event::RunTotals;
 use crate::domain::money::{MicroDollars, Price};
 use crate::domain::pattern::{CallId, CallReservation};
@@ -40,8 +40,10 @@ pub(super) struct OpenCall {
     price: Option<Price>,
     own_key: bool,
     started_at: Timestamp,
-    /// Tokens counted by Quire, used if no bill arrives.
-    progress: Usage,
+    /// Estimated input tokens. Like the output below, they are used if no bill arrives.
+    input: u64,
+    text: TokenEstimate,
+    reasoning: TokenEstimate,
     first_token_ms: Option<u64>,
     /// Number of reserved output tokens; `None` if the reservation need not grow with the output.
     reserved_output: Option<u64>,
@@ -71,13 +73,10 @@ impl CallLedger {
     /// Counts a streamed piece. Returns the piece's call, or `None` if the call was stopped.
     pub fn count_piece(&mut self, number: u64, delta: &Delta, now: Timestamp) -> Option<CallId> {
         let open_call = self.open_calls.get_mut(&number)?;
-        let tokens = match delta {
-            Delta::Text(text) | Delta::Reasoning(text) => estimate_tokens(text),
-            Delta::ReasoningBlock(_) | Delta::Restart => 0,
-        };
-        open_call.progress.output += tokens;
-        if matches!(delta, Delta::Reasoning(_)) {
-            open_call.progress.reasoning += tokens;
+        match delta {
+            Delta::Text(text) => open_call.text.add(text),
+            Delta::Reasoning(text) => open_call.reasoning.add(text),
+            Delta::ReasoningBlock(_) | Delta::Restart => {}
         }
         let since = now.since(open_call.started_at).as_millis() as u64;
         open_call.first_token_ms.get_or_insert(since);
@@ -90,7 +89,7 @@ impl CallLedger {
         let open_call = self.open_calls.get(&number)?;
         let is_over = open_call
             .reserved_output
-            .is_some_and(|max_output| open_call.progress.output > max_output);
+            .is_some_and(|max_output| open_call.progress().output > max_output);
         if !is_over || open_call.running_call.is_none() {
             return None;
         }
@@ -172,7 +171,7 @@ impl CallLedger {
     pub fn estimate_missing(&mut self, now: Timestamp) {
         for open in std::mem::take(&mut self.open_calls).into_values() {
             let bill = CallBill {
-                usage: open.progress,
+                usage: open.progress(),
                 tries: 1,
                 latency_ms: now.since(open.started_at).as_millis() as u64,
                 first_token_ms: open.first_token_ms,
@@ -239,13 +238,23 @@ impl OpenCall {
             price: None,
             own_key: false,
             started_at: now,
-            progress: Usage {
-                input: request.tokens(),
-                estimated: true,
-                ..Usage::default()
-            },
+            input: request.tokens(),
+            text: TokenEstimate::default(),
+            reasoning: TokenEstimate::default(),
             first_token_ms: None,
             reserved_output: None,
+        }
+    }
+
+    /// Returns the estimated tokens so far.
+    fn progress(&self) -> Usage {
+        let reasoning = self.reasoning.tokens();
+        Usage {
+            input: self.input,
+            output: self.text.tokens() + reasoning,
+            reasoning,
+            estimated: true,
+            ..Usage::default()
         }
     }
 

@@ -149,7 +149,9 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     for line in headers.get_all(ACCEPT_ENCODING) {
         for part in line.to_str().unwrap_or_default().split(',') {
             let (name, weight) = part.split_once(';').unwrap_or((part, ""));
-            let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
+            let weight = weight.trim();
+            let weight = weight.strip_prefix(['q', 'Q']).unwrap_or("=1");
+            let weight = weight.trim_start_matches([' ', '=']);
             let is_accepted = weight.parse().is_ok_and(|weight: f32| weight > 0.0);
             match name.trim() {
                 name if name.eq_ignore_ascii_case("gzip") => return is_accepted,
@@ -173,6 +175,8 @@ mod tests {
             ("br;q=1.0, GZIP;q=0.5", true),
             ("gzip;q=0", false),
             ("gzip;q=0, *", false),
+            ("gzip;Q=0", false),
+            ("gzip; q=0.2", true),
             ("*", true),
             ("*;q=0", false),
             ("identity", false),

@@ -32,31 +32,31 @@ pub struct ResponseCoding {
 }
 
 impl ResponseCoding {
-    /// Determines the encoding from a request. Only responses to GET requests and to paths below `/api/` are
+    /// Determines the encoding from a request. Only responses to GET and HEAD requests and to paths below `/api/` are
     /// compressed. Model answers under `/v1` are not: most clients are on the same network, and compressing an answer
     /// would take longer than sending it.
     pub fn from_request(request: &Parts, has_tag: bool) -> Self {
-        let is_api = request.method == Method::GET || request.uri.path().starts_with("/api/");
+        let is_read = matches!(request.method, Method::GET | Method::HEAD);
+        let is_compressed = is_read || request.uri.path().starts_with("/api/");
         Self {
-            gzip: is_api && accepts_gzip(&request.headers),
+            gzip: is_compressed && accepts_gzip(&request.headers),
             known_etag: has_tag.then(|| request.headers.clone()),
         }
     }
 
     /// Omits a body of which the client already has a copy, and compresses a JSON body of at least 1 KiB if the client
     /// accepts gzip.
-    pub async fn apply(self, reply: Reply) -> Reply {
-        let reply = match &self.known_etag {
-            Some(headers) => revalidate(reply, headers),
-            None => reply,
-        };
-        self.compress(reply).await
-    }
-
-    async fn compress(self, mut reply: Reply) -> Reply {
+    pub async fn apply(self, mut reply: Reply) -> Reply {
         let Some(body) = reply.json_body().filter(|body| body.len() >= MIN_BYTES) else {
-            return reply;
+            return self.revalidate(reply);
         };
+        // Also without the body, and for clients that do not accept gzip: otherwise, a cache may send a response to
+        // clients that cannot read it.
+        add_vary(reply.headers_mut());
+        let mut reply = self.revalidate(reply);
+        if reply.code() == StatusCode::NOT_MODIFIED {
+            return reply;
+        }
         let compressed = match self.gzip {
             false => None,
             true if body.len() <= MAX_INLINE_BYTES => gzip(&body),
@@ -65,21 +65,35 @@ impl ResponseCoding {
                 task.await.ok().flatten()
             }
         };
-        let headers = reply.headers_mut();
-        // `Vary` is written as a single header line, because some caches read only the first.
-        let others = headers.get(VARY).and_then(|value| value.to_str().ok());
-        let vary = others.map(|others| format!("{others}, accept-encoding"));
-        let vary = vary.and_then(|vary| HeaderValue::from_str(&vary).ok());
-        let vary = vary.unwrap_or(HeaderValue::from_static("accept-encoding"));
-        headers.insert(VARY, vary);
-        if compressed.is_some() {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
         match compressed {
-            Some(compressed) => reply.with_body(compressed),
+            Some(compressed) => {
+                let gzip = HeaderValue::from_static("gzip");
+                reply.headers_mut().insert(CONTENT_ENCODING, gzip);
+                reply.with_body(compressed)
+            }
             None => reply,
         }
     }
+
+    fn revalidate(&self, reply: Reply) -> Reply {
+        match &self.known_etag {
+            Some(headers) => revalidate(reply, headers),
+            None => reply,
+        }
+    }
+}
+
+/// Names `Accept-Encoding` in `Vary`, as a single header line, because some caches read only the first.
+fn add_vary(headers: &mut HeaderMap) {
+    const NAME: &str = "accept-encoding";
+    let others = headers.get(VARY).and_then(|value| value.to_str().ok());
+    let mut names = others.unwrap_or_default().split(',').map(str::trim);
+    if names.any(|name| name.eq_ignore_ascii_case(NAME) || name == "*") {
+        return;
+    }
+    let vary = others.map(|others| format!("{others}, {NAME}"));
+    let vary = vary.and_then(|vary| HeaderValue::from_str(&vary).ok());
+    headers.insert(VARY, vary.unwrap_or(HeaderValue::from_static(NAME)));
 }
 
 fn gzip(body: &[u8]) -> Option<Bytes> {
@@ -154,6 +168,39 @@ mod tests {
             Reply::bytes(vec![b' '; 4_000], "text/plain"),
         ] {
             assert_eq!(encoding(&compress_reply(true, other)), "");
+        }
+    }
+
+    #[test]
+    fn a_response_without_its_body_says_what_it_varies_with() {
+        let reply = || Reply::json(&json!({ "text": "thin paper ".repeat(200) }));
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        let coding = ResponseCoding {
+            gzip: true,
+            known_etag: Some(headers),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.build().unwrap();
+        let known = runtime.block_on(coding.apply(reply().header(VARY, "accept-encoding")));
+        assert_eq!(known.code(), StatusCode::NOT_MODIFIED);
+        assert_eq!(encoding(&known), "");
+        let vary: Vec<_> = known.headers().get_all(VARY).iter().collect();
+        assert_eq!(vary, ["accept-encoding"]);
+    }
+
+    #[test]
+    fn a_head_request_gets_the_headers_of_a_get_request() {
+        for (method, path, gzip) in [
+            (Method::GET, "/v1/models", true),
+            (Method::HEAD, "/v1/models", true),
+            (Method::POST, "/api/analyze", true),
+            (Method::POST, "/v1/chat/completions", false),
+        ] {
+            let request = hyper::Request::builder().method(&method).uri(path);
+            let request = request.header("accept-encoding", "gzip").body(()).unwrap();
+            let coding = ResponseCoding::from_request(&request.into_parts().0, false);
+            assert_eq!(coding.gzip, gzip, "{method} {path}");
         }
     }
 

@@ -34,27 +34,35 @@ pub struct SseEvent {
 
 /// Creates a response that streams events, coalesced over 40 ms. `next` takes a state and returns the next events with
 /// a new state, or `None` at the end. It is called again only after the client has read the previous events. The stream
-/// also ends when the server stops; clients then reconnect with the last ID.
+/// also ends when the server begins to stop; clients then reconnect with the last ID.
 pub fn stream<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
     F: FnMut(S) -> Fut + Send + 'static,
     Fut: Future<Output = Option<(Vec<SseEvent>, S)>> + Send + 'static,
 {
-    response(cx, state, next, COALESCE_WINDOW)
+    response(cx, state, next, COALESCE_WINDOW, true)
 }
 
-/// Creates a response that streams events without coalescing them, for a source that already coalesces them.
+/// Creates a response that streams events without coalescing them, for a source that already coalesces them, to a client
+/// that cannot resume the stream. While the server is stopping, the stream goes on until the shutdown timeout: if it
+/// ended regularly, the client would take an incomplete answer for a complete one.
 pub fn stream_immediately<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
     F: FnMut(S) -> Fut + Send + 'static,
     Fut: Future<Output = Option<(Vec<SseEvent>, S)>> + Send + 'static,
 {
-    response(cx, state, next, Duration::ZERO)
+    response(cx, state, next, Duration::ZERO, false)
 }
 
-fn response<S, F, Fut>(cx: &RequestContext, state: S, next: F, coalesce: Duration) -> Reply
+fn response<S, F, Fut>(
+    cx: &RequestContext,
+    state: S,
+    next: F,
+    coalesce: Duration,
+    ends_at_stop: bool,
+) -> Reply
 where
     S: Send + 'static,
     F: FnMut(S) -> Fut + Send + 'static,
@@ -63,6 +71,7 @@ where
     let events = SseEvents {
         next_event: next,
         coalesce,
+        ends_at_stop,
         source: SseSource::Ready(state),
         // The timer expires immediately. The first bytes are then sent at once and show the client and every proxy that
         // the stream is open.
@@ -83,6 +92,8 @@ const COALESCE_WINDOW: Duration = Duration::from_millis(40);
 struct SseEvents<S, F, Fut> {
     next_event: F,
     coalesce: Duration,
+    /// Whether the stream ends when the server begins to stop.
+    ends_at_stop: bool,
     source: SseSource<S, Fut>,
     timer: Pin<Box<Sleep>>,
     shared: Arc<SharedState>,
@@ -121,7 +132,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         loop {
-            if this.shared.stopping.load(Relaxed) {
+            if this.ends_at_stop && this.shared.stopping.load(Relaxed) {
                 return Poll::Ready(None);
             }
             match std::mem::replace(&mut this.source, SseSource::Ended) {

@@ -7,7 +7,7 @@ use super::cancel_slot::CancelSlot;
 use super::output_estimate::AnswerProgress;
 use super::plain_body::{MAX_ANSWER, PieceSource, PlainBody};
 use super::transport_error;
-use crate::domain::chat::{CallError, Delta};
+use crate::domain::chat::{CallError, Delta, Usage};
 use crate::wire::sse::{self, MalformedStream, SseFrame};
 use crate::wire::{AnswerDecoder, json_lines};
 
@@ -16,8 +16,19 @@ pub(super) const MAX_EVENT_BYTES: usize = 1 << 20;
 /// Minimum size, in bytes, of a text that is processed on another thread, because parsing it takes milliseconds.
 pub(super) const LARGE_TEXT: usize = 256 << 10;
 
-/// Receives the pieces of an answer.
-pub(super) trait DeltaSink {
+/// What has arrived of an answer besides its text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct StreamProgress {
+    /// Length of the tool calls' arguments, in bytes.
+    pub argument_bytes: usize,
+    /// Usage as reported by the provider; 0 where it has reported nothing.
+    pub reported: Usage,
+}
+
+/// Receives an answer as it arrives.
+pub(super) trait AnswerSink {
+    /// Records the progress of the answer, in case the call does not end regularly.
+    fn record_progress(&mut self, progress: StreamProgress);
     /// Passes on a piece of the answer. May wait for a slow client.
     fn take(&mut self, delta: Delta) -> impl Future<Output = ()> + Send;
 }
@@ -41,7 +52,7 @@ pub(super) async fn receive(
     stream: &mut AnswerDecoder,
     traits: &ResponseTraits<'_>,
     slot: &CancelSlot,
-    sink: &mut (impl DeltaSink + Send),
+    sink: &mut (impl AnswerSink + Send),
 ) -> Result<(), CallError> {
     if traits.content_type.contains("html") {
         return Err(transport_error::web_page_error());
@@ -91,6 +102,10 @@ pub(super) async fn receive(
                 break;
             }
         }
+        sink.record_progress(StreamProgress {
+            argument_bytes: stream.argument_bytes(),
+            reported: stream.reported_usage(),
+        });
         if let Some(last) = joined.0 {
             sink.take(last).await;
             // Time spent waiting for a slow client must not count as silence of the provider.
@@ -185,7 +200,7 @@ async fn receive_complete(
     first: Vec<u8>,
     (body, slot): (&mut PlainBody<impl PieceSource + Send>, &CancelSlot),
     stream: &mut AnswerDecoder,
-    sink: &mut (impl DeltaSink + Send),
+    sink: &mut (impl AnswerSink + Send),
 ) -> Result<(), CallError> {
     let text = tokio::select! {
         biased;
@@ -299,7 +314,9 @@ mod tests {
         fn allow(&mut self, _time: Duration) {}
     }
 
-    impl DeltaSink for Vec<Delta> {
+    impl AnswerSink for Vec<Delta> {
+        fn record_progress(&mut self, _progress: StreamProgress) {}
+
         async fn take(&mut self, delta: Delta) {
             self.push(delta);
         }

@@ -6,10 +6,10 @@ use std::time::Instant;
 use super::call_request::CallRequest;
 use super::cancel_slot::CancelSlot;
 use super::event_sink::EventSink;
-use super::response_reader::DeltaSink;
+use super::response_reader::{AnswerSink, StreamProgress};
 use crate::clock;
 use crate::domain::chat::{
-    CallBill, CallError, CallErrorKind, Delta, ModelRequest, Usage, estimate_tokens,
+    CallBill, CallError, CallErrorKind, Delta, ModelRequest, TokenEstimate, Usage,
 };
 
 pub(super) struct UsageMeter<'a> {
@@ -18,9 +18,10 @@ pub(super) struct UsageMeter<'a> {
     request: &'a ModelRequest,
     started_at: Instant,
     bill: CallBill,
-    /// Estimated number of text tokens in the current attempt.
-    text: u64,
-    reasoning: u64,
+    /// The text of the current attempt so far.
+    text: TokenEstimate,
+    reasoning: TokenEstimate,
+    progress: StreamProgress,
     /// Whether text is held back until the answer is complete and has been found to match the schema.
     holds_text_back: bool,
     has_sent: bool,
@@ -35,8 +36,9 @@ impl<'a> UsageMeter<'a> {
             request: wanted.request,
             started_at: wanted.queued_at,
             bill: CallBill::default(),
-            text: 0,
-            reasoning: 0,
+            text: TokenEstimate::default(),
+            reasoning: TokenEstimate::default(),
+            progress: StreamProgress::default(),
             holds_text_back: wanted.request.format.is_some(),
             has_sent: false,
             is_in_attempt: false,
@@ -46,7 +48,8 @@ impl<'a> UsageMeter<'a> {
     /// Begins a new attempt: counts it, and resets the token counts of the previous one.
     pub fn begin_attempt(&mut self) {
         self.bill.tries += 1;
-        (self.text, self.reasoning) = (0, 0);
+        (self.text, self.reasoning) = Default::default();
+        self.progress = StreamProgress::default();
         self.is_in_attempt = true;
     }
 
@@ -56,11 +59,11 @@ impl<'a> UsageMeter<'a> {
             self.bill.first_token_ms = Some(self.elapsed_millis());
         }
         match &delta {
-            Delta::Text(text) => self.text += estimate_tokens(text),
-            Delta::Reasoning(text) => self.reasoning += estimate_tokens(text),
+            Delta::Text(text) => self.text.add(text),
+            Delta::Reasoning(text) => self.reasoning.add(text),
             Delta::ReasoningBlock(_) => {}
             // The text was in fact reasoning, and will be sent again as such.
-            Delta::Restart => (self.text, self.reasoning) = (0, 0),
+            Delta::Restart => (self.text, self.reasoning) = Default::default(),
         }
         if !(self.holds_text_back && matches!(delta, Delta::Text(_))) {
             self.has_sent = true;
@@ -89,26 +92,40 @@ impl<'a> UsageMeter<'a> {
     /// Ends an attempt that failed. A rejected request costs nothing, but an answer that has begun does.
     pub fn end_with_failure(&mut self, error: &CallError) {
         self.is_in_attempt = false;
-        let output_so_far = self.text + self.reasoning;
+        let reported = self.progress.reported;
+        let has_used_tokens = self.estimated_output() + reported.input + reported.output > 0;
         let was_refused = error.status.is_some()
             || matches!(
                 error.kind,
                 CallErrorKind::Connect | CallErrorKind::Auth | CallErrorKind::Unavailable
             );
-        if output_so_far > 0 || !was_refused {
+        if has_used_tokens || !was_refused {
             self.charge_attempt();
         }
     }
 
+    /// Charges an attempt whose end is unknown: what the provider has reported, or the estimate where that is more.
+    /// Providers report the prompt first, and the output only at the end.
     fn charge_attempt(&mut self) {
+        let reported = self.progress.reported;
+        let (output, reasoning) = (self.estimated_output(), self.reasoning.tokens());
         let used = Usage {
-            input: self.request.tokens(),
-            output: self.text + self.reasoning,
-            reasoning: self.reasoning,
+            input: match reported.input {
+                0 => self.request.tokens(),
+                input => input,
+            },
+            output: reported.output.max(output),
+            reasoning: reported.reasoning.max(reasoning),
             estimated: true,
-            ..Usage::default()
+            charged: reported.charged.filter(|_| reported.output >= output),
+            ..reported
         };
         self.bill.usage = self.bill.usage.combined_with(&used);
+    }
+
+    fn estimated_output(&self) -> u64 {
+        let arguments = self.progress.argument_bytes as u64;
+        self.text.tokens() + self.reasoning.tokens() + arguments.div_ceil(4)
     }
 
     /// Records the names of the parameters that were not sent to the model.
@@ -135,7 +152,11 @@ impl<'a> UsageMeter<'a> {
     }
 }
 
-impl DeltaSink for UsageMeter<'_> {
+impl AnswerSink for UsageMeter<'_> {
+    fn record_progress(&mut self, progress: StreamProgress) {
+        self.progress = progress;
+    }
+
     async fn take(&mut self, delta: Delta) {
         self.add_piece(delta).await;
     }

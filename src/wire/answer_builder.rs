@@ -312,6 +312,15 @@ impl AnswerBuilder {
         self.calls.argument_bytes()
     }
 
+    /// Returns the usage reported so far. Counts are 0 if they are missing or implausibly large.
+    pub fn reported_usage(&self) -> Usage {
+        let usage = self.counts.usage();
+        match is_plausible(&usage) {
+            true => usage,
+            false => Usage::default(),
+        }
+    }
+
     /// Returns the pieces that are still held back, and the complete answer.
     ///
     /// # Errors
@@ -419,7 +428,7 @@ impl AnswerBuilder {
             estimated: true,
             ..Usage::default()
         };
-        if counted_usage.input > MAX_TOKENS || counted_usage.output > MAX_TOKENS {
+        if !is_plausible(&counted_usage) {
             return estimated;
         }
         let mut usage = counted_usage;
@@ -439,6 +448,10 @@ impl AnswerBuilder {
         }
         usage
     }
+}
+
+fn is_plausible(usage: &Usage) -> bool {
+    usage.input <= MAX_TOKENS && usage.output <= MAX_TOKENS
 }
 
 /// Maximum plausible number of tokens of one call. A larger number is an error and would use up a month's budget.

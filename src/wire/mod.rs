@@ -48,7 +48,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::domain::chat::{Answer, CallError, Delta, Finish, ModelRequest};
+use crate::domain::chat::{Answer, CallError, Delta, Finish, ModelRequest, Usage};
 use crate::domain::model::{Structured, Thinking};
 use answer_builder::AnswerBuilder;
 pub use model_lists::{ListedModel, parse_models};
@@ -380,6 +380,11 @@ impl AnswerDecoder {
     /// Returns the length of the tool calls' arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
         self.builder.argument_bytes()
+    }
+
+    /// Returns the usage that the provider has reported so far. Counts are 0 if they are missing or implausibly large.
+    pub fn reported_usage(&self) -> Usage {
+        self.builder.reported_usage()
     }
 }
 

@@ -77,6 +77,7 @@ mod thoughts;
 mod threads;
 mod tools;
 mod trials;
+mod unfinished_calls;
 mod unstored;
 mod upstream;
 mod votes;
