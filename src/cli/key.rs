@@ -16,7 +16,7 @@ use crate::domain::user::{ApiKey, Caller};
 /// The list of actions in the help text.
 pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an account
   add EMAIL           create a key and print it; it is shown only once
-  delete EMAIL ID     delete a key; it stops working at once
+  delete EMAIL ID     delete a key; new requests with it are refused at once
 With QUIRE_SERVER, EMAIL is not needed: the account is that of the API key,
 which needs the scope `keys`.";
 

@@ -212,13 +212,18 @@ pub(super) fn queue_full() -> CallError {
 /// Returns the error for a model whose circuit is open.
 pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
     let retry_text = match left {
-        Some(left) => format!("it is called again in {} s", left.as_secs().max(1)),
+        Some(left) => format!(
+            "it is called again in {} s",
+            left.as_millis().div_ceil(1000)
+        ),
         None => "another call is testing whether it works again".to_owned(),
     };
-    CallError::new(
+    let mut error = CallError::new(
         CallErrorKind::Unavailable,
         format!("the model failed several times in a row; {retry_text}"),
-    )
+    );
+    error.retry_after_ms = left.map(|left| left.as_millis() as u64);
+    error
 }
 
 /// Returns the error for a provider that requires a pause longer than the call may take.

@@ -257,6 +257,9 @@ fn a_failing_model_is_not_called_until_its_circuit_is_reset() {
     let error = result.unwrap_err();
     assert_eq!((error.kind, bill.tries), (CallErrorKind::Unavailable, 0));
     assert!(error.detail.contains("in a row"), "{}", error.detail);
+    let seconds = error.retry_after_ms.map(|millis| millis.div_ceil(1000));
+    let text = format!("again in {} s", seconds.unwrap_or_default());
+    assert!(error.detail.ends_with(&text), "{}", error.detail);
     let state = llm.providers(None).remove(0);
     assert_eq!(state.status, "circuit_open");
     assert!(matches!(state.held_models[0], (ref name, CircuitView::Open(_), None) if name == "m"));

@@ -26,7 +26,7 @@ impl Template {
         // Never reuse a name, because the earlier template may still be in the process of being removed.
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("quire-postgres-{}-template-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
+        let folder = super::parent_folder().join(name);
         prepare(&folder);
         let template = Arc::new(Self { folder });
         let made = super::command(&programs.join("initdb"), &template.folder)
