@@ -12,7 +12,7 @@ use super::models::ModelService;
 use super::patterns::Patterns;
 use super::recipes::Recipes;
 use super::{Error, Kind, Result};
-use crate::domain::chat::{Message, MessageRole, Passthrough};
+use crate::domain::chat::{Message, MessageRole, Passthrough, image_tokens};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::plan::EvidenceMode;
@@ -460,7 +460,9 @@ fn end_with_question(request: &mut Request, context: &mut RunContext) {
 pub fn estimated_tokens(chat_request: &ChatRequest) -> u64 {
     let turns = chat_request.turns.iter();
     // Each turn has an overhead of about 4 tokens.
-    let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
+    let turns: u64 = turns
+        .map(|turn| turn.tokens() + image_tokens(turn.images.len()) + 4)
+        .sum();
     turns + chat_request.tools.as_deref().map_or(0, Tools::tokens)
 }
 

@@ -186,23 +186,36 @@ pub struct ModelRequest {
     pub sample: u32,
 }
 
-/// Estimated number of tokens of an image: what Anthropic counts for the largest one that it does not scale down (1.15
-/// megapixels). OpenAI and Google count fewer for most images.
-const IMAGE_TOKENS: u64 = 1_600;
+/// Returns the estimated number of tokens of images: for each, what Anthropic counts for the largest one that it does
+/// not scale down (1.15 megapixels).
+pub fn image_tokens(images: usize) -> u64 {
+    const IMAGE_TOKENS: u64 = 1_600;
+    images as u64 * IMAGE_TOKENS
+}
+
+/// Returns the estimated number of tokens of a schema and of uninterpreted fields. They all count, even those that are
+/// not sent to every provider, because a provider may make them part of the prompt.
+pub fn further_tokens(format: Option<&Format>, passthrough: Option<&Passthrough>) -> u64 {
+    let schema = format.filter(|format| !format.any);
+    let schema = schema.map_or(0, |format| estimate_json_tokens(&format.schema));
+    let fields = passthrough.into_iter().flat_map(|own| own.fields.values());
+    schema + fields.map(estimate_json_tokens).sum::<u64>()
+}
 
 impl ModelRequest {
-    /// Returns the estimated number of input tokens of everything that is sent. Uninterpreted fields count as text,
-    /// because the provider may make them part of the prompt.
+    /// Returns the estimated number of input tokens of the whole request.
     pub fn tokens(&self) -> u64 {
+        let further = further_tokens(self.format.as_ref(), self.passthrough.as_deref());
+        self.prompt_tokens() + further
+    }
+
+    /// Returns the estimated number of tokens of the messages and tools.
+    pub fn prompt_tokens(&self) -> u64 {
         let messages = self.messages.iter();
         let messages: u64 = messages
-            .map(|message| message.tokens() + message.images.len() as u64 * IMAGE_TOKENS)
+            .map(|message| message.tokens() + image_tokens(message.images.len()))
             .sum();
-        let schema = self.format.as_ref().filter(|format| !format.any);
-        let schema = schema.map_or(0, |format| estimate_json_tokens(&format.schema));
-        let fields = self.passthrough.iter().flat_map(|own| own.fields.values());
-        let fields: u64 = fields.map(estimate_json_tokens).sum();
-        messages + schema + fields + self.tools.as_deref().map_or(0, Tools::tokens)
+        messages + self.tools.as_deref().map_or(0, Tools::tokens)
     }
 
     /// Whether one answer serves both requests: they have the same model, messages, parameters, format, sample index,

@@ -21,7 +21,7 @@ pub struct Usage {
     /// to it.
     #[serde(default, skip_serializing_if = "is_none")]
     pub stored: u64,
-    /// Whether the counts are estimated because the provider reported none.
+    /// Whether any count is estimated, because the provider's report is missing or incomplete.
     #[serde(default)]
     pub estimated: bool,
     /// The charge reported by the provider, if any.

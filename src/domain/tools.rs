@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::tokens::estimate_tokens;
+use super::tokens::{estimate_json_tokens, estimate_tokens};
 
 /// Maximum number of tools per request, and of calls per answer.
 pub const MAX_TOOLS: usize = 128;
@@ -61,9 +61,7 @@ impl Tools {
     pub fn tokens(&self) -> u64 {
         let tools = self.list.iter();
         tools
-            .map(|tool| {
-                estimate_tokens(&tool.description) + estimate_tokens(&tool.parameters.to_string())
-            })
+            .map(|tool| estimate_tokens(&tool.description) + estimate_json_tokens(&tool.parameters))
             .sum()
     }
 }

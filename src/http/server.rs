@@ -77,10 +77,12 @@ pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Futur
     }
     let _ = command.send(ServerCommand::Drain);
     let slots = &server.slots;
-    if timeout(limits.shutdown_timeout, slots.all_closed())
-        .await
-        .is_err()
-    {
+    // A replica needs time to receive the last changes, even if a client's stream takes all the time there is.
+    let drain_timeout = match server.shared.app.config.replica {
+        Some(_) => limits.shutdown_timeout * 3 / 4,
+        None => limits.shutdown_timeout,
+    };
+    if timeout(drain_timeout, slots.all_closed()).await.is_err() {
         let _ = command.send(ServerCommand::Abort);
         let open_count = server.shared.stats.open_connections.load(Relaxed);
         log::warn("connections cut off at shutdown", &[("open", &open_count)]);

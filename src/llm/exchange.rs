@@ -103,6 +103,10 @@ pub(super) async fn ask_once(
                 true => stream.cut_off(request),
                 false => stream.finish(request),
             };
+            if request.tools.is_none() && !held_deltas.is_empty() {
+                // The arguments of a tool that Quire has added are the text of the answer.
+                meter.forget_arguments();
+            }
             for delta in held_deltas {
                 meter.add_piece(delta).await;
             }

@@ -23,6 +23,19 @@ pub(super) struct StreamProgress {
     pub argument_bytes: usize,
     /// Usage as reported by the provider; 0 where it has reported nothing.
     pub reported: Usage,
+    /// Whether the answer is complete and its usage has been reported, so that no estimate is needed.
+    pub is_final: bool,
+}
+
+impl StreamProgress {
+    fn of(stream: &AnswerDecoder) -> Self {
+        let reported = stream.reported_usage();
+        Self {
+            argument_bytes: stream.argument_bytes(),
+            reported,
+            is_final: stream.is_complete() && reported.input > 0 && reported.output > 0,
+        }
+    }
 }
 
 /// Receives an answer as it arrives.
@@ -89,25 +102,7 @@ pub(super) async fn receive(
             return Err(transport_error::too_large());
         }
         decoder.push(&piece);
-        let mut joined = JoinedDeltas::default();
-        while let Some(event) = decoder.next_event()? {
-            for delta in stream.push(&event) {
-                progress.add(&delta);
-                if let Some(before) = joined.add(delta) {
-                    sink.take(before).await;
-                }
-            }
-            if !slot.allows(progress.tokens(stream.argument_bytes())) {
-                slot.cut_off();
-                break;
-            }
-        }
-        sink.record_progress(StreamProgress {
-            argument_bytes: stream.argument_bytes(),
-            reported: stream.reported_usage(),
-        });
-        if let Some(last) = joined.0 {
-            sink.take(last).await;
+        if push_events(&mut decoder, stream, &mut progress, slot, sink).await? {
             // Time spent waiting for a slow client must not count as silence of the provider.
             body.allow(traits.idle_timeout);
         }
@@ -116,16 +111,48 @@ pub(super) async fn receive(
         return Ok(());
     }
     decoder.end();
-    while let Some(event) = decoder.next_event()? {
-        for delta in stream.push(&event) {
-            sink.take(delta).await;
-        }
-    }
+    push_events(&mut decoder, stream, &mut progress, slot, sink).await?;
     match total {
         0 => Err(transport_error::empty_body_error()),
         _ if !decoder.looks_like_stream() => Err(transport_error::not_a_stream()),
         _ => Ok(()),
     }
+}
+
+/// Passes on the pieces of the events that have arrived completely, and returns whether there were any. Cuts the call
+/// off if the pieces exceed its limit.
+///
+/// # Errors
+///
+/// Returns an error if an event is too large.
+async fn push_events(
+    decoder: &mut FrameDecoder,
+    stream: &mut AnswerDecoder,
+    progress: &mut AnswerProgress,
+    slot: &CancelSlot,
+    sink: &mut (impl AnswerSink + Send),
+) -> Result<bool, CallError> {
+    let mut joined = JoinedDeltas::default();
+    while let Some(event) = decoder.next_event()? {
+        for delta in stream.push(&event) {
+            progress.add(&delta);
+            if let Some(before) = joined.add(delta) {
+                // Recorded first, because the call may be canceled while it waits for its client.
+                sink.record_progress(StreamProgress::of(stream));
+                sink.take(before).await;
+            }
+        }
+        if !slot.allows(progress.tokens(stream.argument_bytes())) {
+            slot.cut_off();
+            break;
+        }
+    }
+    sink.record_progress(StreamProgress::of(stream));
+    let Some(last) = joined.0 else {
+        return Ok(false);
+    };
+    sink.take(last).await;
+    Ok(true)
 }
 
 /// How long to wait for the end of a response after the end of its answer. Both usually arrive together.
@@ -214,6 +241,7 @@ async fn receive_complete(
     })
     .await;
     *stream = decoder;
+    sink.record_progress(StreamProgress::of(stream));
     for delta in deltas {
         sink.take(delta).await;
     }

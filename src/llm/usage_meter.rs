@@ -104,23 +104,35 @@ impl<'a> UsageMeter<'a> {
         }
     }
 
-    /// Charges an attempt whose end is unknown: what the provider has reported, or the estimate where that is more.
-    /// Providers report the prompt first, and the output only at the end.
+    /// Charges an attempt that did not end with an answer: what the provider has reported, and estimates for the rest.
+    /// Providers report the prompt first and the output at the end, so the estimate of the output counts if it is more.
     fn charge_attempt(&mut self) {
         let reported = self.progress.reported;
-        let (output, reasoning) = (self.estimated_output(), self.reasoning.tokens());
-        let used = Usage {
+        let used = match self.progress.is_final {
+            true => reported,
+            false => self.with_estimates(reported),
+        };
+        self.bill.usage = self.bill.usage.combined_with(&used);
+    }
+
+    fn with_estimates(&self, reported: Usage) -> Usage {
+        let output = self.estimated_output();
+        Usage {
             input: match reported.input {
                 0 => self.request.tokens(),
                 input => input,
             },
             output: reported.output.max(output),
-            reasoning: reported.reasoning.max(reasoning),
+            reasoning: reported.reasoning.max(self.reasoning.tokens()),
             estimated: true,
             charged: reported.charged.filter(|_| reported.output >= output),
             ..reported
-        };
-        self.bill.usage = self.bill.usage.combined_with(&used);
+        }
+    }
+
+    /// Stops counting the arguments of tool calls, because they are about to be sent as text.
+    pub fn forget_arguments(&mut self) {
+        self.progress.argument_bytes = 0;
     }
 
     fn estimated_output(&self) -> u64 {

@@ -412,41 +412,43 @@ impl AnswerBuilder {
     /// Returns the provider's token counts. Counts that are missing, zero, or implausibly large are replaced with
     /// estimates. After a cutoff, the output is estimated too.
     fn usage(&self, request: &ModelRequest, calls: &[ToolCall]) -> Usage {
-        let counted_usage = self.counts.usage();
-        let (text, reasoning) = (
-            estimate_tokens(&self.text),
-            estimate_tokens(&self.reasoning),
-        );
+        let mut usage = self.counts.usage();
+        if !is_plausible(&usage) {
+            return self.estimated_usage(request, calls);
+        }
+        if let Some(arguments) = self.argument_tokens_at_cut {
+            let estimated = self.estimated_usage(request, &[]);
+            usage.output = usage.output.max(estimated.output + arguments);
+            usage.reasoning = usage.reasoning.max(estimated.reasoning);
+            (usage.estimated, usage.charged) = (true, None);
+        }
+        if usage.input > 0 && usage.output > 0 {
+            return usage;
+        }
+        let estimated = self.estimated_usage(request, calls);
+        if usage.input == 0 {
+            usage.input = estimated.input;
+        }
+        if usage.output == 0 {
+            (usage.output, usage.reasoning) = (estimated.output, estimated.reasoning);
+        }
+        usage.estimated = true;
+        usage
+    }
+
+    fn estimated_usage(&self, request: &ModelRequest, calls: &[ToolCall]) -> Usage {
+        let reasoning = estimate_tokens(&self.reasoning);
         let calls = calls.iter();
         let calls: u64 = calls
             .map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments))
             .sum();
-        let estimated = Usage {
+        Usage {
             input: request.tokens(),
-            output: text + reasoning + calls,
+            output: estimate_tokens(&self.text) + reasoning + calls,
             reasoning,
             estimated: true,
             ..Usage::default()
-        };
-        if !is_plausible(&counted_usage) {
-            return estimated;
         }
-        let mut usage = counted_usage;
-        if let Some(arguments) = self.argument_tokens_at_cut {
-            usage = Usage {
-                input: counted_usage.input,
-                output: text + reasoning + arguments,
-                ..estimated
-            };
-        }
-        if usage.input == 0 {
-            (usage.input, usage.estimated) = (estimated.input, true);
-        }
-        if usage.output == 0 {
-            (usage.output, usage.reasoning) = (estimated.output, estimated.reasoning);
-            usage.estimated = true;
-        }
-        usage
     }
 }
 

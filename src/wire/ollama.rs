@@ -116,7 +116,7 @@ fn options(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Stri
             options.insert(spelled.into(), value);
         }
     }
-    let read = request.tokens();
+    let read = request.prompt_tokens();
     let room = own.max_tokens.map_or(DEFAULT_OUTPUT_TOKENS, u64::from);
     // Token estimates are rough, so half the prompt's size is added as a margin.
     let context_size = (read + read / 2 + room)

@@ -38,15 +38,17 @@ impl ToolCallBuilder {
 
     /// Returns the total length of all arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
-        let arguments = self.0.iter().map(|pending| pending.call.arguments.len());
-        arguments.sum()
+        self.0
+            .iter()
+            .map(|call| call.arguments_so_far().len())
+            .sum()
     }
 
     /// Returns the estimated total length of all arguments so far, in tokens.
     pub fn argument_tokens(&self) -> u64 {
-        let arguments = self.0.iter();
-        arguments
-            .map(|pending| estimate_tokens(&pending.call.arguments))
+        let calls = self.0.iter();
+        calls
+            .map(|call| estimate_tokens(call.arguments_so_far()))
             .sum()
     }
 
@@ -219,6 +221,12 @@ impl ToolCallBuilder {
 }
 
 impl PendingCall {
+    /// Returns the arguments so far. If every fragment has repeated the previous one, they are the last fragment.
+    fn arguments_so_far(&self) -> &str {
+        let repeated = self.repeated_fragment.as_deref();
+        repeated.unwrap_or(&self.call.arguments)
+    }
+
     /// Returns the arguments, interpreted in the first of these ways that results in an object: as sent, as the last of
     /// cumulative fragments, as JSON in a JSON string, as one object that is repeated, or as an object in a code fence
     /// or a list.

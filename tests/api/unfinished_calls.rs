@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::money::priced_server;
 use crate::stream::{open_stream, read_until};
 use crate::support::line::on;
 use crate::support::provider::Provider;
@@ -18,7 +19,7 @@ fn chat(model: &str) -> Value {
 
 /// Returns this many stored calls, oldest first.
 fn stored_calls(client: &mut Client, count: usize) -> Vec<Value> {
-    loop {
+    for _ in 0..1_000 {
         let list = client.get("/api/usage/calls").json();
         let calls = list["calls"].as_array().unwrap();
         if calls.len() >= count {
@@ -26,6 +27,7 @@ fn stored_calls(client: &mut Client, count: usize) -> Vec<Value> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+    panic!("{count} calls are not stored")
 }
 
 fn tokens(call: &Value) -> (u64, u64) {
@@ -156,12 +158,33 @@ fn everything_that_is_sent_counts_against_a_budget() {
 }
 
 #[test]
+fn everything_that_is_sent_counts_against_a_key_s_budget() {
+    let provider = Provider::script([on("gpt-4o").sse(&answer_stream("Thin."))]);
+    let server = priced_server(&provider, &[]);
+    let mut owner = server.user("ada@example.com");
+    let key = json!({ "name": "k", "budget_usd": 0.01 });
+    let key = owner.post("/api/users/me/api-keys", key).json()["key"].clone();
+    let key = format!("Bearer {}", key.as_str().unwrap());
+    let mut client = Client::new(server.address).with("authorization", &key);
+    let mut body = chat("openai/gpt-4o");
+    (body["max_tokens"], body["stream"]) = (json!(16), json!(false));
+    assert_eq!(
+        client.post("/v1/chat/completions", body.clone()).status,
+        200
+    );
+    // 5,500 tokens at 2.5 dollars per million.
+    body["documents"] = json!([{ "text": "thin paper ".repeat(2_000) }]);
+    assert_eq!(client.post("/v1/chat/completions", body).status, 429);
+}
+
+#[test]
 fn a_streamed_answer_is_completed_while_the_server_stops() {
     let words = "It is thin and light. ".repeat(10);
     let stream = answer_stream(&words);
     let pause = Duration::from_millis(40);
     let provider = Provider::script([on("slow").sse_in_pieces(&stream, 100, pause)]);
-    let server = server(&provider, &[]);
+    // The stop takes only as long as the answer.
+    let server = server(&provider, &[("SHUTDOWN_TIMEOUT", "60")]);
     let mut client = server.user("ada@example.com");
     let path = "/v1/chat/completions";
     let mut socket = open_stream(&server, &mut client, "POST", path, &chat("p/slow"));

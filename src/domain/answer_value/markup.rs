@@ -137,11 +137,11 @@ fn strip_quotes(text: &str) -> &str {
     }
 }
 
-// Maps full-width digits, letters, symbols, and spaces and typographic apostrophes to ASCII.
+// Maps full-width digits, letters, and symbols, every kind of space, and typographic apostrophes to ASCII.
 fn normalize_char(c: char) -> char {
     match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
-        '\u{3000}' => ' ',
+        _ if c.is_whitespace() => ' ',
         '’' | '‘' => '\'',
         _ => c,
     }
@@ -203,7 +203,13 @@ fn remove_latex(text: &str) -> String {
     let text = boxed_content(text).unwrap_or(text);
     let trimmed = strip_markup(text);
     if is_set_notation(trimmed) {
-        return trimmed.replace("\\{", "{").replace("\\}", "}");
+        let set = trimmed.replace("\\{", "{").replace("\\}", "}");
+        // What is before the closing brace is a LaTeX space.
+        let is_space = |c: char| c.is_whitespace() || c == '\\';
+        let elements = set
+            .strip_suffix('}')
+            .map(|open| open.trim_end_matches(is_space));
+        return elements.map_or(set.clone(), |elements| format!("{elements}}}"));
     }
     let math = ["$$", "$"].into_iter().find_map(|mark| {
         let inner = trimmed.strip_prefix(mark)?.strip_suffix(mark)?;
@@ -227,7 +233,8 @@ fn is_set_notation(text: &str) -> bool {
     let text = text.trim_matches('$');
     let inner = text.strip_prefix('\\').unwrap_or(text).strip_prefix('{');
     let inner = inner.and_then(|inner| inner.strip_suffix('}'));
-    inner.is_some_and(|inner| !inner.trim().is_empty() && !inner.contains(['{', '}']))
+    let is_element = |c: char| !c.is_whitespace() && c != '\\';
+    inner.is_some_and(|inner| inner.contains(is_element) && !inner.contains(['{', '}']))
 }
 
 fn expand_fractions(text: &str, depth: usize) -> String {
@@ -335,6 +342,10 @@ mod tests {
             ("(1,2)", "(1,2)"),
             ("[1, 2].", "[1, 2]"),
             ("\\{1, 2\\}", "{1, 2}"),
+            // In LaTeX, a line break after a backslash is a space. A set has elements.
+            ("{\\\n}", ""),
+            ("{\\}", "\\"),
+            ("{x\\\n}", "{x}"),
             ("{5}", "{5}"),
             ("[5]", "[5]"),
             ("($5)", "($5)"),

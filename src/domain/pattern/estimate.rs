@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::domain::analysis::{Member, Plan, StageRole};
 use crate::domain::chat::{
-    Message, MessageRole, ModelRequest, SourcePassage, Usage, estimate_tokens,
+    Message, MessageRole, ModelRequest, SourcePassage, Usage, estimate_tokens, further_tokens,
+    image_tokens,
 };
 use crate::domain::event::RunEstimate;
 use crate::domain::evidence::prompts;
@@ -80,7 +81,6 @@ fn cost(member: &Member, input: u64, output: u64) -> Option<MicroDollars> {
 pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
     let members = plan.members.len() as u64;
     let earlier = earlier_tokens(plan);
-    let tools = plan.tools.as_deref().map_or(0, Tools::tokens);
     let mut calls = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
         let participants: Vec<&Member> = match stage.role {
@@ -104,12 +104,9 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
                 ),
                 _ => beginning_tokens_of(plan, member),
             };
-            let tools = if stage.role == StageRole::Synthesizer {
-                tools
-            } else {
-                0
-            };
-            let own_tokens = own_tokens + tools + earlier.get(&*member.model).copied().unwrap_or(0);
+            let own_tokens = own_tokens
+                + further_tokens_of(plan, stage.role)
+                + earlier.get(&*member.model).copied().unwrap_or(0);
             let input = documents + own_tokens + read;
             let output = member
                 .parameters
@@ -209,6 +206,25 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
         calls.push(call(checker, 1, passages.min(upper_bound)));
     }
     calls
+}
+
+// Returns the number of tokens of what a call of a stage contains besides texts: images, uninterpreted fields, and, for
+// the call that writes the answer, tools and a schema.
+fn further_tokens_of(plan: &Plan, role: StageRole) -> u64 {
+    let images = plan
+        .turns
+        .iter()
+        .map(|turn| turn.images.len())
+        .sum::<usize>();
+    let fields = further_tokens(None, plan.passthrough.as_deref());
+    let answer = match role {
+        StageRole::Synthesizer => {
+            let tools = plan.tools.as_deref().map_or(0, Tools::tokens);
+            tools + further_tokens(plan.format.as_ref(), None)
+        }
+        StageRole::Readers | StageRole::Members => 0,
+    };
+    image_tokens(images + plan.pictures.len()) + fields + answer
 }
 
 // Returns, for each model, the number of tokens of the conversation before the question.
