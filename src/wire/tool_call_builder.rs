@@ -318,6 +318,23 @@ mod tests {
             .collect()
     }
 
+    /// Some hosts send all arguments so far with each fragment.
+    #[test]
+    fn repeated_arguments_are_measured_once() {
+        let mut calling = ToolCallBuilder::default();
+        for arguments in [r#"{"#, r#"{"city""#, r#"{"city":"Oslo"}"#] {
+            calling.add_fragment(ToolCallFragment {
+                index: Some(0),
+                arguments,
+                ..ToolCallFragment::default()
+            });
+        }
+        assert_eq!(
+            (calling.argument_bytes(), calling.argument_tokens()),
+            (15, 4)
+        );
+    }
+
     #[test]
     fn fragments_are_matched_to_their_call() {
         const OSLO: &str = r#"{"city":"Oslo"}"#;

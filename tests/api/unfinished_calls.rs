@@ -126,6 +126,28 @@ fn usage_that_was_reported_counts_however_the_call_ends() {
 }
 
 #[test]
+fn a_complete_report_of_an_answer_without_text_is_exact() {
+    let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\n\
+               data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":900}}\n\n\
+               data: [DONE]\n\n";
+    let message = json!({ "role": "assistant", "content": "" });
+    let whole = json!({ "choices": [{ "index": 0, "message": message, "finish_reason": "length" }],
+        "usage": { "prompt_tokens": 1000, "completion_tokens": 900 } });
+    let provider = Provider::script([
+        on("streamed").sse(end),
+        on("whole").status(200, "application/json", &whole.to_string()),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for (count, model) in [(1, "p/streamed"), (2, "p/whole")] {
+        client.post("/v1/chat/completions", chat(model));
+        let call = stored_calls(&mut client, count).remove(count - 1);
+        assert_eq!(tokens(&call), (1000, 900), "{call}");
+        assert_eq!(call["usage"]["estimated"], false, "{call}");
+    }
+}
+
+#[test]
 fn everything_that_is_sent_counts_against_a_budget() {
     let image = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
     let image = json!({ "type": "image_url", "image_url": { "url": format!("data:image/png;base64,{image}") } });
