@@ -149,9 +149,9 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     for line in headers.get_all(ACCEPT_ENCODING) {
         for part in line.to_str().unwrap_or_default().split(',') {
             let (name, weight) = part.split_once(';').unwrap_or((part, ""));
-            let weight = weight.trim();
-            let weight = weight.strip_prefix(['q', 'Q']).unwrap_or("=1");
-            let weight = weight.trim_start_matches([' ', '=']);
+            let weight = weight.split_once('=');
+            let weight = weight.filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+            let weight = weight.map_or("1", |(_, weight)| weight.trim());
             let is_accepted = weight.parse().is_ok_and(|weight: f32| weight > 0.0);
             match name.trim() {
                 name if name.eq_ignore_ascii_case("gzip") => return is_accepted,

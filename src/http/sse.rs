@@ -45,7 +45,7 @@ where
 }
 
 /// Creates a response that streams events without coalescing them, for a source that already coalesces them, to a client
-/// that cannot resume the stream. While the server is stopping, the stream goes on until the shutdown timeout: if it
+/// that cannot resume the stream. While the server is stopping, the stream continues until the shutdown timeout: if it
 /// ended regularly, the client would take an incomplete answer for a complete one.
 pub fn stream_immediately<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where

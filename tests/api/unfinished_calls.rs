@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::money::priced_server;
 use crate::stream::{open_stream, read_until};
-use crate::support::line::on;
+use crate::support::line::{ScriptLine, on};
 use crate::support::provider::Provider;
 use crate::support::script::{answer_stream, server, unfinished_stream};
 use crate::support::{Client, Server};
@@ -199,42 +199,35 @@ fn everything_that_is_sent_counts_against_a_key_s_budget() {
     assert_eq!(client.post("/v1/chat/completions", body).status, 429);
 }
 
-#[test]
-fn a_streamed_answer_is_completed_while_the_server_stops() {
-    let words = "It is thin and light. ".repeat(10);
-    let stream = answer_stream(&words);
-    let pause = Duration::from_millis(40);
-    let provider = Provider::script([on("slow").sse_in_pieces(&stream, 100, pause)]);
-    // The stop takes only as long as the answer.
-    let server = server(&provider, &[("SHUTDOWN_TIMEOUT", "60")]);
+/// Reads the beginning of an answer, stops the server, and returns the rest of the response.
+fn rest_after_stop(line: ScriptLine, shutdown_timeout: &str) -> String {
+    let provider = Provider::script([line]);
+    let server = server(&provider, &[("SHUTDOWN_TIMEOUT", shutdown_timeout)]);
     let mut client = server.user("ada@example.com");
     let path = "/v1/chat/completions";
-    let mut socket = open_stream(&server, &mut client, "POST", path, &chat("p/slow"));
-    read_until(&mut socket, "thin");
-    let stopping = std::thread::spawn(move || server.stop());
-    let mut rest = String::new();
-    socket.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("[DONE]"), "{rest}");
-    assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
-    stopping.join().unwrap();
-}
-
-#[test]
-fn a_streamed_answer_that_the_stop_interrupts_does_not_end_like_a_complete_one() {
-    let provider = Provider::script([on("silent").stall(&unfinished_stream("It is thin "))]);
-    let server = server(&provider, &[("SHUTDOWN_TIMEOUT", "1")]);
-    let mut client = server.user("ada@example.com");
-    let path = "/v1/chat/completions";
-    let mut socket = open_stream(&server, &mut client, "POST", path, &chat("p/silent"));
+    let mut socket = open_stream(&server, &mut client, "POST", path, &chat("p/m"));
     read_until(&mut socket, "thin");
     let stopping = std::thread::spawn(move || server.stop());
     let mut rest = Vec::new();
     // The connection may also be reset.
     let _ = socket.read_to_end(&mut rest);
-    let rest = String::from_utf8_lossy(&rest);
-    assert!(
-        !rest.contains("[DONE]") && !rest.ends_with("0\r\n\r\n"),
-        "{rest}"
-    );
     stopping.join().unwrap();
+    String::from_utf8_lossy(&rest).into_owned()
+}
+
+#[test]
+fn a_streamed_answer_is_completed_while_the_server_stops() {
+    let stream = answer_stream(&"It is thin and light. ".repeat(10));
+    let pause = Duration::from_millis(40);
+    // The stop takes only as long as the answer.
+    let rest = rest_after_stop(on("m").sse_in_pieces(&stream, 100, pause), "60");
+    assert!(rest.contains("[DONE]"), "{rest}");
+    assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
+}
+
+#[test]
+fn a_streamed_answer_that_the_stop_interrupts_does_not_end_like_a_complete_one() {
+    let rest = rest_after_stop(on("m").stall(&unfinished_stream("It is thin ")), "1");
+    let is_regular_end = rest.contains("[DONE]") || rest.ends_with("0\r\n\r\n");
+    assert!(!is_regular_end, "{rest}");
 }

@@ -204,7 +204,7 @@ fn remove_latex(text: &str) -> String {
     let trimmed = strip_markup(text);
     if is_set_notation(trimmed) {
         let set = trimmed.replace("\\{", "{").replace("\\}", "}");
-        // What is before the closing brace is a LaTeX space.
+        // A backslash before the closing brace is the beginning of a LaTeX space.
         let is_space = |c: char| c.is_whitespace() || c == '\\';
         let elements = set
             .strip_suffix('}')
